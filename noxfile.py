@@ -1,0 +1,120 @@
+"""Everything this repository does: `nox -l` lists it, `nox -s NAME` does it, `nox -s NAME -- --help` explains it."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "none"  # `environment` makes one for several sessions and keeps it
+nox.options.sessions = ["test"]
+
+ROOT = Path(__file__).parent
+BUILD = ROOT / "build"
+PROJECT = nox.project.load_toml("pyproject.toml")
+VERSIONS = sorted(file.parent.name for file in ROOT.glob("versions/*/pyproject.toml"))
+
+os.environ["PYTHONPYCACHEPREFIX"] = str(BUILD / "pycache")
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "versions")])
+
+
+def environment(session: nox.Session, group: str) -> str:
+    """The interpreter of build/env/GROUP, with the packages that pyproject.toml lists for the group."""
+    folder = BUILD / "env" / group
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    packages = nox.project.dependency_groups(PROJECT, group)
+    installed = folder / "installed.txt"
+    if not installed.exists() or installed.read_text() != "\n".join(packages):
+        session.run(sys.executable, "-m", "virtualenv", "--quiet", str(folder))
+        session.run(str(python), "-m", "pip", "install", "--quiet", *packages)
+        installed.write_text("\n".join(packages))
+    return str(python)
+
+
+def python(session: nox.Session, *arguments: str, group: str = "tools", **settings) -> None:
+    """Runs Python with `arguments` in the environment of `group`."""
+    session.run(environment(session, group), *arguments, **settings)
+
+
+@nox.session
+def classify(session: nox.Session) -> None:
+    """Name what is in the pictures of pics/, or in your own: -- PICTURES and FOLDERS, --version 02_numpy_dot."""
+    python(session, "-m", "ladder", "classify", *session.posargs)
+
+
+@nox.session
+@nox.parametrize(
+    "part",
+    [
+        *(nox.param(version, id=version, tags=[version]) for version in VERSIONS),
+        *(nox.param(part, id=part) for part in ("lineage", "compare", "ladder", "shared_weights")),
+    ],
+)
+def test(session: nox.Session, part: str) -> None:
+    """Test every version in an environment of its own, then what they share: -- arguments for pytest."""
+    if part in VERSIONS:
+        python(session, "-m", "ladder", "test", part, *session.posargs)
+    elif part in ("lineage", "compare"):
+        python(session, "-m", "ladder", part)
+    else:
+        tests = f"versions/{part}/tests" if part == "ladder" else f"{part}/tests"
+        python(session, "-m", "pytest", tests, *session.posargs)
+
+
+@nox.session
+def compare(session: nox.Session) -> None:
+    """All versions' logits against each other and against torchvision's: -- --versions 02_numpy_dot 03_naive_c."""
+    python(session, "-m", "ladder", "compare", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff, mypy and clang-format over everything: -- --fix mends what can be mended."""
+    fix = "--fix" in session.posargs
+    python(session, "-m", "ruff", "check", *(["--fix"] if fix else []), ".", group="lint")
+    python(session, "-m", "ruff", "format", *([] if fix else ["--check"]), ".", group="lint")
+    python(session, "-m", "mypy", "noxfile.py", "shared_weights", "versions/ladder", group="lint")
+    for version in VERSIONS:
+        python(session, "-m", "mypy", f"versions/{version}/src/resnet50", group="lint")
+    sources = [str(file) for pattern in ("*.c", "*.h") for file in ROOT.glob(f"versions/*/src/**/{pattern}")]
+    python(session, "-m", "clang_format", *(["-i"] if fix else ["--dry-run", "--Werror"]), *sources, group="lint")
+
+
+@nox.session
+def lineage(session: nox.Session) -> None:
+    """Check that each version differs from its predecessor only where it says so."""
+    python(session, "-m", "ladder", "lineage")
+
+
+@nox.session
+def carry(session: nox.Session) -> None:
+    """Carry the changes made in one version forward to all later ones: -- VERSION [--from REVISION]."""
+    python(session, "-m", "ladder", "carry", *session.posargs)
+
+
+@nox.session
+def new(session: nox.Session) -> None:
+    """Begin the next version as a copy of the last: -- NN_name --idea "..."."""
+    python(session, "-m", "ladder", "new", *session.posargs)
+
+
+@nox.session
+def weights(session: nox.Session) -> None:
+    """Make a weight set, or show the network's structure: -- imagenet | synthetic | structure."""
+    needs_torch = "imagenet" in session.posargs or "--onnx" in session.posargs
+    python(session, "-m", "shared_weights", *session.posargs, group="reference" if needs_torch else "tools")
+
+
+@nox.session
+def reference(session: nox.Session) -> None:
+    """Check every version against torchvision (installs torch: 5.5 GB): -- --write renews the golden files."""
+    python(session, "-m", "ladder", "reference", *session.posargs, group="reference")
+    python(session, "-m", "pytest", "shared_weights/tests", group="reference")
+
+
+@nox.session
+def clean(session: nox.Session) -> None:
+    """Remove what was built and installed; exported weights stay."""
+    shutil.rmtree(BUILD, ignore_errors=True)
