@@ -1,0 +1,100 @@
+"""A weight folder's tensors and labels: read, checked, and arranged as the operators take them."""
+
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from .errors import WeightsError
+
+FILES = ("weights.safetensors", "labels.txt", "preprocess.json")
+
+
+def weight_folder(path: str | PathLike[str]) -> Path:
+    """`path` if it is a folder with the three files of a weight set, else `WeightsError`."""
+    folder = Path(path)
+    if not folder.is_dir():
+        raise WeightsError(f"{folder}: no such weight folder")
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise WeightsError(f"{folder}: a weight folder needs {', '.join(FILES)}; {name} is missing")
+    return folder
+
+
+def read_labels(path: Path, classes: int) -> list[str]:
+    """The labels in `path`, a class a line, in the order of the logits; raises `WeightsError`."""
+    try:
+        labels = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    if len(labels) != classes:
+        raise WeightsError(f"{path}: has {len(labels)} labels, but the weights have {classes} classes")
+    if not all(label.strip() for label in labels):
+        raise WeightsError(f"{path}: line {[bool(label.strip()) for label in labels].index(False) + 1} is empty")
+    return labels
+
+
+def arrange(tensor: np.ndarray) -> np.ndarray:
+    """From the file's layout to the operators': kernels (O, I, H, W) -> (O, H, W, I), all else as it is.
+
+    A kernel then lies in memory as the pixels it meets do, channels last.
+    """
+    return np.ascontiguousarray(tensor.transpose(0, 2, 3, 1)) if tensor.ndim == 4 else tensor
+
+
+class Weights:
+    """The tensors of a safetensors file: shapes at once, values when asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "weights.safetensors"
+        self.required: set[str] = set()
+        with self.opened() as file:
+            names = [name for name in list(file.keys()) if not name.endswith("num_batches_tracked")]
+            slices = {name: file.get_slice(name) for name in names}
+            self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+            for name, part in slices.items():
+                if part.get_dtype() not in ("F32", "F16"):
+                    raise WeightsError(f"{self.path}: {name} is {part.get_dtype()}, expected F32 or F16")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The tensor `name` from the file, float32, arranged; raises `WeightsError`."""
+        with self.opened() as file:
+            stored = file.get_tensor(name)
+        tensor = stored.astype(np.float32, copy=False)
+        if tensor.shape != self.shapes[name]:
+            raise WeightsError(f"{self.path}: the file has changed: {name} was {self.shapes[name]}, is {tensor.shape}")
+        if not np.isfinite(tensor).all():
+            raise WeightsError(f"{self.path}: {name} holds a value that is not finite")
+        if name.endswith("running_var") and (tensor < 0).any():
+            raise WeightsError(f"{self.path}: {name} holds a negative variance")
+        return arrange(tensor)
+
+    def width(self, name: str) -> int:
+        """How many outputs the layer with the weight `name` has: the tensor's first dimension."""
+        if not self.shapes.get(name):
+            raise WeightsError(f"{self.path}: not a ResNet-50: {name} is missing")
+        return self.shapes[name][0]
+
+    def require(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raises `WeightsError` unless the tensor `name` is there and has `shape`."""
+        self.required.add(name)
+        if name not in self.shapes:
+            raise WeightsError(f"{self.path}: not a ResNet-50: {name} is missing")
+        if self.shapes[name] != shape or 0 in shape:
+            raise WeightsError(f"{self.path}: {name} has shape {self.shapes[name]}, expected {shape}")
+
+    def require_no_others(self) -> None:
+        """Raises `WeightsError` if a tensor was not required: a deeper network's file, say, ResNet-101's."""
+        for name in self.shapes.keys() - self.required:
+            raise WeightsError(f"{self.path}: not a ResNet-50: it has no place for {name}")
+
+    @contextmanager
+    def opened(self):
+        """The file, opened by safetensors, which checks its header; raises `WeightsError`."""
+        try:
+            with safe_open(self.path, framework="numpy") as file:
+                yield file
+        except (OSError, SafetensorError) as error:
+            raise WeightsError(f"{self.path}: cannot be read as safetensors: {error}") from error
