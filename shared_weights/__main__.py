@@ -1,0 +1,136 @@
+"""The weight sets of this project, and the structure of the network they belong to."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.measure import Measurement
+
+from . import sets, structure
+from .sets import WeightSetError
+from .tensor_file import sha256
+
+SIZES = range(32, 1025)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a wrong command line is answered with one line instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (try {self.prog} --help)\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 2 for a mistake that is told on stderr, or 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except WeightSetError as error:
+        print(f"shared_weights: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # such as a file that can't be written, or a full disk
+        where = error.filename2 or error.filename
+        print(f"shared_weights: {where}: {error.strerror}" if where else f"shared_weights: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = Parser(
+        prog="python -m shared_weights", description=__doc__, epilog="Exit code 0, or 2 and a line that says why."
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    synthetic = commands.add_parser(
+        "synthetic",
+        help="make the seeded random set",
+        description="Make the seeded random set: full size, the same bytes on every machine, in about a second. "
+        "Commands that need it make it by themselves.",
+    )
+    synthetic.set_defaults(run=_synthetic)
+
+    imagenet = commands.add_parser(
+        "imagenet",
+        help="export torchvision's trained ResNet-50 (needs torch)",
+        description="Export torchvision's ResNet-50, trained on ImageNet, as a weight set. The checkpoint is taken "
+        "from torch's cache ($TORCH_HOME or ~/.cache/torch, hub/checkpoints) if it lies there, else "
+        "torchvision downloads it (98 MB). Needs torch and torchvision.",
+    )
+    imagenet.add_argument(
+        "--v1", action="store_true", help="the older IMAGENET1K_V1 (top-1 76.1 %%) instead of IMAGENET1K_V2 (80.9 %%)"
+    )
+    imagenet.set_defaults(run=_imagenet)
+
+    table = commands.add_parser(
+        "structure",
+        help="show the network as a table, a drawing, or a file for Netron",
+        description="Print every layer with its shapes and costs, and write the network as a drawing or for Netron.",
+    )
+    table.add_argument(
+        "--size", type=_size, default=224, metavar="N", help="for a picture of N x N pixels, 32 to 1024 (default: 224)"
+    )
+    table.add_argument("--svg", type=Path, metavar="FILE", help="also draw the network to this SVG file")
+    table.add_argument(
+        "--onnx", type=Path, metavar="FILE", help="also write an ONNX file, which Netron opens (needs the onnx package)"
+    )
+    table.add_argument(
+        "--weights",
+        metavar="SET",
+        help="whose tensors go into the ONNX file: a set's name or folder "
+        "(default: imagenet if it has been exported, else cifar10)",
+    )
+    table.set_defaults(run=_structure)
+    return top
+
+
+def _size(text: str) -> int:
+    """A picture's side, for argparse."""
+    if not text.isdecimal() or int(text) not in SIZES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {SIZES[0]} to {SIZES[-1]}")
+    return int(text)
+
+
+def _synthetic(options: argparse.Namespace) -> None:
+    file = sets.find("synthetic") / "weights.safetensors"
+    print(f"{file}: {structure.si(file.stat().st_size, 'B')}, SHA-256 {sha256(file)}")
+
+
+def _imagenet(options: argparse.Namespace) -> None:
+    try:
+        from torchvision.models import ResNet50_Weights
+
+        from . import imagenet
+    except ModuleNotFoundError as error:
+        raise WeightSetError(f"this needs {error.name}: `nox -s weights -- imagenet` installs it") from error
+    weights = ResNet50_Weights.IMAGENET1K_V1 if options.v1 else ResNet50_Weights.IMAGENET1K_V2
+    file = imagenet.export(sets.HERE / "imagenet", weights) / "weights.safetensors"
+    print(f"{file}: {weights}, {structure.si(file.stat().st_size, 'B')}, SHA-256 {sha256(file)}")
+
+
+def _structure(options: argparse.Namespace) -> None:
+    table = structure.table(options.size)
+    console = Console()
+    # A table squeezed into a narrow window would lose digits; better that the window wraps its lines.
+    console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), table).maximum)
+    console.print(table)
+    if options.svg:
+        from . import drawing  # here, since matplotlib takes half a second to import
+
+        drawing.write_svg(options.svg, options.size)
+        console.print(f"Drawn: {options.svg}")
+    if options.onnx:
+        try:
+            from . import onnx_file
+        except ModuleNotFoundError as error:
+            raise WeightSetError(f"--onnx needs the package {error.name}") from error
+        folder = sets.find(options.weights)
+        onnx_file.write(options.onnx, folder, options.size)
+        console.print(f"Written with the weights {folder.name}: {options.onnx}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Finding a weight set by its name or folder, and reading it."""
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from . import synthetic
+from .architecture import tensors
+
+HERE = Path(__file__).resolve().parent
+NAMES = ("imagenet", "cifar10", "synthetic")
+FILES = ("weights.safetensors", "labels.txt", "preprocess.json")
+
+
+class WeightSetError(ValueError):
+    """A weight set that is missing, damaged, or can't be made; the message says it in one line."""
+
+
+def find(name_or_dir: str | PathLike[str] | None = None) -> Path:
+    """The folder of a weight set, with its three files in it.
+
+    A name of `NAMES` means the set of that name (`synthetic` is made if it is missing), anything else a
+    folder. None means `imagenet` if it has been exported, else `cifar10`. Whether the files hold a
+    ResNet-50 is not looked at here: each version checks that when it reads them. Raises `WeightSetError`.
+    """
+    if name_or_dir is None:
+        name_or_dir = "imagenet" if (HERE / "imagenet").is_dir() else "cifar10"
+    folder = HERE / name_or_dir if name_or_dir in NAMES else Path(name_or_dir)
+    if name_or_dir == "synthetic":
+        try:
+            synthetic.make(folder)
+        except (OSError, RuntimeError) as error:
+            raise WeightSetError(f"the weight set synthetic can't be made: {error}") from error
+    if not folder.is_dir():
+        if name_or_dir == "imagenet":
+            raise WeightSetError("the weight set imagenet has not been exported yet: nox -s weights -- imagenet")
+        raise WeightSetError(f"{name_or_dir}: neither a weight set ({', '.join(NAMES)}) nor a folder")
+    for file in FILES:
+        if not (folder / file).is_file():
+            raise WeightSetError(f"{folder}: not a weight set: {file} is missing")
+    return folder
+
+
+def load(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The tensors, float32 or float16 as they are stored, and the labels of the set in `folder`.
+
+    Raises `WeightSetError` if the files can't be read or hold something else than a ResNet-50.
+    """
+    path = folder / "weights.safetensors"
+    try:
+        labels = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+        state = load_file(path)
+    except (OSError, SafetensorError, UnicodeDecodeError) as error:
+        raise WeightSetError(f"{folder}: not a weight set that can be read: {error}") from error
+    return checked(state, len(labels), str(path)), labels
+
+
+def checked(state: Mapping[str, np.ndarray], classes: int, source: str) -> dict[str, np.ndarray]:
+    """The tensors of `state` in torchvision's order, without its counters `num_batches_tracked`.
+
+    Raises `WeightSetError`, which names the `source`, unless they are a ResNet-50's and all finite.
+    """
+    expected = tensors(classes=classes)
+    for name, shape in expected.items():
+        if name not in state or state[name].shape != shape:
+            raise WeightSetError(f"{source}: not a ResNet-50 of {classes} classes: no tensor {name} of shape {shape}")
+        if not np.isfinite(state[name]).all():
+            raise WeightSetError(f"{source}: {name} holds a value that is not finite")
+    for name in state:
+        if name not in expected and not name.endswith("num_batches_tracked"):
+            raise WeightSetError(f"{source}: not a ResNet-50: it has no place for {name}")
+    return {name: state[name] for name in expected}

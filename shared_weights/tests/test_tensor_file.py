@@ -1,0 +1,61 @@
+"""The file that is written is a safetensors file, always the same one, and never half of one."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from shared_weights import tensor_file
+
+TENSORS: dict[str, np.ndarray] = {
+    "b": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "a": np.array([1.5, np.nan], dtype=np.float16),
+    "transposed": np.arange(6.0).reshape(2, 3).T,
+    "big-endian": np.array([1, 2], dtype=">f4"),
+    "empty": np.zeros((0, 4), dtype=np.float32),
+}
+
+
+def test_the_safetensors_library_reads_what_was_written(tmp_path: Path):
+    tensor_file.write(tmp_path / "file", TENSORS, {"seed": "7", "source": "a test"})
+    read = load_file(tmp_path / "file")
+    assert read.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert read[name].dtype == tensor.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(read[name], tensor)
+    with safe_open(tmp_path / "file", "numpy") as file:
+        assert file.metadata() == {"seed": "7", "source": "a test"}
+
+
+def test_the_values_begin_at_a_multiple_of_eight_bytes_in_the_order_given(tmp_path: Path):
+    tensor_file.write(tmp_path / "file", TENSORS, {})
+    content = (tmp_path / "file").read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    assert length % 8 == 0
+    assert list(json.loads(content[8 : 8 + length])) == ["__metadata__", *TENSORS]
+    assert content[8 + length :][:24] == TENSORS["b"].tobytes()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), tensor_file.appearing_whole(path) as partial:
+        partial.write_text("half of the n")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_impossible_place_is_named_as_the_user_named_it(tmp_path: Path):
+    with pytest.raises(OSError) as caught, tensor_file.appearing_whole(tmp_path / "missing" / "file"):
+        pass
+    assert caught.value.filename == str(tmp_path / "missing" / "file")
+
+
+def test_sha256_is_that_of_the_bytes(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"abc")  # the example of FIPS 180-2, appendix B.1
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert tensor_file.sha256(tmp_path / "file") == expected
