@@ -5,13 +5,22 @@
 
 static const float EPSILON = 1e-5f; /* PyTorch's default, with which the weights were trained */
 
+enum { BLOCK = 256 }; /* channels whose scales are kept at hand, so that the picture is walked through in order */
+
 void batch_norm(float *restrict output, const float *restrict x, const float *restrict weight,
                 const float *restrict bias, const float *restrict mean, const float *restrict variance,
                 ptrdiff_t pixels, ptrdiff_t channels)
 {
-    for (ptrdiff_t channel = 0; channel < channels; channel++) {
-        const float scale = weight[channel] / sqrtf(variance[channel] + EPSILON);
-        for (ptrdiff_t i = channel; i < pixels * channels; i += channels)
-            output[i] = (x[i] - mean[channel]) * scale + bias[channel];
+    for (ptrdiff_t first = 0; first < channels; first += BLOCK) {
+        const ptrdiff_t end = channels - first < BLOCK ? channels : first + BLOCK;
+        float scale[BLOCK];
+        for (ptrdiff_t c = first; c < end; c++)
+            scale[c - first] = weight[c] / sqrtf(variance[c] + EPSILON);
+        for (ptrdiff_t pixel = 0; pixel < pixels; pixel++) {
+            const float *values = x + pixel * channels;
+            float *normalised = output + pixel * channels;
+            for (ptrdiff_t c = first; c < end; c++)
+                normalised[c] = (values[c] - mean[c]) * scale[c - first] + bias[c];
+        }
     }
 }
