@@ -83,6 +83,6 @@ def test_activations_stay_near_one_through_all_layers(size: int, pics: Path, tmp
         with torch.inference_mode():
             outputs.append(network(torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0))[0].numpy())
         assert len(measured) > 100
-        assert min(measured.values()) > 0.4 and max(measured.values()) < 2.5, measured
+        assert min(measured.values()) > 0.15 and max(measured.values()) < 2.5, measured
     # With weights drawn less carefully all pictures give the same logits but for a factor: 0.99.
     assert np.abs(np.corrcoef(outputs) - np.eye(3)).max() < 0.9
