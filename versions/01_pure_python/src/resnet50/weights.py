@@ -1,6 +1,5 @@
 """A weight folder's tensors and labels: read, checked, and arranged as the operators take them."""
 
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -45,26 +44,25 @@ def arrange(tensor: np.ndarray) -> np.ndarray:
 
 
 class Weights:
-    """The tensors of a safetensors file: shapes at once, values when asked for."""
+    """The tensors of a safetensors file, which stays open: shapes at once, values when asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "weights.safetensors"
         self.required: set[str] = set()
-        with self.opened() as file:
-            names = [name for name in list(file.keys()) if not name.endswith("num_batches_tracked")]
-            slices = {name: file.get_slice(name) for name in names}
-            self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-            for name, part in slices.items():
-                if part.get_dtype() not in ("F32", "F16"):
-                    raise WeightsError(f"{self.path}: {name} is {part.get_dtype()}, expected F32 or F16")
+        try:
+            self.file = safe_open(self.path, framework="numpy")  # checks the header against the file's length
+        except (OSError, SafetensorError) as error:
+            raise WeightsError(f"{self.path}: cannot be read as safetensors: {error}") from error
+        names = [name for name in list(self.file.keys()) if not name.endswith("num_batches_tracked")]
+        slices = {name: self.file.get_slice(name) for name in names}
+        self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+        for name, part in slices.items():
+            if part.get_dtype() not in ("F32", "F16"):
+                raise WeightsError(f"{self.path}: {name} is {part.get_dtype()}, expected F32 or F16")
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The tensor `name` from the file, float32, arranged; raises `WeightsError`."""
-        with self.opened() as file:
-            stored = file.get_tensor(name)
-        tensor = stored.astype(np.float32, copy=False)
-        if tensor.shape != self.shapes[name]:
-            raise WeightsError(f"{self.path}: the file has changed: {name} was {self.shapes[name]}, is {tensor.shape}")
+        tensor = self.file.get_tensor(name).astype(np.float32, copy=False)
         if not np.isfinite(tensor).all():
             raise WeightsError(f"{self.path}: {name} holds a value that is not finite")
         if name.endswith("running_var") and (tensor < 0).any():
@@ -89,12 +87,3 @@ class Weights:
         """Raises `WeightsError` if a tensor was not required: a deeper network's file, say, ResNet-101's."""
         for name in self.shapes.keys() - self.required:
             raise WeightsError(f"{self.path}: not a ResNet-50: it has no place for {name}")
-
-    @contextmanager
-    def opened(self):
-        """The file, opened by safetensors, which checks its header; raises `WeightsError`."""
-        try:
-            with safe_open(self.path, framework="numpy") as file:
-                yield file
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(f"{self.path}: cannot be read as safetensors: {error}") from error
