@@ -1,0 +1,120 @@
+"""A Python environment for each version: made, filled and kept in build/NAME/BUILD."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ladder import terminal
+from ladder.errors import BuildError
+from ladder.versions import Version
+
+BUILDS = {"release": ("-Dwerror=true",)}  # name of a build -> what `meson setup` is told
+
+
+def python(version: Version, build: str = "release") -> Path:
+    """The interpreter of an environment in which `version` and pytest are installed.
+
+    The environment is made or renewed when the version's files, its folder's place or the interpreter have changed
+    since the last call, else this takes milliseconds. Processes that ask at the same time wait for one another.
+    Raises BuildError, with all that pip and meson printed, when the version can't be built.
+    """
+    home = home_of(version, build)
+    interpreter = home / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    stamp = home / "stamp.json"
+    wanted = {"interpreter": [sys.version, os.path.realpath(sys.executable)], "files": fingerprint(version.folder)}
+    home.mkdir(parents=True, exist_ok=True)
+    with waiting_lock(home / "lock", version.name):
+        found = read_stamp(stamp)
+        if found == wanted:
+            return interpreter
+        # No stamp stands while a build runs. So what a failed or killed one left (meson keeps a failed configure
+        # for ever) is recognised by its absence, and the next try begins from nothing.
+        stamp.unlink(missing_ok=True)
+        if found.get("interpreter") != wanted["interpreter"]:
+            for name in ("env", "meson"):
+                shutil.rmtree(home / name, ignore_errors=True)
+        with terminal.working(f"building {version.name} ({build})"):
+            install(version, build, home, interpreter)
+        stamp.write_text(json.dumps(wanted))
+    return interpreter
+
+
+def home_of(version: Version, build: str) -> Path:
+    """Where the environment (env), meson's build folder (meson) and the stamp lie."""
+    return version.folder.parents[1] / "build" / version.name / build
+
+
+def variables() -> dict[str, str]:
+    """The environment variables for a version's processes.
+
+    No PYTHONPATH or PYTHONHOME, which could put another `resnet50` in front of the installed one; byte code out of
+    the source tree; one encoding for every path on the pipes, even for names that are not UTF-8.
+    """
+    own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    own.setdefault("PYTHONPYCACHEPREFIX", str(Path(__file__).resolve().parents[2] / "build" / "pycache"))
+    return own | {"PYTHONIOENCODING": "utf-8:surrogateescape"}
+
+
+def fingerprint(folder: Path) -> str:
+    """A digest of the folder's place and of the names and contents of all files in it, byte code left out."""
+    digest = hashlib.sha256(str(folder.resolve()).encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = path.read_bytes()
+            digest.update(f"\0{path.relative_to(folder)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def read_stamp(stamp: Path) -> dict[str, object]:
+    """What the last complete build wrote; empty if there is none, or if it was cut short while writing."""
+    try:
+        return dict(json.loads(stamp.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def install(version: Version, build: str, home: Path, interpreter: Path) -> None:
+    """Make the environment if it is not there, and install the version and pytest in it."""
+    if not interpreter.exists():
+        call(version, [sys.executable, "-m", "virtualenv", "--quiet", str(home / "env")])
+    settings = [f"-Csetup-args={argument}" for argument in BUILDS[build]]
+    pip = [str(interpreter), "-m", "pip", "install", "--disable-pip-version-check"]
+    call(version, [*pip, f"-Cbuild-dir={home / 'meson'}", *settings, str(version.folder), "pytest"])
+
+
+def call(version: Version, command: list[str]) -> None:
+    """Run a step of the build in silence; raises BuildError with what it printed if it fails."""
+    done = subprocess.run(
+        command,
+        env=variables(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if done.returncode:
+        raise BuildError(f"{version.name} could not be built; what was tried is printed above", done.stdout)
+
+
+@contextmanager
+def waiting_lock(path: Path, name: str) -> Iterator[None]:
+    """Hold the lock in file `path`; say so when another process holds it for more than a moment."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0.5)
+    except Timeout:
+        terminal.note(f"waiting for another process that is building {name} ...")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,32 @@
+"""What this machine's processor can do, in the names that a version's `requires` uses."""
+
+import platform
+from functools import cache
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
+
+
+@cache
+def features() -> frozenset[str]:
+    """The architecture (`x86_64`, `aarch64`, ...) and the instruction sets (`avx2`, `fma`, ... as Linux names them)."""
+    machine = platform.machine().lower()
+    flags = linux_flags(CPUINFO.read_text()) if CPUINFO.exists() else other_flags()
+    return flags | {ARCHITECTURES.get(machine, machine)}
+
+
+def linux_flags(text: str) -> frozenset[str]:
+    """The instruction sets of the first processor in a /proc/cpuinfo: `flags` on x86, `Features` on ARM."""
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            return frozenset(value.split())
+    return frozenset()
+
+
+def other_flags() -> frozenset[str]:
+    """The same from py-cpuinfo, which knows other systems but takes a second: hence only there."""
+    from cpuinfo import get_cpu_info
+
+    return frozenset(get_cpu_info().get("flags", ()))

@@ -1,0 +1,71 @@
+"""Where things are shown: results on stdout; progress, notes and errors on stderr."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+# Made anew on each use, so that they follow a stdout that was redirected after the import.
+
+
+def output() -> Console:
+    """The console of results; 80 columns wide where stdout is no terminal and COLUMNS is not set."""
+    return Console(highlight=False)
+
+
+def notes() -> Console:
+    """The console of everything that is not a result."""
+    return Console(stderr=True, highlight=False)
+
+
+def note(text: str) -> None:
+    """Print a sentence on stderr, literally: a file name may hold what rich would take for markup."""
+    notes().print(text, markup=False, soft_wrap=True)
+
+
+def table(title: str | None = None) -> Table:
+    """An empty table in the tool's one style."""
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar on stderr that vanishes at the end; without a terminal one line says what is going on.
+
+    Yields a function that is called with the name of each step as the step begins.
+    """
+    console = notes()
+    if not console.is_terminal:
+        note(f"{what} ...")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[step]}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total, step="")
+        begun = 0
+
+        def begin(step: str) -> None:
+            nonlocal begun
+            bar.update(task, completed=begun, step=step)
+            begun += 1
+
+        yield begin
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A spinner on stderr while one long thing is done; without a terminal a line."""
+    console = notes()
+    if not console.is_terminal:
+        note(f"{what} ...")
+        yield
+        return
+    with console.status(what):
+        yield
