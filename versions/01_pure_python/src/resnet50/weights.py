@@ -48,7 +48,7 @@ class Weights:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "weights.safetensors"
-        self.required: set[str] = set()
+        self.required: list[str] = []
         try:
             self.file = safe_open(self.path, framework="numpy")  # checks the header against the file's length
         except (OSError, SafetensorError) as error:
@@ -77,7 +77,7 @@ class Weights:
 
     def require(self, name: str, shape: tuple[int, ...]) -> None:
         """Raises `WeightsError` unless the tensor `name` is there and has `shape`."""
-        self.required.add(name)
+        self.required.append(name)
         if name not in self.shapes:
             raise WeightsError(f"{self.path}: not a ResNet-50: {name} is missing")
         if self.shapes[name] != shape or 0 in shape:

@@ -51,18 +51,18 @@ def arrange(tensor: np.ndarray) -> np.ndarray:
     rows = kernels.reshape(len(kernels), -1)
     outputs, size = rows.shape
     filled = outputs // STRIP
-    arranged = aligned(outputs, size)
+    arranged = aligned(rows.size).reshape(rows.shape)
     strips = arranged[: filled * STRIP].reshape(filled, size, STRIP)
     strips[...] = rows[: filled * STRIP].reshape(filled, STRIP, size).transpose(0, 2, 1)
     arranged[filled * STRIP :] = rows[filled * STRIP :]
     return arranged.reshape(kernels.shape)
 
 
-def aligned(rows: int, columns: int) -> np.ndarray:
-    """An uninitialised float32 array that begins at a cache line; NumPy's own begin 16 bytes behind one."""
-    memory = np.empty(rows * columns * 4 + CACHE_LINE, np.uint8)
+def aligned(count: int) -> np.ndarray:
+    """`count` float32 numbers, not yet set, from the start of a cache line on; NumPy's own arrays begin 16 bytes behind."""
+    memory = np.empty(count * 4 + CACHE_LINE, np.uint8)
     start = -memory.ctypes.data % CACHE_LINE
-    return memory[start : start + rows * columns * 4].view(np.float32).reshape(rows, columns)
+    return memory[start : start + count * 4].view(np.float32)
 
 
 class Weights:
@@ -70,7 +70,7 @@ class Weights:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "weights.safetensors"
-        self.required: set[str] = set()
+        self.required: list[str] = []
         try:
             self.file = safe_open(self.path, framework="numpy")  # checks the header against the file's length
         except (OSError, SafetensorError) as error:
@@ -99,7 +99,7 @@ class Weights:
 
     def require(self, name: str, shape: tuple[int, ...]) -> None:
         """Raises `WeightsError` unless the tensor `name` is there and has `shape`."""
-        self.required.add(name)
+        self.required.append(name)
         if name not in self.shapes:
             raise WeightsError(f"{self.path}: not a ResNet-50: {name} is missing")
         if self.shapes[name] != shape or 0 in shape:
