@@ -13,7 +13,7 @@ import numpy as np
 from . import ops
 from .errors import PictureError, WeightsError
 from .image import Preprocessing
-from .weights import Weights, read_labels, weight_folder
+from .weights import Weights, batch_norm_tensors, read_labels, weight_folder
 
 STAGES = (("layer1", 3, 1), ("layer2", 4, 2), ("layer3", 6, 2), ("layer4", 3, 2))  # name, blocks, stride
 SMALLEST, LARGEST = 32, 1024  # pixels: five halvings leave one pixel of 32
@@ -167,8 +167,3 @@ class WeightCheck:
         self.weights.require(f"{name}.weight", (classes, channels))
         self.weights.require(f"{name}.bias", (classes,))
         return classes
-
-
-def batch_norm_tensors(name: str) -> tuple[str, str, str, str]:
-    """The four tensors of a batch norm, in the order in which the operator takes them."""
-    return f"{name}.weight", f"{name}.bias", f"{name}.running_mean", f"{name}.running_var"

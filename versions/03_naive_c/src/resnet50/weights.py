@@ -43,6 +43,11 @@ def arrange(tensor: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(tensor.transpose(0, 2, 3, 1)) if tensor.ndim == 4 else tensor
 
 
+def batch_norm_tensors(name: str) -> tuple[str, str, str, str]:
+    """The four tensors of a batch norm, in the order in which the operator takes them."""
+    return f"{name}.weight", f"{name}.bias", f"{name}.running_mean", f"{name}.running_var"
+
+
 class Weights:
     """The tensors of a safetensors file, which stays open: shapes at once, values when asked for."""
 

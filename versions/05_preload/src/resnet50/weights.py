@@ -72,6 +72,11 @@ def aligned(count: int) -> np.ndarray:
     return memory[start : start + count * 4].view(np.float32)
 
 
+def batch_norm_tensors(name: str) -> tuple[str, str, str, str]:
+    """The four tensors of a batch norm, in the order in which the operator takes them."""
+    return f"{name}.weight", f"{name}.bias", f"{name}.running_mean", f"{name}.running_var"
+
+
 class Weights:
     """The tensors of a safetensors file: shapes at once, values after `load`, from memory."""
 
