@@ -59,7 +59,7 @@ def arrange(tensor: np.ndarray) -> np.ndarray:
 
 
 def aligned(count: int) -> np.ndarray:
-    """`count` float32 numbers, not yet set, from the start of a cache line on; NumPy's own begin 16 bytes behind one."""
+    """`count` float32 numbers, not yet set, that begin at a cache line; NumPy's own begin 16 bytes behind one."""
     memory = np.empty(count * 4 + CACHE_LINE, np.uint8)
     start = -memory.ctypes.data % CACHE_LINE
     return memory[start : start + count * 4].view(np.float32)

@@ -1,0 +1,145 @@
+"""A weight folder's tensors and labels: read, checked, and arranged as the operators take them."""
+
+import json
+from math import prod
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from .errors import WeightsError
+
+FILES = ("weights.safetensors", "labels.txt", "preprocess.json")
+
+
+def weight_folder(path: str | PathLike[str]) -> Path:
+    """`path` if it is a folder with the three files of a weight set, else `WeightsError`."""
+    folder = Path(path)
+    if not folder.is_dir():
+        raise WeightsError(f"{folder}: no such weight folder")
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise WeightsError(f"{folder}: a weight folder needs {', '.join(FILES)}; {name} is missing")
+    return folder
+
+
+def read_labels(path: Path, classes: int) -> list[str]:
+    """The labels in `path`, a class a line, in the order of the logits; raises `WeightsError`."""
+    try:
+        labels = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    if len(labels) != classes:
+        raise WeightsError(f"{path}: has {len(labels)} labels, but the weights have {classes} classes")
+    if not all(label.strip() for label in labels):
+        raise WeightsError(f"{path}: line {[bool(label.strip()) for label in labels].index(False) + 1} is empty")
+    return labels
+
+
+STRIP = 64  # output channels that a convolution sums at once
+CACHE_LINE = 64  # bytes; a load into a register that crosses two lines takes twice as long
+
+
+def arrange(tensor: np.ndarray, memory: np.ndarray | None = None) -> np.ndarray:
+    """From the file's layout to the operators': kernels (O, I, H, W) -> (O, H, W, I), matrices as they are.
+
+    Then every 64 kernels, or rows of a matrix, are laid side by side, number by number, so that the operators find in
+    one place what they load into the lanes. Those that fill no strip of 64 stay one behind the other.
+
+    The result lies in `memory`, a float32 array of as many numbers, or in memory of its own.
+    """
+    if memory is None:
+        memory = aligned(tensor.size)
+    if tensor.ndim not in (2, 4):
+        memory[:] = tensor.ravel()
+        return memory.reshape(tensor.shape)
+    kernels = tensor.transpose(0, 2, 3, 1) if tensor.ndim == 4 else tensor
+    rows = kernels.reshape(len(kernels), -1)
+    outputs, size = rows.shape
+    filled = outputs // STRIP
+    arranged = memory.reshape(rows.shape)
+    strips = arranged[: filled * STRIP].reshape(filled, size, STRIP)
+    strips[...] = rows[: filled * STRIP].reshape(filled, STRIP, size).transpose(0, 2, 1)
+    arranged[filled * STRIP :] = rows[filled * STRIP :]
+    return arranged.reshape(kernels.shape)
+
+
+def aligned(count: int) -> np.ndarray:
+    """`count` float32 numbers, not yet set, that begin at a cache line; NumPy's own begin 16 bytes behind one."""
+    memory = np.empty(count * 4 + CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return memory[start : start + count * 4].view(np.float32)
+
+
+def batch_norm_tensors(name: str) -> tuple[str, str, str, str]:
+    """The four tensors of a batch norm, in the order in which the operator takes them."""
+    return f"{name}.weight", f"{name}.bias", f"{name}.running_mean", f"{name}.running_var"
+
+
+class Weights:
+    """The tensors of a safetensors file: shapes at once, values after `load`, from memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "weights.safetensors"
+        self.required: list[str] = []
+        self.tensors: dict[str, np.ndarray] = {}
+        try:
+            with safe_open(self.path, framework="numpy") as file:  # checks the header against the file's length
+                names = [name for name in list(file.keys()) if not name.endswith("num_batches_tracked")]
+                slices = {name: file.get_slice(name) for name in names}
+                self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+                self.dtypes = {name: part.get_dtype() for name, part in slices.items()}
+        except (OSError, SafetensorError) as error:
+            raise WeightsError(f"{self.path}: cannot be read as safetensors: {error}") from error
+        for name, dtype in self.dtypes.items():
+            if dtype not in ("F32", "F16"):
+                raise WeightsError(f"{self.path}: {name} is {dtype}, expected F32 or F16")
+
+    def load(self) -> None:
+        """Reads, checks and arranges what is required into one pool, in the order of the layers; raises `WeightsError`.
+
+        The file is mapped, so that a number is copied once: from the system's page cache to its place in the pool.
+        """
+        file = np.memmap(self.path, np.uint8, "r")
+        header_size = int(file[:8].view("<u8")[0])
+        header = json.loads(file[8 : 8 + header_size].tobytes())
+        data = file[8 + header_size :]
+        lines = [-(-prod(self.shapes[name]) * 4 // CACHE_LINE) for name in self.required]  # rounded up
+        pool = aligned(sum(lines) * CACHE_LINE // 4)
+        for name, count in zip(self.required, lines):
+            begin, end = header[name]["data_offsets"]
+            stored = data[begin:end].view({"F32": "<f4", "F16": "<f2"}[self.dtypes[name]]).reshape(self.shapes[name])
+            self.check(name, stored)
+            self.tensors[name] = arrange(stored, pool[: stored.size])
+            pool = pool[count * CACHE_LINE // 4 :]
+
+    def check(self, name: str, tensor: np.ndarray) -> None:
+        """Raises `WeightsError` if `tensor` holds what no trained network has."""
+        if not np.isfinite(tensor).all():
+            raise WeightsError(f"{self.path}: {name} holds a value that is not finite")
+        if name.endswith("running_var") and (tensor < 0).any():
+            raise WeightsError(f"{self.path}: {name} holds a negative variance")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The tensor `name`, float32, arranged."""
+        return self.tensors[name]
+
+    def width(self, name: str) -> int:
+        """How many outputs the layer with the weight `name` has: the tensor's first dimension."""
+        if not self.shapes.get(name):
+            raise WeightsError(f"{self.path}: not a ResNet-50: {name} is missing")
+        return self.shapes[name][0]
+
+    def require(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raises `WeightsError` unless the tensor `name` is there and has `shape`."""
+        self.required.append(name)
+        if name not in self.shapes:
+            raise WeightsError(f"{self.path}: not a ResNet-50: {name} is missing")
+        if self.shapes[name] != shape or 0 in shape:
+            raise WeightsError(f"{self.path}: {name} has shape {self.shapes[name]}, expected {shape}")
+
+    def require_no_others(self) -> None:
+        """Raises `WeightsError` if a tensor was not required: a deeper network's file, say, ResNet-101's."""
+        for name in self.shapes.keys() - self.required:
+            raise WeightsError(f"{self.path}: not a ResNet-50: it has no place for {name}")
