@@ -1,0 +1,189 @@
+"""How long the loops, NumPy and OpenCV take for the same bytes, on one picture, in alternating rounds of one run."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from cv_basics import canny, color, gaussian_blur, gray, mean_blur, median_blur, otsu
+from cv_basics.picture import Picture
+
+README = Path(__file__).parent / "README.md"
+START, END = "<!-- bench: start -->", "<!-- bench: end -->"
+SECONDS_A_ROUND = 0.05  # a short call is repeated for so long in each round
+
+
+@dataclass(frozen=True)
+class Race:
+    """One computation, its three implementations and their arguments; `loops` is None where they would take minutes."""
+
+    name: str
+    loops: Callable[..., Any] | None
+    numpy: Callable[..., Any]
+    opencv: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+@dataclass
+class Times:
+    """Milliseconds for each round, and how often OpenCV's time NumPy took in that round."""
+
+    name: str
+    loops: list[float]
+    numpy: list[float]
+    opencv: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """The median over the rounds of NumPy's time divided by OpenCV's."""
+        return statistics.median(ours / theirs for ours, theirs in zip(self.numpy, self.opencv, strict=True))
+
+
+def races(picture: Picture) -> list[Race]:
+    """All computations on an RGB picture (H, W, 3) and on its grey one. RuntimeError if OpenCV is not installed."""
+    try:
+        import cv2
+    except ImportError:
+        message = "bench compares with OpenCV, which is not here: pip install opencv-python-headless"
+        raise RuntimeError(message) from None
+    cv2.setNumThreads(1)
+    grey = gray.gray_numpy(picture)
+
+    def convert(code: int) -> Callable[..., Any]:
+        return lambda source: cv2.cvtColor(source, code)
+
+    def mean(source: Picture, size: int) -> Any:
+        return cv2.blur(source, (size, size))
+
+    def gaussian(source: Picture, size: int, sigma: float) -> Any:
+        return cv2.GaussianBlur(source, (size, size), sigma)
+
+    def threshold(source: Picture) -> Any:
+        return cv2.threshold(source, 0, 255, cv2.THRESH_OTSU)
+
+    def blurs(kind: str, source: Picture) -> list[Race]:
+        loops, numpy = mean_blur.mean_blur_loops, mean_blur.mean_blur_numpy
+        return [
+            Race(f"mean blur 5 x 5, {kind}", loops, numpy, mean, (source, 5)),
+            Race(f"mean blur 31 x 31, {kind}", None, numpy, mean, (source, 31)),
+            Race(
+                f"Gaussian blur 5 x 5, {kind}",
+                gaussian_blur.gaussian_blur_loops,
+                gaussian_blur.gaussian_blur_numpy,
+                gaussian,
+                (source, 5, 1.4),
+            ),
+        ]
+
+    to_yuv, to_rgb = convert(cv2.COLOR_RGB2YUV), convert(cv2.COLOR_YUV2RGB)
+    median_loops, median_numpy = median_blur.median_blur_loops, median_blur.median_blur_numpy
+    return [
+        Race("grey", gray.gray_loops, gray.gray_numpy, convert(cv2.COLOR_RGB2GRAY), (picture,)),
+        Race("RGB to YUV", color.rgb_to_yuv_loops, color.rgb_to_yuv_numpy, to_yuv, (picture,)),
+        Race("YUV to RGB", color.yuv_to_rgb_loops, color.yuv_to_rgb_numpy, to_rgb, (picture,)),
+        *blurs("grey", grey),
+        *blurs("colour", picture),
+        Race("median 5 x 5, grey", median_loops, median_numpy, cv2.medianBlur, (grey, 5)),
+        Race("Canny, grey", canny.canny_loops, canny.canny_numpy, cv2.Canny, (grey, 50, 150)),
+        Race("Otsu, grey", otsu.otsu_loops, otsu.otsu_numpy, threshold, (grey,)),
+    ]
+
+
+def measure(contests: Sequence[Race], rounds: int, console: Console, with_loops: bool = True) -> list[Times]:
+    """Check that the implementations give the same bytes, then time them in turn. RuntimeError if they differ."""
+    times = [Times(each.name, [], [], []) for each in contests]
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("", total=(rounds + 1) * len(contests))
+        for turn in range(rounds + 1):
+            for contest, found in zip(contests, times, strict=True):
+                progress.update(task, description=f"{contest.name:27}")
+                if turn == 0:
+                    _check_equal(contest)
+                else:
+                    found.numpy.append(milliseconds(contest.numpy, *contest.arguments))
+                    found.opencv.append(milliseconds(contest.opencv, *contest.arguments))
+                    if with_loops and contest.loops:
+                        found.loops.append(milliseconds(contest.loops, *contest.arguments))
+                progress.advance(task)
+    return times
+
+
+def show(times: Sequence[Times], console: Console) -> None:
+    """Print the table."""
+    table = Table("milliseconds", "loops", "NumPy", "OpenCV", "NumPy / OpenCV", title="the same bytes, three times")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in _rows(times):
+        table.add_row(*row)
+    console.print(table)
+
+
+def write(times: Sequence[Times], picture: str, side: int, rounds: int) -> None:
+    """Put the table between the markers in the README. RuntimeError if the markers are missing."""
+    import cv2
+
+    text = README.read_text(encoding="utf-8")
+    if START not in text or END not in text:
+        raise RuntimeError(f"{README}: the markers {START} and {END} are missing")
+    lines = [
+        "| | loops [ms] | NumPy [ms] | OpenCV [ms] | NumPy / OpenCV |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(f"| {' | '.join(row)} |" for row in _rows(times)),
+        "",
+        f"`{picture}` at {side} x {side} pixels, medians of {rounds} rounds, one thread, on {_processor()};",
+        f"Python {platform.python_version()}, NumPy {np.__version__}, OpenCV {cv2.__version__}.",
+    ]
+    before, after = text[: text.index(START)], text[text.index(END) :]
+    README.write_text("\n".join([before + START, *lines, after]), encoding="utf-8")
+
+
+def _rows(times: Sequence[Times]) -> list[tuple[str, ...]]:
+    return [
+        (
+            found.name,
+            f"{statistics.median(found.loops):.0f}" if found.loops else "-",
+            f"{statistics.median(found.numpy):.2f}",
+            f"{statistics.median(found.opencv):.3f}",
+            f"{found.ratio:.1f}",
+        )
+        for found in times
+    ]
+
+
+def _check_equal(contest: Race) -> None:
+    def parts(result: Any) -> tuple[Any, ...]:
+        return result if isinstance(result, tuple) else (result,)
+
+    ours_and_theirs = (parts(function(*contest.arguments)) for function in (contest.numpy, contest.opencv))
+    for ours, theirs in zip(*ours_and_theirs, strict=True):
+        if not np.array_equal(ours, theirs):
+            raise RuntimeError(f"{contest.name}: NumPy and OpenCV differ, so there is nothing to compare")
+
+
+def milliseconds(call: Callable[..., Any], *arguments: Any) -> float:
+    """The median of the calls made in SECONDS_A_ROUND, at least one."""
+    spent: list[float] = []
+    while not spent or sum(spent) < SECONDS_A_ROUND:
+        start = time.perf_counter()
+        call(*arguments)
+        spent.append(time.perf_counter() - start)
+    return statistics.median(spent) * 1000
+
+
+def _processor() -> str:
+    """The processor's own name, where the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,65 @@
+"""Picture files in and out, with Pillow."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from cv_basics.picture import Picture
+
+GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
+
+
+class PictureError(ValueError):
+    """A picture file can't be read; the message names the file and says why."""
+
+
+def read_picture(path: str | Path) -> Picture:
+    """The first frame of a picture file as it is meant to be seen: uint8, (H, W) if it is grey, else (H, W, 3) RGB.
+
+    The EXIF orientation is applied, transparency is laid over white, and 16-bit grey is scaled to 8 bits. Raises
+    PictureError if the file is missing, no picture, damaged or larger than Pillow's limit against decompression bombs.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                image.load()
+                return _pixels(ImageOps.exif_transpose(image))
+    except FileNotFoundError:
+        raise PictureError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise PictureError(f"{path}: is a folder, not a picture") from None
+    except UnidentifiedImageError:
+        raise PictureError(f"{path}: is not a picture that Pillow can read") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PictureError(f"{path}: has more than {Image.MAX_IMAGE_PIXELS} pixels") from None
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from None
+    except Exception as error:  # Pillow's decoders raise many kinds for a damaged file: SyntaxError, struct.error, ...
+        raise PictureError(f"{path}: can't be read ({error})") from None
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    """Write a grey (H, W) or RGB (H, W, 3) uint8 picture; the name's ending says the format."""
+    Image.fromarray(picture).save(path)
+
+
+def _pixels(image: Image.Image) -> Picture:
+    is_grey = image.mode in GREY_MODES
+    if image.mode.startswith("I") or image.mode == "F":
+        return _eight_bits(np.asarray(image), image.mode)
+    if image.has_transparency_data or image.mode in ("La", "RGBa"):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image).convert("RGB")
+    return np.array(image.convert("L" if is_grey else "RGB"))
+
+
+def _eight_bits(values: np.ndarray, mode: str) -> Picture:
+    """Grey levels of more than 8 bits: whole ones range over 0..65535, float ones over 0..255."""
+    if not np.isfinite(values).all():
+        raise PictureError("has pixels that are not finite numbers")
+    scaled = values / (1 if mode == "F" else 257)  # 65535 = 255 * 257
+    return np.rint(scaled).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,202 @@
+"""`python -m cv_basics`: results, figures, index.html, the table of times, and errors of one line."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+from rich.console import Console
+
+from cv_basics import bench, cli, gallery
+from cv_basics.files import read_picture, write_picture
+from cv_basics.lessons import LESSONS
+from cv_basics.tests.conftest import ROOT, make_picture
+
+TITLES = {
+    "gray": ["colour", "grey: 0.299 R", "plain mean", "grey minus plain mean"],
+    "color": ["RGB", "red", "green", "blue", "RGB to YUV and back", "Y:", "U:", "V:"],
+    "mean_blur": ["picture", "salt and pepper: ", "mean 3 x 3: ", "median 3 x 3: ", "PSNR", "Gaussian noise: "],
+    "gaussian_blur": ["weight of each row", "weight of each pixel", "the same as a surface", "before", "after", "row"],
+    "canny": ["picture, grey and blurred", "1 Sobel", "2 magnitude", "3 suppression", "4 hysteresis"],
+    "otsu": ["grey picture", "above", "histogram"],
+}
+SHAPES = [(1, 1, 1), (1, 1, 3), (1, 40, 3), (40, 1, 1), (2, 2, 3), (40, 60, 1), (60, 40, 3)]
+
+
+def run(*arguments, cwd=ROOT):
+    return subprocess.run(
+        [sys.executable, "-m", "cv_basics", *map(str, arguments)],
+        cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_each_figure_is_made_has_its_titles_and_is_not_blank(lesson, shape):
+    height, width, channels = shape
+    picture = make_picture("smooth", height, width, channels, seed=1)
+    outcome = LESSONS[lesson].run("picture", picture, **gallery.default_options(lesson))
+    titles = [axes.get_title() for axes in outcome.figure.axes]
+    for title in TITLES[lesson]:
+        assert any(found.startswith(title) for found in titles), title
+    canvas = FigureCanvasAgg(outcome.figure)
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())[..., :3]
+    assert drawn.std() > 5
+    for axes in outcome.figure.axes:
+        box = axes.get_window_extent()
+        part = drawn[len(drawn) - int(box.y1) : len(drawn) - int(box.y0), int(box.x0) : int(box.x1)]
+        assert part.size, axes.get_title()
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_no_label_is_cut(lesson):
+    """Every text of a figure lies within it when it is drawn on its own canvas."""
+    outcome = LESSONS[lesson].run("picture", make_picture("smooth", 50, 60, 3, 1), **gallery.default_options(lesson))
+    canvas = FigureCanvasAgg(outcome.figure)
+    canvas.draw()
+    width, height = canvas.get_width_height()
+    for axes in outcome.figure.axes:
+        for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+            box = text.get_window_extent()
+            if text.get_text():
+                assert min(box.x0, box.y0) >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1, text
+
+
+@pytest.mark.parametrize(
+    "arguments, results",
+    [
+        (["gray"], ["gray"]),
+        (["color"], ["red", "green", "blue", "y", "u", "v"]),
+        (["mean_blur", "--size", 4, "--noise", 0.2, "--noise-sigma", 5, "--seed", 3],
+         [f"{noise}-{step}" for noise in ("salt-and-pepper", "gaussian-noise")
+          for step in ("noisy", "mean-4-x-4", "median-5-x-5")]),
+        (["gaussian_blur", "--size", 5, "--sigma", 1.4], ["blurred"]),
+        (["canny", "--size", 5, "--sigma", 1.4, "--low", 150, "--high", 50, "--squared"], ["edges"]),
+        (["otsu"], ["binary"]),
+    ],
+)  # fmt: skip
+def test_a_lesson_writes_its_results_and_its_figure(tmp_path, capsys, arguments, results):
+    write_picture(tmp_path / "a.png", make_picture("smooth", 30, 50, 3, seed=1))
+    lesson, *options = map(str, arguments)
+    assert cli.main([lesson, str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), *options]) == 0
+    expected = {f"a_{lesson}_figure.png", *(f"a_{lesson}_{result}.png" for result in results)}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == expected
+    for result in results:
+        assert read_picture(tmp_path / "out" / f"a_{lesson}_{result}.png").shape[:2] == (30, 50)
+    assert f"a_{lesson}_figure.png" in capsys.readouterr().out
+
+
+def test_all_writes_every_figure_and_an_index_that_shows_them(tmp_path):
+    for folder, channels in (("one", 3), ("two", 1)):
+        (tmp_path / folder).mkdir()
+        write_picture(tmp_path / folder / "a & b.png", make_picture("smooth", 20, 30, channels, seed=1))
+    out = tmp_path / "out"
+    pictures = [str(path) for path in sorted(tmp_path.glob("*/*.png"))]
+    assert cli.main(["all", *pictures, "--out", str(out)]) == 0
+    page = (out / "index.html").read_text(encoding="utf-8")
+    shown = {name.replace("&amp;", "&") for name in re.findall(r'src="([^"]+)"', page)}
+    linked = {name.replace("&amp;", "&") for name in re.findall(r'href="([^#][^"]*)"', page)}
+    assert shown == {path.name for path in out.glob("*_figure.png")}
+    assert linked == {path.name for path in out.glob("*.png")}
+    assert len(shown) == 2 * len(LESSONS) - 2  # the grey picture is not shown to the two lessons about colour
+
+
+def test_the_default_pictures_are_there():
+    assert len(gallery.default_pictures()) >= 6
+    for lesson in LESSONS.values():
+        assert (gallery.PICS / lesson.picture).is_file()
+
+
+def test_the_readme_shows_a_small_figure_for_each_lesson():
+    readme = (gallery.HERE / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"figures/(\w+)\.png", readme)) == set(LESSONS)
+    for lesson in LESSONS:
+        figure = gallery.README_FIGURES / f"{lesson}.png"
+        assert figure.stat().st_size < gallery.README_BYTES
+        with Image.open(figure) as image:
+            assert np.asarray(image.convert("RGB")).std() > 5
+
+
+def test_the_readmes_figures_are_drawn_small(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "README_FIGURES", tmp_path / "figures")
+    written = gallery.make_readme_figures(Console(quiet=True))
+    assert [path.stem for path in written] == list(LESSONS)
+    assert all(path.stat().st_size < gallery.README_BYTES for path in written)
+
+
+def test_bench_puts_its_table_between_the_markers(tmp_path, monkeypatch, capsys):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{bench.START}\nold\n{bench.END}\nafter\n", encoding="utf-8")
+    monkeypatch.setattr(bench, "README", readme)
+    assert cli.main(["bench", "--side", "16", "--rounds", "1", "--write"]) == 0
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith(f"before\n{bench.START}\n| |")
+    assert text.endswith(f"\n{bench.END}\nafter\n")
+    assert "old" not in text
+    assert len(re.findall(r"^\| .+ms", text, re.MULTILINE)) == 1
+    assert len(re.findall(r"^\| .*\d \|$", text, re.MULTILINE)) == len(
+        bench.races(make_picture("random", 16, 16, 3, 1))
+    )
+
+
+def test_bench_refuses_to_time_different_results():
+    wrong = bench.Race("wrong", None, np.zeros, np.ones, (3,))
+    with pytest.raises(RuntimeError, match="differ"):
+        bench.measure([wrong], 1, Console(quiet=True))
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        ([], "COMMAND"),
+        (["sharpen"], "invalid choice"),
+        (["gray", "missing.png"], "missing.png: there is no such file"),
+        (["gray", "."], "is a folder"),
+        (["gray", "README.md"], "is not a picture"),
+        (["mean_blur", "--size", "0"], "size must be from 1"),
+        (["mean_blur", "--size", "many"], "invalid int value"),
+        (["mean_blur", "--noise", "1.5"], "share must be from 0 to 1"),
+        (["mean_blur", "--noise", "nan"], "share must be a finite number"),
+        (["mean_blur", "--noise-sigma", "-1"], "sigma must be at least 0"),
+        (["mean_blur", "--seed", "-1"], "seed must be from 0"),
+        (["gaussian_blur", "--size", "4"], "size must be odd"),
+        (["gaussian_blur", "--sigma", "0"], "sigma must be above 0"),
+        (["canny", "--low", "nan"], "low must be a finite number"),
+        (["otsu", "--out", "README.md"], "README.md"),
+        (["all", "missing.png"], "missing.png"),
+        (["bench", "--rounds", "0"], "rounds must be from 1"),
+        (["bench", "--side", "0"], "side must be from 1"),
+    ],
+)
+def test_a_bad_command_is_one_line_and_exit_code_2(arguments, reason):
+    done = run(*arguments, cwd=ROOT / "cv_basics")
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_help_names_every_lesson_and_option():
+    text = run("--help").stdout
+    assert all(lesson in text for lesson in [*LESSONS, "all", "bench"])
+    assert all(word in run("canny", "--help").stdout for word in ("--low", "--high", "--sigma", "--size", "default"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_is_exit_code_130_without_a_traceback(tmp_path):
+    command = [sys.executable, "-m", "cv_basics", "all", "--out", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors

@@ -1,0 +1,104 @@
+"""Any picture that Pillow reads is read rightly; what it can't read is refused with a sentence."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cv_basics.files import PictureError, read_picture, write_picture
+
+LEVELS = np.array([[0, 64, 128], [129, 200, 255]], np.uint8)
+COLOURS = np.dstack([LEVELS, LEVELS[::-1], LEVELS[:, ::-1]])
+
+
+def saved(path, image, **options):
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("pixels", [LEVELS, COLOURS], ids=["grey", "colour"])
+def test_write_and_read_again(tmp_path, pixels):
+    write_picture(tmp_path / "a.png", pixels)
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), pixels)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (4000, 3000)])
+def test_sizes(tmp_path, size):
+    path = saved(tmp_path / "a.png", Image.new("RGB", size, (1, 2, 3)))
+    assert read_picture(path).shape == (size[1], size[0], 3)
+
+
+def test_black_and_white(tmp_path):
+    path = saved(tmp_path / "a.png", Image.fromarray(LEVELS > 128))
+    np.testing.assert_array_equal(read_picture(path), (LEVELS > 128) * np.uint8(255))
+
+
+def test_palette(tmp_path):
+    image = Image.fromarray(COLOURS).quantize(8)
+    path = saved(tmp_path / "a.png", image)
+    np.testing.assert_array_equal(read_picture(path), np.array(image.convert("RGB")))
+
+
+def test_transparency_is_laid_over_white(tmp_path):
+    rgba = np.zeros((1, 3, 4), np.uint8)
+    rgba[0, :, 3] = 0, 128, 255
+    path = saved(tmp_path / "a.png", Image.fromarray(rgba))
+    assert read_picture(path)[0].tolist() == [[255] * 3, [127] * 3, [0] * 3]
+
+
+def test_transparency_of_grey_and_of_a_palette(tmp_path):
+    grey = saved(tmp_path / "grey.png", Image.fromarray(LEVELS), transparency=64)
+    expected = LEVELS.copy()
+    expected[LEVELS == 64] = 255
+    np.testing.assert_array_equal(read_picture(grey), expected)
+    palette = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
+    path = saved(tmp_path / "palette.png", palette, transparency=0)
+    assert read_picture(path)[0, 0].tolist() == [255] * 3
+
+
+def test_16_bit_grey_is_scaled(tmp_path):
+    wide = np.array([[0, 128, 129, 257 * 100, 65535]], np.uint16)
+    path = saved(tmp_path / "a.png", Image.fromarray(wide))
+    assert read_picture(path).tolist() == [[0, 0, 1, 100, 255]]
+
+
+def test_float_grey_is_rounded_and_clipped(tmp_path):
+    path = saved(tmp_path / "a.tiff", Image.fromarray(np.array([[-3.0, 0.4, 99.6, 300.0]], np.float32)))
+    assert read_picture(path).tolist() == [[0, 0, 100, 255]]
+
+
+def test_cmyk_and_orientation_and_the_first_frame(tmp_path):
+    cmyk = saved(tmp_path / "a.tiff", Image.new("CMYK", (2, 2), (0, 0, 0, 255)))
+    assert not read_picture(cmyk).any()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    turned = saved(tmp_path / "turned.png", Image.fromarray(LEVELS), exif=exif)
+    np.testing.assert_array_equal(read_picture(turned), np.rot90(LEVELS, -1))
+    frames = [Image.new("RGB", (2, 2), colour) for colour in ("red", "blue")]
+    animated = saved(tmp_path / "a.gif", frames[0], save_all=True, append_images=frames[1:])
+    assert read_picture(animated)[0, 0].tolist() == [255, 0, 0]
+
+
+def truncated(path):
+    data = saved(path, Image.effect_noise((64, 64), 50)).read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(
+    "spoil, reason",
+    [
+        (lambda path: None, "no such file"),
+        (lambda path: path.mkdir(), "folder"),
+        (lambda path: path.write_bytes(b""), "not a picture"),
+        (lambda path: path.write_text("not a picture at all"), "not a picture"),
+        (truncated, "can't be read"),
+        (lambda path: saved(path, Image.new("1", (20000, 10000))), "more than"),
+        (lambda path: saved(path, Image.fromarray(np.array([[np.nan]], np.float32)), format="TIFF"), "not finite"),
+    ],
+    ids=["missing", "folder", "empty", "text", "truncated", "bomb", "nan"],
+)
+def test_what_is_no_picture_is_named(tmp_path, spoil, reason):
+    path = tmp_path / "a.png"
+    spoil(path)
+    with pytest.raises(PictureError, match=reason) as caught:
+        read_picture(path)
+    assert str(path) in str(caught.value)
