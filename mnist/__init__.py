@@ -1,0 +1,1 @@
+"""A digit classifier trained and run with layers, gradients and optimisers written out in NumPy."""

@@ -1,0 +1,38 @@
+"""Name the digit in a picture, and show what the network saw of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mnist.errors import PictureError
+from mnist.layers import Array, softmax
+from mnist.network import Network
+from mnist.prepare import prepare, read_picture
+
+SHADES = " .:-=+*#%@"  # from black to white, as light on a dark terminal
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """picture: uint8 (H, W); seen: uint8 (28, 28), what was made of it; probabilities: float32 (10,)."""
+
+    picture: Array
+    seen: Array
+    probabilities: Array
+
+
+def predict(network: Network, file: Path) -> Prediction:
+    """The digit in a picture file. Raises PictureError, which names the file."""
+    picture = read_picture(file)
+    try:
+        seen = prepare(picture)
+    except PictureError as error:
+        raise PictureError(f"{file} {error}") from None
+    return Prediction(picture, seen, softmax(network.forward(seen[np.newaxis]))[:, 0])
+
+
+def as_text(seen: Array) -> str:
+    """A digit, uint8 (28, 28), in characters: two for each pixel, because they are twice as high as wide."""
+    levels = seen.astype(int) * len(SHADES) // 256
+    return "\n".join("".join(SHADES[level] * 2 for level in row) for row in levels)

@@ -1,0 +1,55 @@
+"""Small sets of digits, and the command line as its users start it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mnist.data import Digits, Parts, embedded
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def small() -> Parts:
+    """1,000 digits to learn from, the usual ones for validation and test."""
+    parts = embedded()
+    return Parts(parts.train[:1000], parts.validation, parts.test)
+
+
+@pytest.fixture
+def idx_folder(tmp_path: Path, small: Parts) -> Path:
+    """600 digits and 200 as the files of the full MNIST."""
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    write_idx(folder, "train", small.train[:600])
+    write_idx(folder, "t10k", small.test[:200])
+    return folder
+
+
+def write_idx(folder: Path, name: str, digits: Digits) -> None:
+    """Two IDX files, by the format's description."""
+    count = len(digits).to_bytes(4, "big")
+    side = (28).to_bytes(4, "big")
+    images = bytes([0, 0, 8, 3]) + count + side + side + digits.images.tobytes()
+    (folder / f"{name}-images-idx3-ubyte").write_bytes(images)
+    (folder / f"{name}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1]) + count + digits.labels.tobytes())
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line."""
+    return [sys.executable, "-m", "mnist", *map(str, arguments)]
+
+
+@pytest.fixture
+def mnist() -> Callable[..., subprocess.CompletedProcess]:
+    """Runs the command line to its end."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess:
+        wide = {**os.environ, "COLUMNS": "200"}
+        return subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=300, env=wide)
+
+    return run

@@ -1,0 +1,94 @@
+"""Wrong options, wrong weights: one line on stderr and exit code 2."""
+
+import importlib.util
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mnist.errors import WeightsError
+from mnist.network import Parameters
+from mnist.weights import SHIPPED, load_parameters
+
+Mnist = Callable[..., subprocess.CompletedProcess]
+
+
+def test_help_of_every_command_teaches(mnist: Mnist) -> None:
+    help_text = mnist("--help").stdout
+    for name in ("train", "evaluate", "predict", "dropout", "bench"):
+        assert f"\n    {name} " in help_text
+        assert mnist(name, "--help").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "required"),
+        (("learn",), "invalid choice"),
+        (("train", "--epochs", "0"), "'0' is not a whole number from 1 to"),
+        (("train", "--batch", "-3"), "'-3' is not a whole number"),
+        (("train", "--seed", "x"), "'x' is not a whole number"),
+        (("train", "--learning-rate", "nan"), "'nan' is not a number above 0"),
+        (("train", "--optimizer", "adagrad"), "invalid choice"),
+        (("train", "--data", "nowhere"), "nowhere is not a folder"),
+        (("train", "--data", "x", "--download"), "not allowed with"),
+        (("train", "--out", "mnist/__init__.py"), "__init__.py"),
+        (("train", "--resume", "--out", "nowhere"), "no run to resume"),
+        (("predict",), "required"),
+        (("predict", "x.png", "--weights", "nothing.safetensors"), "nothing.safetensors: there is no such file"),
+        (("evaluate", "--weights", "mnist/README.md"), "not a readable safetensors file"),
+    ],
+)
+def test_wrong_arguments_are_named_in_one_line(mnist: Mnist, arguments: tuple[str, ...], message: str) -> None:
+    done = mnist(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="torch is installed")
+def test_bench_without_torch_says_what_is_missing(mnist: Mnist) -> None:
+    done = mnist("bench")
+    assert done.returncode == 2
+    assert "PyTorch" in done.stderr
+
+
+def changed(change: Callable[[Parameters], object]) -> Parameters:
+    parameters, _ = load_parameters(SHIPPED)
+    change(parameters)
+    return parameters
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p.pop("conv1.bias"), "missing or unknown are conv1.bias"),
+        (lambda p: p.update(extra=np.zeros(1, np.float32)), "missing or unknown are extra"),
+        (lambda p: p.update({"conv2.weight": np.zeros((64, 16, 3, 3), np.float32)}), r"not float32 \[64, 32, 3, 3\]"),
+        (lambda p: p.update({"dense2.bias": np.zeros(10)}), "dense2.bias is float64"),
+        (lambda p: p["conv1.weight"].__setitem__(0, np.nan), "conv1.weight holds values that are not finite"),
+    ],
+)
+def test_weights_of_another_network_are_refused(
+    tmp_path: Path, change: Callable[[Parameters], object], message: str
+) -> None:
+    save_file(changed(change), tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=message):
+        load_parameters(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 300, 10_000])
+def test_truncated_weights_are_refused(tmp_path: Path, keep: int) -> None:
+    (tmp_path / "w.safetensors").write_bytes(SHIPPED.read_bytes()[:keep])
+    with pytest.raises(WeightsError, match="not a readable safetensors file"):
+        load_parameters(tmp_path / "w.safetensors")
+
+
+def test_shipped_weights_are_small_and_say_where_they_come_from() -> None:
+    assert SHIPPED.stat().st_size < 2e6
+    about = load_parameters(SHIPPED)[1]
+    assert "8000 digits" in json.dumps(about)

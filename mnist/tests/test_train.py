@@ -1,0 +1,183 @@
+"""Training: the same seed gives the same weights, and an interruption changes nothing."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from mnist.data import Parts
+from mnist.errors import CheckpointError, MnistError
+from mnist.layers import Array
+from mnist.network import SHAPES
+from mnist.optimizers import OPTIMIZERS, Optimizer
+from mnist.run import Options, Run, resumed
+from mnist.shards import ShardedNetwork
+from mnist.tests.conftest import ROOT, command
+from mnist.train import train
+from mnist.weights import load_parameters, load_tensors
+
+QUIET = Console(file=io.StringIO())
+OPTIONS = Options(epochs=2, batch=100)
+
+
+@pytest.fixture
+def tiny(small: Parts) -> Parts:
+    return Parts(small.train[:330], small.validation[:100], small.test[:100])
+
+
+def same(one: Run, other: Run) -> bool:
+    """Whether all arrays of two runs are equal to the last bit, and so is what was measured but the time."""
+    groups = [
+        (one.parameters, other.parameters),
+        (one.best, other.best),
+        (one.optimizer.state, other.optimizer.state),
+    ]
+    measured = [[replace(epoch, seconds=0) for epoch in run.epochs] for run in (one, other)]
+    return measured[0] == measured[1] and all(
+        a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a) for a, b in groups
+    )
+
+
+def finished(parts: Parts, options: Options = OPTIONS, threads: int = 2) -> Run:
+    run = Run.begin(options, "")
+    train(run, parts, QUIET, threads=threads)
+    return run
+
+
+def test_same_seed_gives_the_same_weights_on_any_number_of_threads(tiny: Parts) -> None:
+    assert same(finished(tiny), finished(tiny, threads=1))
+    assert not same(finished(tiny), finished(tiny, replace(OPTIONS, seed=1)))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("steps", [1, 4, 6])  # of 8: in the first epoch, at its end, in the second
+def test_interrupted_run_goes_on_bit_for_bit(
+    tiny: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, steps: int
+) -> None:
+    options = replace(OPTIONS, optimizer=optimizer)
+    step = Optimizer.step
+
+    def step_and_press(self: Optimizer, *arguments: object) -> None:
+        step(self, *arguments)  # type: ignore[arg-type]
+        if self.steps == steps:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Optimizer, "step", step_and_press)
+        with pytest.raises(KeyboardInterrupt):
+            train(Run.begin(options, ""), tiny, QUIET, tmp_path)
+    run = resumed(tmp_path / "checkpoint.safetensors", {}, "")
+    assert run.optimizer.steps == steps
+    train(run, tiny, QUIET, tmp_path)
+    assert same(run, finished(tiny, options))
+
+
+def test_checkpoint_holds_the_whole_run(tiny: Parts, tmp_path: Path) -> None:
+    run = finished(tiny)
+    run.parameters["conv1.bias"] += 1  # so that they are not the best ones
+    run.batches, run.loss, run.right, run.seconds = 3, 0.1, 7, 0.7
+    run.save(tmp_path / "run.safetensors")
+    loaded = Run.load(tmp_path / "run.safetensors")
+    assert same(run, loaded)
+    assert (loaded.options, loaded.digits, loaded.optimizer.steps) == (run.options, run.digits, 8)
+    assert (loaded.batches, loaded.loss, loaded.right, loaded.seconds) == (3, 0.1, 7, 0.7)
+
+
+def test_no_two_batches_have_the_same_dropout_masks_or_digits(tiny: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds, batches = [], []
+    gradients = ShardedNetwork.gradients
+
+    def record(self: ShardedNetwork, images: Array, labels: Array, seed: tuple[int, ...]) -> object:
+        seeds.append(seed)
+        batches.append(images)
+        return gradients(self, images, labels, seed)
+
+    monkeypatch.setattr(ShardedNetwork, "gradients", record)
+    finished(tiny)
+    assert len(set(seeds)) == len(seeds) == 8
+    epochs = [np.concatenate(batches[:4]), np.concatenate(batches[4:])]
+    assert not np.array_equal(epochs[0], epochs[1])  # another order in each epoch
+    every = [sorted(image.tobytes() for image in epoch) for epoch in (*epochs, tiny.train.images)]
+    assert every[0] == every[1] == every[2]  # of all the digits, each once
+
+
+def test_best_weights_are_those_of_the_best_validation(tiny: Parts, tmp_path: Path) -> None:
+    run = Run.begin(replace(OPTIONS, epochs=4), "")
+    train(run, tiny, QUIET, tmp_path)
+    best = max(run.epochs, key=lambda epoch: (epoch.validation_accuracy, -epoch.validation_loss))
+    weights, about = load_parameters(tmp_path / "weights.safetensors")
+    assert about["validation_accuracy"] == best.validation_accuracy
+    assert all(np.array_equal(weights[name], run.best[name]) for name in SHAPES)
+
+
+def test_loss_that_is_not_finite_ends_the_run(tiny: Parts) -> None:
+    with pytest.raises(MnistError, match="smaller --learning-rate"):
+        finished(tiny, replace(OPTIONS, learning_rate=1e30))
+
+
+def test_resume_refuses_another_run(tiny: Parts, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(CheckpointError, match="no run to resume"):
+        resumed(file, {}, "")
+    Run.begin(OPTIONS, "these digits").save(file)
+    with pytest.raises(CheckpointError, match="with batch 100, not 64"):
+        resumed(file, {"epochs": 2, "batch": 64}, "these digits")
+    with pytest.raises(CheckpointError, match="other digits"):
+        resumed(file, {}, "those digits")
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        resumed(file, {}, "these digits")
+
+
+def test_command_trains_draws_and_prints_its_table(
+    mnist: Callable[..., subprocess.CompletedProcess], idx_folder: Path, tmp_path: Path
+) -> None:
+    done = mnist("train", "--data", idx_folder, "--out", tmp_path, "--epochs", 2, "--batch", 50)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line for line in done.stdout.splitlines() if line.startswith("epoch 2: loss")]
+    assert [line for line in done.stdout.splitlines() if "test" in line and " 200 " in line and "%" in line]
+    for name in ("curves", "confusion", "mistakes", "filters", "feature_maps"):
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 20  # something is drawn
+    assert load_parameters(tmp_path / "weights.safetensors")[0].keys() == SHAPES.keys()
+    judged = mnist("evaluate", "--data", idx_folder, "--out", tmp_path, "--weights", tmp_path / "weights.safetensors")
+    table = [line for line in done.stdout.splitlines() if line.startswith("│")]
+    assert table == [line for line in judged.stdout.splitlines() if line.startswith("│")]
+    assert judged.returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_exits_with_130_and_resume_ends_the_run(idx_folder: Path, tmp_path: Path) -> None:
+    arguments = ["train", "--data", idx_folder, "--epochs", 40, "--batch", 50, "--out"]
+    process = subprocess.Popen(
+        command(*arguments, tmp_path / "a"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    while not process.stdout.readline().startswith("epoch 1:"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == ""
+    assert "--resume" in output
+    saved = load_tensors(tmp_path / "a" / "checkpoint.safetensors")[1]
+    assert 1 <= len(saved["epochs"]) < 40
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from Linux's /proc")
+def test_training_needs_less_than_1_gb(tmp_path: Path) -> None:
+    code = "import mnist.__main__ as m; m.main(); print(open('/proc/self/status').read())"
+    arguments = ["train", "--epochs", "1", "--batch", "1024", "--threads", "4", "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr == ""
+    kilobytes = int(done.stdout.partition("VmHWM:")[2].split()[0])
+    assert kilobytes * 1024 < 1e9

@@ -1,0 +1,138 @@
+"""The training loop: batches in a new order each epoch, a gradient, a step; after each epoch the validation digits."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mnist.data import Digits, Parts
+from mnist.errors import MnistError
+from mnist.evaluate import evaluate
+from mnist.run import Epoch, Run
+from mnist.shards import ShardedNetwork, sharded
+from mnist.weights import save_tensors
+
+# The random streams of a run: (seed, stream, epoch, ...). The initial weights have the seed alone.
+ORDER, MASKS = 0, 1
+
+
+def train(run: Run, parts: Parts, console: Console, folder: Path | None = None, threads: int | None = None) -> None:
+    """Bring the run to its last epoch, showing a progress bar.
+
+    With a folder, the best weights go to weights.safetensors there, and the run to checkpoint.safetensors after each
+    epoch and on Ctrl-C, which ends the current batch first; then KeyboardInterrupt is raised. Raises MnistError if the
+    loss is no longer finite.
+    """
+    options = run.options
+    with (
+        interruptible() as interrupted,
+        sharded(run.parameters, threads, options.dropout) as network,
+        progress_bar(console, options.epochs * len(parts.train)) as show,
+    ):
+        while len(run.epochs) < options.epochs:
+            for _ in batches(run, network, parts.train):
+                show(run, parts)
+                if interrupted():
+                    if folder:
+                        run.save(folder / "checkpoint.safetensors")
+                    raise KeyboardInterrupt
+            epoch = measure(run, network, parts)
+            if run.finish_epoch(epoch) and folder:
+                save_tensors(folder / "weights.safetensors", run.best, about_weights(run, parts))
+            if folder:
+                run.save(folder / "checkpoint.safetensors")
+            console.print(
+                f"epoch {len(run.epochs)}: loss {epoch.loss:.4f}, {epoch.accuracy:.2%} right; "
+                f"validation {epoch.validation_loss:.4f}, {epoch.validation_accuracy:.2%}; "
+                f"{len(parts.train) / epoch.seconds:.0f} pictures/s"
+            )
+
+
+def batches(run: Run, network: ShardedNetwork, digits: Digits) -> Iterator[None]:
+    """Do the rest of an epoch, a batch for each step of the iterator."""
+    options, epoch = run.options, len(run.epochs)
+    per_epoch = -(-len(digits) // options.batch)
+    order = np.random.default_rng((options.seed, ORDER, epoch)).permutation(len(digits))
+    for start in range(run.batches * options.batch, len(digits), options.batch):
+        began = time.perf_counter()
+        batch = digits[order[start : start + options.batch]]
+        gradients, loss, right = network.gradients(
+            batch.images, batch.labels, (options.seed, MASKS, epoch, run.batches)
+        )
+        if not np.isfinite(loss):
+            raise MnistError(f"the loss is {loss} in epoch {epoch + 1}: take a smaller --learning-rate")
+        # The pace falls evenly to 0: large steps to get near the minimum, small ones so as not to jump about in it.
+        run.optimizer.step(gradients, 1 - run.optimizer.steps / (options.epochs * per_epoch))
+        run.batches += 1
+        run.loss += loss
+        run.right += right
+        run.seconds += time.perf_counter() - began
+        yield
+
+
+def measure(run: Run, network: ShardedNetwork, parts: Parts) -> Epoch:
+    """What the epoch that has just ended brought."""
+    validation = evaluate(network, parts.validation)
+    count = len(parts.train)
+    return Epoch(run.loss / count, run.right / count, validation.loss, validation.accuracy, run.seconds)
+
+
+def about_weights(run: Run, parts: Parts) -> dict:
+    """What a weight file says about its origin."""
+    return {
+        "trained": f"{len(parts.train)} digits, {len(run.epochs)} epochs of {run.options}",
+        "validation_accuracy": run.epochs[-1].validation_accuracy,
+    }
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Yields a function that tells whether Ctrl-C has been pressed; pressed again, it acts as usual.
+
+    So a batch is never left half done: its update would be in some of the parameters only.
+    """
+    pressed = False
+
+    def handle(signum: int, frame: object) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def progress_bar(console: Console, total: int) -> Iterator[Callable[[Run, Parts], None]]:
+    """A bar over all epochs' pictures; yields the function that moves it."""
+    columns = [
+        TextColumn("epoch {task.fields[epoch]}"),
+        BarColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}"),
+        TextColumn("{task.fields[speed]:.0f} pictures/s"),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=total, epoch=1, loss=0.0, accuracy=0.0, speed=0.0)
+
+        def show(run: Run, parts: Parts) -> None:
+            count = len(parts.train)
+            seen = min(run.batches * run.options.batch, count)
+            progress.update(
+                task,
+                completed=len(run.epochs) * count + seen,
+                epoch=f"{len(run.epochs) + 1}/{run.options.epochs}",
+                loss=run.loss / seen,
+                accuracy=run.right / seen,
+                speed=seen / run.seconds,
+            )
+
+        yield show
