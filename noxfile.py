@@ -15,6 +15,13 @@ ROOT = Path(__file__).parent
 BUILD = ROOT / "build"
 PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS = sorted(file.parent.name for file in ROOT.glob("versions/*/pyproject.toml"))
+IN_C = [version for version in VERSIONS if list((ROOT / "versions" / version).glob("src/**/*.c"))]
+TESTS = {  # part -> (environment, folder)
+    "ladder": ("tools", "versions/ladder/tests"),
+    "shared_weights": ("tools", "shared_weights/tests"),
+    "cv_basics": ("cv_basics", "cv_basics/tests"),
+    "mnist": ("mnist", "mnist/tests"),
+}
 
 os.environ["PYTHONPYCACHEPREFIX"] = str(BUILD / "pycache")
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "versions")])
@@ -49,18 +56,18 @@ def classify(session: nox.Session) -> None:
     "part",
     [
         *(nox.param(version, id=version, tags=[version]) for version in VERSIONS),
-        *(nox.param(part, id=part) for part in ("lineage", "compare", "ladder", "shared_weights")),
+        *(nox.param(part, id=part) for part in ("lineage", "compare", *TESTS)),
     ],
 )
 def test(session: nox.Session, part: str) -> None:
-    """Test every version in an environment of its own, then what they share: -- arguments for pytest."""
+    """Test every version in an environment of its own, then the rest of the repository: -- arguments for pytest."""
     if part in VERSIONS:
         python(session, "-m", "ladder", "test", part, *session.posargs)
     elif part in ("lineage", "compare"):
         python(session, "-m", "ladder", part)
     else:
-        tests = f"versions/{part}/tests" if part == "ladder" else f"{part}/tests"
-        python(session, "-m", "pytest", tests, *session.posargs)
+        group, tests = TESTS[part]
+        python(session, "-m", "pytest", tests, *session.posargs, group=group)
 
 
 @nox.session
@@ -70,16 +77,48 @@ def compare(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Time the versions against one another, in alternating rounds: -- --versions 04 05 --size 224."""
+    python(session, "-m", "ladder", "bench", *session.posargs)
+
+
+@nox.session
+def asm(session: nox.Session) -> None:
+    """Show what the compiler made of a kernel, with its source: -- 04 conv2d."""
+    python(session, "-m", "ladder", "asm", *session.posargs)
+
+
+@nox.session
+def cv_basics(session: nox.Session) -> None:
+    """Make every figure of the image lessons in build/cv_basics: -- LESSON PICTURE for one of your own."""
+    python(session, "-m", "cv_basics", *(session.posargs or ["all"]), group="cv_basics")
+
+
+@nox.session
+def mnist(session: nox.Session) -> None:
+    """Train the digit classifier by hand and draw what it learnt in build/mnist: -- --epochs 5 --optimizer adam."""
+    python(session, "-m", "mnist", "train", *session.posargs, group="mnist")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Ruff, mypy and clang-format over everything: -- --fix mends what can be mended."""
     fix = "--fix" in session.posargs
     python(session, "-m", "ruff", "check", *(["--fix"] if fix else []), ".", group="lint")
     python(session, "-m", "ruff", "format", *([] if fix else ["--check"]), ".", group="lint")
-    python(session, "-m", "mypy", "noxfile.py", "shared_weights", "versions/ladder", group="lint")
+    python(session, "-m", "mypy", "noxfile.py", "shared_weights", "versions/ladder", "cv_basics", "mnist", group="lint")
     for version in VERSIONS:
         python(session, "-m", "mypy", f"versions/{version}/src/resnet50", group="lint")
     sources = [str(file) for pattern in ("*.c", "*.h") for file in ROOT.glob(f"versions/*/src/**/{pattern}")]
     python(session, "-m", "clang_format", *(["-i"] if fix else ["--dry-run", "--Werror"]), *sources, group="lint")
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """Run every C version's tests under AddressSanitizer and UndefinedBehaviorSanitizer, and compile it with clang."""
+    for version in IN_C:
+        python(session, "-m", "ladder", "build", version, "--build", "clang")
+        python(session, "-m", "ladder", "test", version, "--build", "sanitize", *session.posargs)
 
 
 @nox.session
@@ -111,7 +150,8 @@ def weights(session: nox.Session) -> None:
 def reference(session: nox.Session) -> None:
     """Check every version against torchvision (installs torch: 5.5 GB): -- --write renews the golden files."""
     python(session, "-m", "ladder", "reference", *session.posargs, group="reference")
-    python(session, "-m", "pytest", "shared_weights/tests", group="reference")
+    for tests in ("shared_weights/tests", "mnist/tests/test_reference.py"):
+        python(session, "-m", "pytest", tests, group="reference")
 
 
 @nox.session
