@@ -108,6 +108,7 @@ print(counted(run, arena, image, logits), counted(np.empty, 10**6))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="replaces glibc's allocator")
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler for the counting allocator")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer has an allocator of its own")
 def test_an_inference_calls_no_allocator(tmp_path, weights_dir):
     (tmp_path / "counter.c").write_text(COUNTER)
     library = tmp_path / "counter.so"

@@ -1,5 +1,6 @@
 """A processor without the instructions gets a sentence, not an illegal instruction."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,10 @@ import pytest
 
 QEMU = shutil.which("qemu-x86_64")
 
-pytestmark = pytest.mark.skipif(QEMU is None, reason="qemu-x86_64 (Debian's qemu-user), the old processor, is not here")
+pytestmark = [
+    pytest.mark.skipif(QEMU is None, reason="qemu-x86_64 (Debian's qemu-user), the old processor, is not here"),
+    pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer does not run under qemu"),
+]
 
 
 def on_an_old_processor(*arguments):
