@@ -160,6 +160,19 @@ def test_pytorchs_counters_are_passed_over(folder, tensors, net):
     np.testing.assert_array_equal(ResNet50(folder)(IMAGE), net(IMAGE))
 
 
+def test_a_folder_whose_name_is_too_long():
+    refused("x" * 300, "no such weight folder")
+
+
+def test_a_file_that_is_rewritten_while_the_network_is_open_never_crashes(folder, net):
+    open_net = ResNet50(folder)
+    (folder / "weights.safetensors").write_bytes(b"")
+    try:
+        np.testing.assert_array_equal(open_net(IMAGE), net(IMAGE))
+    except WeightsError as error:
+        assert "has become shorter" in str(error)
+
+
 def test_labels_come_in_the_order_of_the_file(tmp_path):
     labels = ["tabby", "a label of words", "Ägyptische Katze"]
     assert ResNet50(write_weights(tmp_path, narrow_tensors(classes=3), labels)).labels == labels

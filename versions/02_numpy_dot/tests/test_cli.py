@@ -1,6 +1,7 @@
 """The command line: what it prints, and that bad input is one line on stderr and exit code 2."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -9,6 +10,8 @@ import pytest
 from conftest import narrow_tensors, random, write_weights
 from PIL import Image
 from resnet50 import __main__ as cli
+
+HUGE = b"{'descr': '<f4', 'fortran_order': False, 'shape': (9999999, 9999999, 3)}\n"
 
 
 @pytest.fixture(scope="session")
@@ -155,6 +158,8 @@ def one_line(code, out, err):
         ["bench", "--repeat", "0"],
         ["bench", "--size", "5"],
         ["bench", "--size", "2000"],
+        ["bench", "--size", "9999999999999"],
+        ["classify", "--no\nsuch"],
     ],
     ids=" ".join,
 )
@@ -176,7 +181,15 @@ def test_an_array_that_cannot_be_used(run, tmp_path):
     np.save(tmp_path / "objects.npy", np.array([None, "x"]), allow_pickle=True)
     (tmp_path / "text.npy").write_text("no array")
     (tmp_path / "empty.npy").write_bytes(b"")
-    for name in ("small.npy", "double.npy", "objects.npy", "text.npy", "empty.npy", "none.npy"):
+    (tmp_path / "zip.npy").write_bytes(b"PK\x03\x04" + bytes(100))
+    for name, header in (("unhashable.npy", b"{[]: 1}"), ("nested.npy", b"-" * 5000), ("huge.npy", HUGE)):
+        (tmp_path / name).write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    names = [path.name for path in tmp_path.iterdir()]
+    assert len(names) == 9
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.npy")
+        names.append("pipe.npy")
+    for name in (*names, "none.npy"):
         assert name in one_line(*run("logits", tmp_path / name, "--out", tmp_path / "out.npy"))
 
 
@@ -191,6 +204,43 @@ def test_no_weights_says_how_to_get_some(run, monkeypatch, picture):
 
 def test_weights_that_cannot_be_used(run, tmp_path, picture):
     assert "nowhere" in one_line(*run("classify", picture, "--weights", tmp_path / "nowhere"))
+
+
+def test_an_interrupted_command_ends_quietly(run, monkeypatch, picture):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.ResNet50, "__call__", interrupted)
+    assert run("classify", picture) == (130, "", "")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(picture, weights_dir):
+    command = [sys.executable, "-m", "resnet50", "classify", *[str(picture)] * 3, "--weights", str(weights_dir)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_output_that_finds_no_room(picture, weights_dir, options):
+    command = [sys.executable, "-m", "resnet50", "classify", picture, "--weights", weights_dir, *options]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert "No space left" in one_line(done.returncode, "", done.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names of files are bytes elsewhere only")
+def test_names_and_labels_that_the_terminal_cannot_show(tmp_path, tensors, picture):
+    folder = write_weights(tmp_path / "weights", tensors, ["K\u00e4tzchen"] * 7)
+    name = os.fsencode(tmp_path) + b"/\xff.png"
+    with open(name, "wb") as file:
+        file.write(picture.read_bytes())
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = module("classify", os.fsdecode(name), "--weights", folder, env=ascii_only)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "K\\xe4tzchen" in done.stdout
 
 
 def test_exit_codes_of_the_process(tmp_path, picture, weights_dir):

@@ -31,6 +31,15 @@ def test_every_layer_is_right(size, base_width, tmp_path):
     np.testing.assert_array_equal(logits, told["fc"][0])
 
 
+@pytest.mark.parametrize("size", [(32, 1024), (1024, 33)])
+def test_the_longest_images_are_right(size, tmp_path):
+    tensors = narrow_tensors(base_width=3)
+    image = random(8, *size, 3)
+    expected = reference.network(tensors, image)["fc"]
+    logits = ResNet50(write_weights(tmp_path, tensors))(image)
+    assert np.abs(logits - expected).max() <= TOLERANCE * np.abs(expected).max()
+
+
 def test_the_logits_are_float32_and_the_same_with_and_without_on_layer(net, tensors):
     image = random(2, 32, 32, 3)
     logits = net(image)
@@ -94,6 +103,7 @@ def test_the_output_is_not_finite_where_float64s_is_not(net, tensors, value):
         np.zeros((32, 1025, 3), np.float32),
         np.zeros((0, 0, 3), np.float32),
         "a picture",
+        [[1.0], [2.0, 3.0]],
         None,
     ],
     ids=lambda image: f"{image.dtype}-{image.shape}" if isinstance(image, np.ndarray) else repr(image),

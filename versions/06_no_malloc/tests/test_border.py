@@ -12,7 +12,7 @@ IMAGE = np.arange(48, dtype=np.float32) - 20
 
 
 def plan(*steps, floats=96, source=(0, 48), target=(48, 48)):
-    return ops.Plan(floats, source, target, list(steps))
+    return ops.Plan(floats, source, target, steps)
 
 
 def run(program, arena=None, image=IMAGE, output=None):
@@ -99,7 +99,7 @@ def test_ends_outside_of_the_arena_are_refused(ends):
 def test_a_plan_is_made_once():
     program = plan(RELU)
     with pytest.raises(ValueError, match="once"):
-        program.__init__(96, (0, 48), (48, 48), [])
+        program.__init__(96, (0, 48), (48, 48), ())
     np.testing.assert_array_equal(run(program), np.maximum(IMAGE, 0))
     unmade = ops.Plan.__new__(ops.Plan)
     with pytest.raises(ValueError, match="no such step"):
@@ -151,6 +151,32 @@ def test_overlap_is_refused():
 def test_a_step_that_is_not_there_is_refused(index):
     with pytest.raises(ValueError, match="no such step"):
         plan(RELU).run_step(np.zeros(96, np.float32), index)
+
+
+class Index:
+    """A number that runs `code` when it is read."""
+
+    def __init__(self, value, code):
+        self.value, self.code = value, code
+
+    def __index__(self):
+        self.code()
+        return self.value
+
+
+def test_code_that_runs_while_a_plan_is_made_does_no_harm():
+    program = ops.Plan.__new__(ops.Plan)
+    with pytest.raises(ValueError, match="once"):
+        program.__init__(Index(96, lambda: program.__init__(6000, (0, 48), (5000, 48), (RELU,))), (0, 48), (48, 48), ())
+    with pytest.raises(ValueError, match="needs 6000"):
+        run(program)
+    with pytest.raises(TypeError):
+        plan(floats=96, source=(0, Index(48, lambda: None)), target=None)
+    steps = []
+    steps.append(("relu", Index(48, steps.clear), 0, 0, SIZES, ()))
+    with pytest.raises(TypeError):
+        ops.Plan(96, (0, 48), (48, 48), steps)
+    np.testing.assert_array_equal(run(plan(*steps)), np.maximum(IMAGE, 0))
 
 
 def test_a_plan_holds_its_weights_and_lets_them_go():

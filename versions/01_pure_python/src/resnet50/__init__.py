@@ -7,7 +7,7 @@
 'cat'
 """
 
-from .errors import PictureError, ResNet50Error, WeightsError
+from .errors import PictureError, ResNet50Error, UnsupportedProcessor, WeightsError
 from .network import ResNet50
 
-__all__ = ["PictureError", "ResNet50", "ResNet50Error", "WeightsError"]
+__all__ = ["PictureError", "ResNet50", "ResNet50Error", "UnsupportedProcessor", "WeightsError"]

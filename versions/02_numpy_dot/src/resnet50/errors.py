@@ -11,3 +11,7 @@ class PictureError(ResNet50Error, ValueError):
 
 class WeightsError(ResNet50Error, ValueError):
     """A weight folder that is missing, damaged, or not a ResNet-50's."""
+
+
+class UnsupportedProcessor(ResNet50Error, RuntimeError):
+    """This processor lacks instructions that the version is written in, if it is written in particular ones."""

@@ -57,6 +57,9 @@ class ResNet50:
 
     `weights_dir` holds `weights.safetensors`, `labels.txt` and `preprocess.json`. The channel counts and the
     number of classes come from the weights. Raises `WeightsError` if the folder does not hold a ResNet-50.
+
+    `labels`: the name of each class, in the order of the logits. `preprocess(picture)`: a picture file, or a Pillow
+    picture, as the image that the network takes.
     """
 
     def __init__(self, weights_dir: str | PathLike[str]) -> None:
@@ -68,7 +71,10 @@ class ResNet50:
         self.preprocess = Preprocessing(folder / "preprocess.json")
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """The logits, float32 (classes,), of `image`: float32 (height, width, 3), normalised, 32 to 1024 pixels."""
+        """The logits, float32 (classes,), of `image`: float32 (height, width, 3), normalised, 32 to 1024 pixels.
+
+        Raises as `run` does.
+        """
         return self.run(image)
 
     def run(self, image: np.ndarray, on_layer: OnLayer | None = None) -> np.ndarray:
@@ -81,7 +87,10 @@ class ResNet50:
 
 def checked(image: np.ndarray) -> np.ndarray:
     """`image`, contiguous and aligned; raises `PictureError` if the network cannot take it."""
-    image = np.asarray(image)
+    try:
+        image = np.asarray(image)
+    except ValueError as error:  # a list of rows of different lengths
+        raise PictureError(f"the image must be an array: {error}") from error
     if image.dtype != np.float32 or image.ndim != 3 or image.shape[2] != 3:
         raise PictureError(
             f"the image must be float32 of shape (height, width, 3), this one is {image.dtype} {image.shape}"

@@ -18,9 +18,9 @@ def load_picture(picture: str | PathLike[str] | Image.Image) -> Image.Image:
 
     Raises `PictureError` if it is missing, damaged, too large or of a kind without a defined brightness.
     """
-    if isinstance(picture, Image.Image):
-        return to_rgb(picture)
     try:
+        if isinstance(picture, Image.Image):
+            return to_rgb(picture)
         path = Path(picture)
         if not path.is_file():
             raise PictureError("not a file" if path.exists() else "no such file")
@@ -34,11 +34,18 @@ def load_picture(picture: str | PathLike[str] | Image.Image) -> Image.Image:
         reason = "not enough memory for this picture"
     except Exception as error:  # a damaged file may raise anything in one of Pillow's 40 decoders
         reason = f"cannot be read as a picture: {getattr(error, 'strerror', None) or error}"
-    raise PictureError(f"{picture}: {reason}")
+    raise PictureError(f"{name_of(picture)}: {reason}")
+
+
+def name_of(picture: object) -> str:
+    """What an error calls the picture: its path, or what else it is."""
+    return str(picture) if isinstance(picture, str | PathLike) else f"the {type(picture).__name__}"
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
     """Any mode Pillow can read, upright, as RGB; see `load_picture`."""
+    if 0 in picture.size:
+        raise PictureError("has no pixel")
     if picture.width * picture.height > LARGEST_PICTURE:
         raise PictureError(f"has {picture.width} x {picture.height} pixels, more than {LARGEST_PICTURE:,} in all")
     picture = ImageOps.exif_transpose(picture)
@@ -87,12 +94,13 @@ class Preprocessing:
             raise WeightsError(f"{path}: {error}") from error
 
     def __call__(self, picture: str | PathLike[str] | Image.Image) -> np.ndarray:
+        """The picture as float32 (height, width, 3); raises `PictureError`."""
         rgb = load_picture(picture)
         try:
             for step, size in self.steps:
                 rgb = step(rgb, size, self.filter)
         except PictureError as error:
-            raise PictureError(f"{picture}: {error}") from error
+            raise PictureError(f"{name_of(picture)}: {error}") from error
         return (np.asarray(rgb, dtype=np.float32) / np.float32(255) - self.mean) / self.std
 
 

@@ -1,5 +1,8 @@
 """A weight folder's tensors and labels: read, checked, and arranged as the operators take them."""
 
+import json
+import os
+from math import prod
 from os import PathLike
 from pathlib import Path
 
@@ -9,15 +12,16 @@ from safetensors import SafetensorError, safe_open
 from .errors import WeightsError
 
 FILES = ("weights.safetensors", "labels.txt", "preprocess.json")
+DTYPES = {"F32": "<f4", "F16": "<f2"}  # safetensors' name of a type -> NumPy's
 
 
 def weight_folder(path: str | PathLike[str]) -> Path:
     """`path` if it is a folder with the three files of a weight set, else `WeightsError`."""
     folder = Path(path)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise WeightsError(f"{folder}: no such weight folder")
     for name in FILES:
-        if not (folder / name).is_file():
+        if not os.path.isfile(folder / name):
             raise WeightsError(f"{folder}: a weight folder needs {', '.join(FILES)}; {name} is missing")
     return folder
 
@@ -48,31 +52,54 @@ def batch_norm_tensors(name: str) -> tuple[str, str, str, str]:
     return f"{name}.weight", f"{name}.bias", f"{name}.running_mean", f"{name}.running_var"
 
 
+def data_offsets(path: Path) -> dict[str, int]:
+    """Where each tensor's numbers begin in a safetensors file, in bytes.
+
+    The file is the header's length in 8 bytes, the header in JSON, and the numbers.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    return {name: 8 + length + entry["data_offsets"][0] for name, entry in header.items() if name != "__metadata__"}
+
+
 class Weights:
-    """The tensors of a safetensors file, which stays open: shapes at once, values when asked for."""
+    """The tensors of a safetensors file: shapes at once, values when asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "weights.safetensors"
         self.required: list[str] = []
         try:
-            self.file = safe_open(self.path, framework="numpy")  # checks the header against the file's length
+            with safe_open(self.path, framework="numpy") as file:  # checks the header against the file's length
+                slices = {name: file.get_slice(name) for name in list(file.keys())}
+            self.offsets = data_offsets(self.path)
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{self.path}: cannot be read as safetensors: {error}") from error
-        names = [name for name in list(self.file.keys()) if not name.endswith("num_batches_tracked")]
-        slices = {name: self.file.get_slice(name) for name in names}
+        slices = {name: part for name, part in slices.items() if not name.endswith("num_batches_tracked")}
         self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-        for name, part in slices.items():
-            if part.get_dtype() not in ("F32", "F16"):
-                raise WeightsError(f"{self.path}: {name} is {part.get_dtype()}, expected F32 or F16")
+        self.dtypes = {name: part.get_dtype() for name, part in slices.items()}
+        for name, dtype in self.dtypes.items():
+            if dtype not in DTYPES:
+                raise WeightsError(f"{self.path}: {name} is {dtype}, expected F32 or F16")
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The tensor `name` from the file, float32, arranged; raises `WeightsError`."""
-        tensor = self.file.get_tensor(name).astype(np.float32, copy=False)
-        if not np.isfinite(tensor).all():
+        shape, dtype = self.shapes[name], DTYPES[self.dtypes[name]]
+        try:
+            stored = np.fromfile(self.path, dtype, prod(shape), offset=self.offsets[name])
+        except OSError as error:
+            raise WeightsError(f"{self.path}: cannot be read any more: {error.strerror}") from error
+        if stored.size != prod(shape):
+            raise WeightsError(f"{self.path}: has become shorter since it was opened")
+        self.check(name, stored)
+        return arrange(stored.reshape(shape).astype(np.float32, copy=False))
+
+    def check(self, name: str, values: np.ndarray) -> None:
+        """Raises `WeightsError` if the tensor `name` holds what no trained network has."""
+        if not np.isfinite(values).all():
             raise WeightsError(f"{self.path}: {name} holds a value that is not finite")
-        if name.endswith("running_var") and (tensor < 0).any():
+        if name.endswith("running_var") and (values < 0).any():
             raise WeightsError(f"{self.path}: {name} holds a negative variance")
-        return arrange(tensor)
 
     def width(self, name: str) -> int:
         """How many outputs the layer with the weight `name` has: the tensor's first dimension."""

@@ -1,6 +1,7 @@
 """Name what is in a picture: the command line of this ResNet-50."""
 
 import argparse
+import io
 import json
 import os
 import statistics
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from . import PictureError, ResNet50, ResNet50Error, WeightsError
+from .network import LARGEST, SMALLEST
 
 NO_WEIGHTS = (
     "no weights: give --weights DIR or set RESNET50_WEIGHTS; DIR holds weights.safetensors, labels.txt and "
@@ -23,7 +25,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong with the command in one line, not below a page of usage."""
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: {message} (try {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     logits.set_defaults(run=run_logits)
 
     bench = commands.add_parser("bench", parents=[weights], help="measure the time of one inference")
-    bench.add_argument("--size", type=positive, default=224, metavar="N", help="N x N random pixels (default: 224)")
+    bench.add_argument("--size", type=pixels, default=224, metavar="N", help="N x N random pixels (default: 224)")
     bench.add_argument("--repeat", type=positive, default=5, metavar="N", help="inferences to time (default: 5)")
     bench.add_argument("--json", action="store_true", help="the result as a line of JSON")
     bench.add_argument("--worker", action="store_true", help="read lines, each empty or a picture or .npy; for each: "
@@ -61,6 +63,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def pixels(text: str) -> int:
+    """A picture size that the network takes, for argparse."""
+    if not SMALLEST <= positive(text) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"{text} is not between {SMALLEST} and {LARGEST} pixels")
+    return int(text)
+
+
 def load_network(args: argparse.Namespace) -> ResNet50:
     """The network that --weights or RESNET50_WEIGHTS names."""
     folder = args.weights or os.environ.get("RESNET50_WEIGHTS")
@@ -73,9 +82,13 @@ def load_image(net: ResNet50, path: str) -> np.ndarray:
     """An .npy file as it is, any other file as a picture."""
     if not path.endswith(".npy"):
         return net.preprocess(path)
+    if not os.path.isfile(path):
+        raise PictureError(f"{path}: {'not a file' if os.path.exists(path) else 'no such file'}")
     try:
         return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except MemoryError as error:
+        raise PictureError(f"{path}: not enough memory for this array") from error
+    except Exception as error:  # a damaged file may raise anything in the readers of NumPy and zipfile
         raise PictureError(f"{path}: cannot be read as .npy: {getattr(error, 'strerror', None) or error}") from error
 
 
@@ -126,6 +139,7 @@ def run_classify(args: argparse.Namespace) -> int:
 
 
 def run_logits(args: argparse.Namespace) -> int:
+    """One picture's logits into a file."""
     net = load_network(args)
     logits, _ = infer(net, load_image(net, args.picture), args.picture)
     try:
@@ -137,6 +151,7 @@ def run_logits(args: argparse.Namespace) -> int:
 
 
 def run_bench(args: argparse.Namespace) -> int:
+    """Times inferences of a seeded random image, or serves as a worker."""
     start = perf_counter()
     net = load_network(args)
     load_seconds = perf_counter() - start
@@ -160,8 +175,8 @@ def run_bench(args: argparse.Namespace) -> int:
 def work(net: ResNet50, random_image: np.ndarray, load_seconds: float) -> int:
     """Answers lines until the input ends: how the benchmark drives every version in the same alternating rounds."""
     print(json.dumps({"load_seconds": load_seconds}), flush=True)
-    for line in sys.stdin:
-        path = line.rstrip("\n")
+    for line in sys.stdin or ():
+        path = line.rstrip("\r\n")
         try:
             logits, seconds = infer(net, load_image(net, path) if path else random_image, path or "random image")
             answer = {"seconds": seconds, "peak_memory": peak_memory(), "logits": logits.tolist()}
@@ -191,8 +206,13 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # image.py has a limit of its own
     np.seterr(all="ignore")  # NaN and infinity are carried to the logits and reported there
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)  # a file's name may be any bytes, a terminal may know few letters
     try:
-        return args.run(args)
+        exit_code = args.run(args)
+        sys.stdout.flush()
+        return exit_code
     except ResNet50Error as error:
         complain(error)
     except MemoryError:
@@ -200,9 +220,17 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 0
+    except OSError as error:
+        complain(OSError(f"cannot write the output: {error.strerror}"))
+        drop_output()
     return 2
+
+
+def drop_output() -> None:
+    """Sends what is still to be written nowhere, so that Python does not try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -14,4 +14,4 @@ class WeightsError(ResNet50Error, ValueError):
 
 
 class UnsupportedProcessor(ResNet50Error, RuntimeError):
-    """This processor lacks instructions that this version is written in."""
+    """This processor lacks instructions that the version is written in, if it is written in particular ones."""

@@ -134,7 +134,7 @@ class Plan:
     """A planned network: `run` it on images of its size, from as many threads as you like.
 
     Each run has an arena to itself: an idle one, or a new one if all are at work. So threads never wait for one
-    another, and there are never more arenas than there were runs at one time.
+    another, and a plan never has more arenas than it had runs at one time.
     """
 
     def __init__(self, planner: Planner, output: Value) -> None:
@@ -143,7 +143,7 @@ class Plan:
         self.input, self.output, self.values = planner.input, output, planner.values
         self.floats = place(planner.values)
         ends = [(value.place, prod(value.shape)) for value in (self.input, output)]
-        self.program = ops.Plan(self.floats, *ends, [step.placed() for step in planner.steps])
+        self.program = ops.Plan(self.floats, *ends, tuple(step.placed() for step in planner.steps))
         self.idle = [aligned(self.floats)]
 
     def run(self, image: np.ndarray, on_layer: Callable[[str, object, float], object] | None = None) -> np.ndarray:

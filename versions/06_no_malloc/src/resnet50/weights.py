@@ -1,6 +1,7 @@
 """A weight folder's tensors and labels: read, checked, and arranged as the operators take them."""
 
 import json
+import os
 from math import prod
 from os import PathLike
 from pathlib import Path
@@ -11,15 +12,16 @@ from safetensors import SafetensorError, safe_open
 from .errors import WeightsError
 
 FILES = ("weights.safetensors", "labels.txt", "preprocess.json")
+DTYPES = {"F32": "<f4", "F16": "<f2"}  # safetensors' name of a type -> NumPy's
 
 
 def weight_folder(path: str | PathLike[str]) -> Path:
     """`path` if it is a folder with the three files of a weight set, else `WeightsError`."""
     folder = Path(path)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise WeightsError(f"{folder}: no such weight folder")
     for name in FILES:
-        if not (folder / name).is_file():
+        if not os.path.isfile(folder / name):
             raise WeightsError(f"{folder}: a weight folder needs {', '.join(FILES)}; {name} is missing")
     return folder
 
@@ -77,6 +79,17 @@ def batch_norm_tensors(name: str) -> tuple[str, str, str, str]:
     return f"{name}.weight", f"{name}.bias", f"{name}.running_mean", f"{name}.running_var"
 
 
+def data_offsets(path: Path) -> dict[str, int]:
+    """Where each tensor's numbers begin in a safetensors file, in bytes.
+
+    The file is the header's length in 8 bytes, the header in JSON, and the numbers.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    return {name: 8 + length + entry["data_offsets"][0] for name, entry in header.items() if name != "__metadata__"}
+
+
 class Weights:
     """The tensors of a safetensors file: shapes at once, values after `load`, from memory."""
 
@@ -86,14 +99,15 @@ class Weights:
         self.tensors: dict[str, np.ndarray] = {}
         try:
             with safe_open(self.path, framework="numpy") as file:  # checks the header against the file's length
-                names = [name for name in list(file.keys()) if not name.endswith("num_batches_tracked")]
-                slices = {name: file.get_slice(name) for name in names}
-                self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-                self.dtypes = {name: part.get_dtype() for name, part in slices.items()}
+                slices = {name: file.get_slice(name) for name in list(file.keys())}
+            self.offsets = data_offsets(self.path)
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{self.path}: cannot be read as safetensors: {error}") from error
+        slices = {name: part for name, part in slices.items() if not name.endswith("num_batches_tracked")}
+        self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+        self.dtypes = {name: part.get_dtype() for name, part in slices.items()}
         for name, dtype in self.dtypes.items():
-            if dtype not in ("F32", "F16"):
+            if dtype not in DTYPES:
                 raise WeightsError(f"{self.path}: {name} is {dtype}, expected F32 or F16")
 
     def load(self) -> None:
@@ -102,28 +116,25 @@ class Weights:
         The file is mapped, so that a number is copied once: from the system's page cache to its place in the pool.
         """
         file = np.memmap(self.path, np.uint8, "r")
-        header_size = int(file[:8].view("<u8")[0])
-        header = json.loads(file[8 : 8 + header_size].tobytes())
-        data = file[8 + header_size :]
         lines = [-(-prod(self.shapes[name]) * 4 // CACHE_LINE) for name in self.required]  # rounded up
         pool = aligned(sum(lines) * CACHE_LINE // 4)
         for name, count in zip(self.required, lines):
-            begin, end = header[name]["data_offsets"]
-            stored = data[begin:end].view({"F32": "<f4", "F16": "<f2"}[self.dtypes[name]]).reshape(self.shapes[name])
+            shape, dtype = self.shapes[name], np.dtype(DTYPES[self.dtypes[name]])
+            stored = file[self.offsets[name] :][: prod(shape) * dtype.itemsize].view(dtype)
             self.check(name, stored)
-            self.tensors[name] = arrange(stored, pool[: stored.size])
+            self.tensors[name] = arrange(stored.reshape(shape), pool[: stored.size])
             pool = pool[count * CACHE_LINE // 4 :]
-
-    def check(self, name: str, tensor: np.ndarray) -> None:
-        """Raises `WeightsError` if `tensor` holds what no trained network has."""
-        if not np.isfinite(tensor).all():
-            raise WeightsError(f"{self.path}: {name} holds a value that is not finite")
-        if name.endswith("running_var") and (tensor < 0).any():
-            raise WeightsError(f"{self.path}: {name} holds a negative variance")
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The tensor `name`, float32, arranged."""
         return self.tensors[name]
+
+    def check(self, name: str, values: np.ndarray) -> None:
+        """Raises `WeightsError` if the tensor `name` holds what no trained network has."""
+        if not np.isfinite(values).all():
+            raise WeightsError(f"{self.path}: {name} holds a value that is not finite")
+        if name.endswith("running_var") and (values < 0).any():
+            raise WeightsError(f"{self.path}: {name} holds a negative variance")
 
     def width(self, name: str) -> int:
         """How many outputs the layer with the weight `name` has: the tensor's first dimension."""

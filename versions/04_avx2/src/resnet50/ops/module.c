@@ -286,13 +286,19 @@ static int module_clear(PyObject *module)
 static PyMethodDef methods[] = {
     {"require_processor", py_require_processor, METH_NOARGS,
      "Raises UnsupportedProcessor if this one lacks AVX2 or FMA."},
-    {"conv2d", WITH_KEYWORDS(py_conv2d), "conv2d(x, weight, stride, padding)"},
-    {"batch_norm", WITH_KEYWORDS(py_batch_norm), "batch_norm(x, weight, bias, mean, variance)"},
-    {"relu", py_relu, METH_O, "relu(x)"},
-    {"max_pool", WITH_KEYWORDS(py_max_pool), "max_pool(x, kernel, stride, padding)"},
-    {"average_pool", py_average_pool, METH_O, "average_pool(x)"},
-    {"linear", WITH_KEYWORDS(py_linear), "linear(x, weight, bias)"},
-    {"add", WITH_KEYWORDS(py_add), "add(x, y)"},
+    {"conv2d", WITH_KEYWORDS(py_conv2d),
+     "conv2d(x, weight, stride, padding): (height, width, channels) * (outputs, kernel_height, kernel_width, channels) "
+     "-> (rows, columns, outputs)"},
+    {"batch_norm", WITH_KEYWORDS(py_batch_norm),
+     "batch_norm(x, weight, bias, mean, variance): (height, width, channels) and four times (channels,) -> (height, "
+     "width, channels)"},
+    {"relu", py_relu, METH_O, "relu(x): (height, width, channels) -> the same shape"},
+    {"max_pool", WITH_KEYWORDS(py_max_pool),
+     "max_pool(x, kernel, stride, padding): (height, width, channels) -> (rows, columns, channels)"},
+    {"average_pool", py_average_pool, METH_O, "average_pool(x): (height, width, channels) -> (channels,)"},
+    {"linear", WITH_KEYWORDS(py_linear),
+     "linear(x, weight, bias): (inputs,), (outputs, inputs) and (outputs,) -> (outputs,)"},
+    {"add", WITH_KEYWORDS(py_add), "add(x, y): two of (height, width, channels) -> the same shape"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -301,7 +307,7 @@ static PyModuleDef_Slot slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
 static PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "ops",
-    .m_doc = "The operators of ResNet-50. Activations are (height, width, channels), kernels (O, H, W, I).",
+    .m_doc = "The operators of ResNet-50, on float32 arrays. They raise ValueError where shapes do not fit.",
     .m_size = sizeof(module_state),
     .m_methods = methods,
     .m_slots = slots,

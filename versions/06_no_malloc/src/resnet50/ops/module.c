@@ -177,15 +177,16 @@ static int plan_init(PyObject *object, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"floats", "input", "output", "steps", NULL};
     PlanObject *self = (PlanObject *)object;
-    plan *p = &self->plan;
+    plan *p = &self->plan, made = {0}; /* parsing may run Python code, which must not find a plan half made */
     PyObject *steps;
-    if (!require(p->steps == NULL, "a plan is made once") ||
-        !PyArg_ParseTupleAndKeywords(args, keywords, "n(nn)(nn)O!:Plan", names, &p->floats, &p->input, &p->input_size,
-                                     &p->output, &p->output_size, &PyList_Type, &steps) ||
-        !require(p->input_size >= 1 && p->output_size >= 1, "a plan needs an input and an output") ||
-        !inside(p, p->input, p->input_size) || !inside(p, p->output, p->output_size))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "n(nn)(nn)O!:Plan", names, &made.floats, &made.input,
+                                     &made.input_size, &made.output, &made.output_size, &PyTuple_Type, &steps) ||
+        !require(p->steps == NULL, "a plan is made once") ||
+        !require(made.input_size >= 1 && made.output_size >= 1, "a plan needs an input and an output") ||
+        !inside(&made, made.input, made.input_size) || !inside(&made, made.output, made.output_size))
         return -1;
-    const Py_ssize_t count = PyList_Size(steps);
+    const Py_ssize_t count = PyTuple_Size(steps);
+    *p = made;
     p->steps = PyMem_Calloc((size_t)count, sizeof(plan_step));
     self->weights = PyMem_Calloc((size_t)count * MOST_WEIGHTS, sizeof(Py_buffer));
     if (p->steps == NULL || self->weights == NULL) {
@@ -194,7 +195,7 @@ static int plan_init(PyObject *object, PyObject *args, PyObject *keywords)
     }
     self->weight_count = count * MOST_WEIGHTS;
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (!read_step(p, PyList_GetItem(steps, i), &p->steps[i], &self->weights[i * MOST_WEIGHTS]))
+        if (!read_step(p, PyTuple_GetItem(steps, i), &p->steps[i], &self->weights[i * MOST_WEIGHTS]))
             return -1;
     }
     p->count = count; /* from here on it can run */
@@ -310,7 +311,7 @@ static PyModuleDef_Slot slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
 static PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "ops",
-    .m_doc = "ResNet-50 as a plan. Activations are (height, width, channels), kernels (O, H, W, I).",
+    .m_doc = "ResNet-50 as a plan: its operators, one after the other, over one arena.",
     .m_methods = methods,
     .m_slots = slots,
 };

@@ -26,7 +26,8 @@ typedef struct {
 void plan_run_step(const plan_step *step, float *arena);
 
 /* Runs the whole network from `input` (input_size) to `output` (output_size).  It allocates nothing, calls no system
- * and changes only `arena` and `output`, so that one plan serves several threads, each with an arena of its own. */
+ * and changes only `arena` and `output`, so that one plan serves several threads, each with an arena of its own.
+ * Neither the weights nor the input lie in the arena. */
 void plan_run(const plan *plan, float *arena, const float *restrict input, float *restrict output);
 
 #endif
