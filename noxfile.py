@@ -109,7 +109,7 @@ def lint(session: nox.Session) -> None:
     python(session, "-m", "mypy", "noxfile.py", "shared_weights", "versions/ladder", "cv_basics", "mnist", group="lint")
     for version in VERSIONS:
         python(session, "-m", "mypy", f"versions/{version}/src/resnet50", group="lint")
-    sources = [str(file) for pattern in ("*.c", "*.h") for file in ROOT.glob(f"versions/*/src/**/{pattern}")]
+    sources = [str(file) for file in ROOT.glob("versions/**/*.[ch]")]
     python(session, "-m", "clang_format", *(["-i"] if fix else ["--dry-run", "--Werror"]), *sources, group="lint")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ladder import terminal
+from ladder.environment import BUILDS
 from ladder.errors import BuildError, LadderError
 from ladder.versions import ROOT
 
@@ -62,6 +63,27 @@ def parser() -> argparse.ArgumentParser:
         "left out, must be its predecessor's, byte for byte; every file in `changes` must differ.",
     )
 
+    bench = command(
+        "bench",
+        "time the versions against one another",
+        "Each version is a process of its own that is kept alive; they take turns in alternating rounds, so that a "
+        "drift of the machine hits all alike. A slow version takes part in every second, fourth, ... round only. A "
+        "warm-up and the first round, with all versions, are run whatever the limits; Ctrl-C ends with a table of what "
+        "was measured so far. All times go to build/bench/results.json. Leave the machine alone meanwhile.",
+    )
+    bench.add_argument("--versions", nargs="+", default=(), metavar="NAME", help=f"{VERSION_HELP} (default: all)")
+    bench.add_argument(
+        "--size",
+        type=pixels,
+        default=224,
+        metavar="N",
+        help="pictures of N x N pixels, 32 to 1024 (default: 224); versions that declare `slow` are timed at no more "
+        "than 64, unless they are named",
+    )
+    bench.add_argument("--rounds", type=positive, metavar="N", help="at most so many (default: as the time allows)")
+    bench.add_argument("--seconds", type=positive, default=170, metavar="N", help="at most so long (default: 170)")
+    bench.add_argument("--json", action="store_true", help="print what results.json holds instead of the table")
+
     carry = command(
         "carry",
         "take a change made in one version forward into all later ones",
@@ -76,9 +98,30 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("name", metavar="NAME", help="such as fast_path; the number is added")
     new.add_argument("--idea", required=True, metavar="TEXT", help="what is new in it, in a few words")
 
-    test = command("test", "run a version's own tests in its own environment", "Builds the version first if needed.")
-    test.add_argument("version", metavar="VERSION", help=VERSION_HELP)
-    test.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="for pytest, such as -k conv2d -x")
+    asm = command(
+        "asm",
+        "show what the compiler made of a version's C",
+        "The assembly, each instruction below the source line that it comes from, and before it how many instructions "
+        "of each kind every function and innermost loop has. It is the release's code, built again with -g.",
+    )
+    asm.add_argument("version", metavar="VERSION", help=VERSION_HELP)
+    asm.add_argument("wanted", metavar="FUNCTION_OR_FILE", help="conv2d or conv2d.c: a file; else a function in one")
+    asm.add_argument("--out", type=Path, metavar="FILE", help="write there instead of printing")
+
+    test = command(
+        "test",
+        "run a version's own tests in its own environment",
+        "Builds the version first if needed. Whatever else is given is for pytest, such as -k conv2d -x. With --build "
+        "sanitize the C code is built with gcc's AddressSanitizer and UndefinedBehaviorSanitizer.",
+    )
+    build = command(
+        "build",
+        "build a version and run nothing",
+        "A warning of the compiler is an error. What is up to date is left as it is.",
+    )
+    for one in (test, build):
+        one.add_argument("version", metavar="VERSION", help=VERSION_HELP)
+        one.add_argument("--build", choices=BUILDS, default="release", help="how to build it (default: release)")
 
     reference = command(
         "reference",
@@ -96,6 +139,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def pixels(text: str) -> int:
+    """The height of a picture that every version takes, for argparse."""
+    if not 32 <= positive(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text} is not between 32 and 1024")
+    return int(text)
+
+
 def run(arguments: argparse.Namespace, root: Path) -> int:
     """Run a command; each is imported only when it is wanted, so that none pays for another's libraries."""
     match arguments.command:
@@ -107,6 +157,11 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
             from ladder.compare import compare
 
             return compare(root, arguments.versions)
+        case "bench":
+            from ladder.bench import bench
+
+            wanted = arguments.versions, arguments.size
+            return bench(root, *wanted, arguments.rounds, arguments.seconds, arguments.json)
         case "lineage":
             from ladder.lineage import lineage
 
@@ -122,7 +177,15 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
         case "test":
             from ladder.run_tests import run_tests
 
-            return run_tests(root, arguments.version, arguments.arguments)
+            return run_tests(root, arguments.version, arguments.build, arguments.rest)
+        case "asm":
+            from ladder.asm import asm
+
+            return asm(root, arguments.version, arguments.wanted, arguments.out)
+        case "build":
+            from ladder.run_tests import build_alone
+
+            return build_alone(root, arguments.version, arguments.build)
         case "reference":
             from ladder.reference import reference
 
@@ -132,7 +195,11 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     """Run the command line `argv` on the project in `root`; returns the exit code."""
-    arguments = parser().parse_args(argv)
+    command_line = parser()
+    arguments, rest = command_line.parse_known_args(argv)
+    if rest and arguments.command != "test":
+        command_line.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest  # for pytest
     try:
         return run(arguments, root)
     except LadderError as error:

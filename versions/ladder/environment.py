@@ -8,28 +8,57 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from ladder import terminal
-from ladder.errors import BuildError
+from ladder.errors import BuildError, LadderError
 from ladder.versions import Version
 
-BUILDS = {"release": ("-Dwerror=true",)}  # name of a build -> what `meson setup` is told
+
+@dataclass(frozen=True)
+class Build:
+    """One way to build a version: what `meson setup` is told, and the C compiler, by default $CC or the system's."""
+
+    setup: tuple[str, ...]
+    compiler: str | None = None
+
+
+BUILDS = {
+    "release": Build(("-Dwerror=true",)),
+    "asm": Build(("-Dwerror=true", "-Dc_args=-g")),  # the same code, and where in the source it comes from
+    "clang": Build(("-Dwerror=true",), "clang"),
+    "sanitize": Build(
+        (
+            "-Dbuildtype=debugoptimized",
+            "-Db_sanitize=address,undefined",
+            "-Db_lundef=false",  # what the sanitized code calls is in libraries that are loaded before Python
+            "-Dc_args=-fno-sanitize-recover=all",
+        ),
+        "gcc",
+    ),
+}
 
 
 def python(version: Version, build: str = "release") -> Path:
     """The interpreter of an environment in which `version` and pytest are installed.
 
-    The environment is made or renewed when the version's files, its folder's place or the interpreter have changed
-    since the last call, else this takes milliseconds. Processes that ask at the same time wait for one another.
-    Raises BuildError, with all that pip and meson printed, when the version can't be built.
+    The environment is made or renewed when the version's files, its folder's place, the interpreter or the build's
+    settings have changed since the last call, else this takes milliseconds. Processes that ask at the same time wait
+    for one another.
+    Raises BuildError, with all that pip and meson printed, when the version can't be built; LadderError when the
+    compiler that the build asks for is not there.
     """
+    compiler = BUILDS[build].compiler
+    if compiler and not shutil.which(compiler):
+        raise LadderError(f"{compiler} is needed for the build {build!r} and was not found")
     home = home_of(version, build)
     interpreter = home / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = home / "stamp.json"
-    wanted = {"interpreter": [sys.version, os.path.realpath(sys.executable)], "files": fingerprint(version.folder)}
+    tools = [sys.version, os.path.realpath(sys.executable), compiler or "", *BUILDS[build].setup]
+    wanted = {"tools": tools, "files": fingerprint(version.folder)}
     home.mkdir(parents=True, exist_ok=True)
     with waiting_lock(home / "lock", version.name):
         found = read_stamp(stamp)
@@ -38,7 +67,7 @@ def python(version: Version, build: str = "release") -> Path:
         # No stamp stands while a build runs. So what a failed or killed one left (meson keeps a failed configure
         # for ever) is recognised by its absence, and the next try begins from nothing.
         stamp.unlink(missing_ok=True)
-        if found.get("interpreter") != wanted["interpreter"]:
+        if found.get("tools") != wanted["tools"]:
             for name in ("env", "meson"):
                 shutil.rmtree(home / name, ignore_errors=True)
         with terminal.working(f"building {version.name} ({build})"):
@@ -85,16 +114,17 @@ def install(version: Version, build: str, home: Path, interpreter: Path) -> None
     """Make the environment if it is not there, and install the version and pytest in it."""
     if not interpreter.exists():
         call(version, [sys.executable, "-m", "virtualenv", "--quiet", str(home / "env")])
-    settings = [f"-Csetup-args={argument}" for argument in BUILDS[build]]
+    settings = [f"-Csetup-args={argument}" for argument in BUILDS[build].setup]
     pip = [str(interpreter), "-m", "pip", "install", "--disable-pip-version-check"]
-    call(version, [*pip, f"-Cbuild-dir={home / 'meson'}", *settings, str(version.folder), "pytest"])
+    command = [*pip, f"-Cbuild-dir={home / 'meson'}", *settings, str(version.folder), "pytest"]
+    call(version, command, BUILDS[build].compiler)
 
 
-def call(version: Version, command: list[str]) -> None:
-    """Run a step of the build in silence; raises BuildError with what it printed if it fails."""
+def call(version: Version, command: list[str], compiler: str | None = None) -> None:
+    """Run a step of the build in silence, with this C compiler; raises BuildError with what it printed if it fails."""
     done = subprocess.run(
         command,
-        env=variables(),
+        env=variables() | ({"CC": compiler} if compiler else {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

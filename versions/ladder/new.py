@@ -15,7 +15,7 @@ README = """\
 
 What is new: {idea}.
 
-## The measured step
+## Measured
 
 ## Why it is faster
 
@@ -30,7 +30,7 @@ diff -r versions/{previous} versions/{name}
 
 ## What did not help
 
-## What holds it back now
+## What holds it back
 """
 
 

@@ -16,13 +16,25 @@ def features() -> frozenset[str]:
     return flags | {ARCHITECTURES.get(machine, machine)}
 
 
+def name() -> str:
+    """What the processor calls itself, such as `AMD EPYC 9R14`; its architecture where it does not say."""
+    if CPUINFO.exists():
+        return entry(CPUINFO.read_text(), "model name") or platform.machine()
+    return platform.processor() or platform.machine()
+
+
 def linux_flags(text: str) -> frozenset[str]:
     """The instruction sets of the first processor in a /proc/cpuinfo: `flags` on x86, `Features` on ARM."""
+    return frozenset(entry(text, "flags", "Features").split())
+
+
+def entry(text: str, *keys: str) -> str:
+    """What stands behind the first of these keys in a /proc/cpuinfo; empty if none is there."""
     for line in text.splitlines():
         key, _, value = line.partition(":")
-        if key.strip() in ("flags", "Features"):
-            return frozenset(value.split())
-    return frozenset()
+        if key.strip() in keys:
+            return value.strip()
+    return ""
 
 
 def other_flags() -> frozenset[str]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 # Made anew on each use, so that they follow a stdout that was redirected after the import.
@@ -57,6 +57,29 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
             begun += 1
 
         yield begin
+
+
+@contextmanager
+def still_progress(what: str) -> Iterator[Callable[[float, str], None]]:
+    """As `progress`, but called with the fraction that is done, 0 to 1, and drawn only then.
+
+    So nothing of the tool's own runs between two calls, beside what may be timed there.
+    """
+    console = notes()
+    if not console.is_terminal:
+        note(f"{what} ...")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[step]}", markup=False),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal, auto_refresh=False
+    ) as bar:
+        task = bar.add_task(what, total=1.0, step="")
+        yield lambda fraction, step: bar.update(task, completed=min(fraction, 1.0), step=step, refresh=True)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from ladder.errors import LadderError
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = re.compile(r"\d\d_[a-z][a-z0-9]*(_[a-z0-9]+)*")
+C_PROJECT = re.compile(r"^project\([^:)]*,[^:)]*'c'", re.MULTILINE)
 KEYS = {"previous": str, "idea": str, "requires": list, "changes": list, "slow": bool, "tolerance": float}
 OWN = ("README.md", "pyproject.toml")  # the files that are every version's own, and so never compared or carried
 
@@ -42,6 +43,11 @@ class Version:
     def number(self) -> str:
         """The two digits that the name begins with."""
         return self.name[:2]
+
+    def has_c(self) -> bool:
+        """Whether C is among the languages that its meson.build names in `project(...)`, before the first keyword."""
+        path = self.folder / "meson.build"
+        return path.exists() and C_PROJECT.search(path.read_text(encoding="utf-8")) is not None
 
 
 def discover(root: Path = ROOT) -> list[Version]:

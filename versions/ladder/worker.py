@@ -41,17 +41,17 @@ class Worker:
     """A version that waits for pictures; to be used in a `with` statement, which ends the process.
 
     Raises WorkerError, with what the process wrote to stderr, when it dies, answers with anything but the agreed
-    JSON, or keeps silent for `patience` seconds.
+    JSON, or keeps silent for `patience` seconds. `size`: height and width of the random image that it can be asked for.
     """
 
-    def __init__(self, name: str, python: Path, weights: Path, patience: float = PATIENCE):
+    def __init__(self, name: str, python: Path, weights: Path, patience: float = PATIENCE, size: int = 224):
         self.name = name
         self.patience = patience
         self.silent = False
         # A file, not a pipe: nobody has to read it while the process writes.
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115 (close() closes it)
         self.process = subprocess.Popen(
-            [str(python), "-m", "resnet50", "bench", "--worker", "--weights", str(weights)],
+            [str(python), "-m", "resnet50", "bench", "--worker", "--weights", str(weights), "--size", str(size)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
@@ -79,12 +79,13 @@ class Worker:
             with contextlib.suppress(BrokenPipeError):  # a line that the process never read
                 stream.close()  # type: ignore[union-attr]
 
-    def infer(self, picture: Path) -> Answer:
+    def infer(self, picture: Path | None = None) -> Answer:
         """The network's answer to a picture file, or to an `.npy` file with a prepared float32 (H, W, 3) array.
 
-        Raises InferenceError when the version refuses the picture: the worker can be asked on.
+        Without either: to the same random image each time. Raises InferenceError when the version refuses the
+        picture: the worker can be asked on.
         """
-        line = str(picture.absolute())
+        line = str(picture.absolute()) if picture else ""
         if "\n" in line or "\r" in line:
             raise InferenceError(f"{line!r}: the path holds a line break, which a worker can't be told")
         with contextlib.suppress(BrokenPipeError):  # it has died: receive() finds out how

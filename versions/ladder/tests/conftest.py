@@ -17,14 +17,15 @@ from shared_weights.tensor_file import sha256
 
 LABELS = ["cat", "dog", "horse", "ship", "truck", "bird"]
 
-# What stands in for a version: it answers a picture with the list that answers.json has for the file's name, or does
-# what the word there says.
+# What stands in for a version: it answers a picture with the list that answers.json has for the file's name (the random
+# image has none: ""), or does what the word there says. Under "seconds" stand its times, which it tells in turn.
 FAKE = """
-import json, os, pathlib, sys, time
+import itertools, json, os, pathlib, sys, time
 answers = json.loads(pathlib.Path(__file__).with_name("answers.json").read_text())
 if answers.get("load") == "refuse":
     print("resnet50: weights.safetensors: truncated", file=sys.stderr)
     sys.exit(2)
+seconds = itertools.cycle(answers.get("seconds", [0.25]))
 print(json.dumps({"load_seconds": 0.5}), flush=True)
 for line in sys.stdin:
     name = os.path.basename(line.rstrip("\\n"))
@@ -39,7 +40,7 @@ for line in sys.stdin:
     elif answer == "refuse":
         print(json.dumps({"error": f"{line.rstrip()}: not a picture"}), flush=True)
     else:
-        print(json.dumps({"seconds": 0.25, "peak_memory": None, "logits": answer}), flush=True)
+        print(json.dumps({"seconds": next(seconds), "peak_memory": None, "logits": answer}), flush=True)
 """
 FAKE_PREPARE = """
 import numpy

@@ -12,7 +12,7 @@ from ladder.__main__ import main
 
 from .conftest import Tree
 
-COMMANDS = ("classify", "compare", "lineage", "carry", "new", "test", "reference")
+COMMANDS = ("classify", "compare", "bench", "lineage", "carry", "new", "asm", "test", "build", "reference")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -24,7 +24,19 @@ def test_every_command_explains_itself(command: str, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["no_such_command"], ["classify", "--top", "0"], ["carry"], ["lineage", "x"]]
+    "arguments",
+    [
+        [],
+        ["no_such_command"],
+        ["classify", "--top", "0"],
+        ["bench", "--size", "31"],
+        ["bench", "--size", "1025"],
+        ["bench", "--seconds", "0"],
+        ["carry"],
+        ["lineage", "x"],
+        ["asm", "04"],
+        ["test", "04", "--build", "debug"],
+    ],
 )
 def test_a_wrong_command_gives_one_line_and_code_2(arguments: list[str], capsys):
     with pytest.raises(SystemExit) as end:
@@ -33,7 +45,20 @@ def test_a_wrong_command_gives_one_line_and_code_2(arguments: list[str], capsys)
     assert end.value.code == 2 and err.count("\n") == 1 and "--help" in err
 
 
-@pytest.mark.parametrize("command", [["classify"], ["compare"], ["lineage"], ["carry", "01"], ["new", "a", "--idea=b"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["classify"],
+        ["compare"],
+        ["bench"],
+        ["lineage"],
+        ["carry", "01"],
+        ["new", "a", "--idea=b"],
+        ["asm", "01", "conv2d"],
+        ["test", "01"],
+        ["build", "01"],
+    ],
+)
 def test_a_tree_without_versions_gives_a_sentence(command: list[str], tmp_path: Path, capsys):
     assert main(command, tmp_path) == 2
     assert "holds no version" in capsys.readouterr().err

@@ -39,12 +39,12 @@ def test_the_readme_has_the_frame_and_waits_for_its_text(ladder: Tree):
     assert "diff -r versions/02_two versions/03_fast" in readme
     headings = [line[3:] for line in readme.splitlines() if line.startswith("## ")]
     assert headings == [
-        "The measured step",
+        "Measured",
         "Why it is faster",
         "Where to look",
         "Try it",
         "What did not help",
-        "What holds it back now",
+        "What holds it back",
     ]
 
 

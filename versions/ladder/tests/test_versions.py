@@ -27,6 +27,25 @@ def test_everything_declared_is_read(tree: Tree):
     assert (version.changes, version.tolerance, version.idea) == (frozenset({"a.c"}), 1e-4, "the idea of 02_two")
 
 
+@pytest.mark.parametrize(
+    ("project", "expected"),
+    [
+        ("project('resnet50', 'c', meson_version: '>=1.4')", True),
+        ("project('resnet50',\n  ['cython', 'c'], meson_version: '>=1.4')", True),
+        ("project('resnet50', meson_version: '>=1.4')", False),
+        ("project('resnet50', 'cpp')", False),
+        ("project('resnet50', license: 'c')", False),
+        ("project('c')", False),
+    ],
+)
+def test_whether_a_version_has_c_is_seen_in_its_meson_build(project: str, expected: bool, tree: Tree):
+    assert read(tree.version("01_one", {"meson.build": project})).has_c() == expected
+
+
+def test_without_a_meson_build_there_is_no_c(tree: Tree):
+    assert not read(tree.version("01_one")).has_c()
+
+
 def test_the_promise_of_the_design_is_the_default(tree: Tree):
     version = read(tree.version("01_one"))
     assert (version.tolerance, version.slow, version.previous) == (2e-5, False, None)
@@ -93,6 +112,15 @@ def test_the_instruction_sets_of_x86_and_arm_are_read():
     assert processor.linux_flags("model\t: 1\nflags\t\t: fpu avx2 fma\nflags\t\t: fpu\n") == {"fpu", "avx2", "fma"}
     assert processor.linux_flags("processor : 0\nFeatures\t: fp asimd\n") == {"fp", "asimd"}
     assert processor.linux_flags("nothing of the kind\n") == frozenset()
+
+
+def test_the_processors_name_is_read_from_cpuinfo(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
+    assert processor.name()  # another system's: whatever Python knows of it
+    processor.CPUINFO.write_text("processor\t: 0\nmodel name\t: A Processor @ 2 GHz\n")
+    assert processor.name() == "A Processor @ 2 GHz"
+    processor.CPUINFO.write_text("processor\t: 0\nFeatures\t: asimd\n")  # ARM has no name there
+    assert processor.name()
 
 
 def test_other_systems_are_asked_through_cpuinfo(monkeypatch: pytest.MonkeyPatch, tmp_path):

@@ -20,6 +20,13 @@ def test_answers_are_read_with_all_their_numbers(fake, weight_set: Path):
     assert worker.process.returncode is not None
 
 
+def test_without_a_picture_the_random_image_of_the_wanted_size_is_asked_for(fake, weight_set: Path):
+    python = fake("01_one", {"": [3.0]})
+    with Worker("01_one", python, weight_set, size=96) as worker:
+        assert worker.infer().logits == [3.0]
+        assert list(worker.process.args)[-2:] == ["--size", "96"]  # type: ignore[arg-type]
+
+
 def test_a_refused_picture_does_not_end_the_worker(fake, weight_set: Path):
     python = fake("01_one", {"a.png": [1.0]})
     with Worker("01_one", python, weight_set) as worker:
