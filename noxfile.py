@@ -109,8 +109,9 @@ def lint(session: nox.Session) -> None:
     python(session, "-m", "mypy", "noxfile.py", "shared_weights", "versions/ladder", "cv_basics", "mnist", group="lint")
     for version in VERSIONS:
         python(session, "-m", "mypy", f"versions/{version}/src/resnet50", group="lint")
-    sources = [str(file) for file in ROOT.glob("versions/**/*.[ch]")]
-    python(session, "-m", "clang_format", *(["-i"] if fix else ["--dry-run", "--Werror"]), *sources, group="lint")
+    clang_format = Path(environment(session, "lint")).with_name("clang-format")
+    sources = [str(file.relative_to(ROOT)) for file in sorted(ROOT.glob("versions/**/*.[ch]"))]
+    session.run(str(clang_format), *(["-i"] if fix else ["--dry-run", "--Werror"]), *sources)
 
 
 @nox.session

@@ -59,7 +59,8 @@ class Planner:
 
     def conv2d(self, x, name, kernel, stride=1, padding=0):
         weight = self.weights[f"{name}.weight"]
-        outputs, *window = (*weight.shape[:3], stride, padding)
+        outputs, kernel_height, kernel_width = weight.shape[:3]
+        window = (kernel_height, kernel_width, stride, padding)
         return self.step(name, "conv2d", (x,), (*slide(x.shape, *window), outputs), window, (weight,))
 
     def batch_norm(self, x, name):
