@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
+nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "none"  # `environment` makes one for several sessions and keeps it
 nox.options.sessions = ["test"]
 
