@@ -1,6 +1,7 @@
 """Everything this repository does: `nox -l` lists it, `nox -s NAME` does it, `nox -s NAME -- --help` explains it."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -157,5 +158,14 @@ def reference(session: nox.Session) -> None:
 
 @nox.session
 def clean(session: nox.Session) -> None:
-    """Remove what was built and installed; exported weights stay."""
+    """Remove what was built and installed; exported weights stay: -- --cache removes compiled convolutions too."""
     shutil.rmtree(BUILD, ignore_errors=True)
+    if "--cache" in session.posargs:
+        # Where versions/07_codegen/src/resnet50/cache.py keeps them; whatever else lies there is left alone.
+        xdg = os.environ.get("XDG_CACHE_HOME", "")
+        home = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache"
+        folder = Path(os.environ.get("RESNET50_CACHE") or home / "resnet50")
+        files = [file for file in folder.glob("*") if re.fullmatch(r"[0-9a-f]{64}(\.\d+)*\.(so|lock|part)", file.name)]
+        for file in files:
+            file.unlink(missing_ok=True)
+        session.log(f"{folder}: {sum(file.suffix == '.so' for file in files)} compiled convolutions removed")

@@ -1,0 +1,45 @@
+/* Runs a plan: one step after the other. */
+#include "plan.h"
+
+#include <string.h>
+
+void plan_run_step(const plan_step *step, float *arena)
+{
+    const window_shape *s = &step->shape;
+    const ptrdiff_t pixels = s->height * s->width;
+    float *output = arena + step->output;
+    const float *x = arena + step->x, *const *w = step->weights;
+    switch (step->kind) {
+    case CONV2D:
+        step->conv2d(output, x, w[0]);
+        break;
+    case BATCH_NORM:
+        batch_norm(output, x, w[0], w[1], w[2], w[3], pixels, s->channels);
+        break;
+    case RELU:
+        relu(output, x, pixels * s->channels);
+        break;
+    case MAX_POOL:
+        max_pool(output, x, s);
+        break;
+    case AVERAGE_POOL:
+        average_pool(output, x, pixels, s->channels);
+        break;
+    case LINEAR:
+        step->conv2d(output, x, w[0]); /* a 1x1 convolution of a single pixel */
+        for (ptrdiff_t o = 0; o < s->outputs; o++)
+            output[o] += w[1][o];
+        break;
+    case ADD:
+        add(output, x, arena + step->y, pixels * s->channels);
+        break;
+    }
+}
+
+void plan_run(const plan *plan, float *arena, const float *restrict input, float *restrict output)
+{
+    memcpy(arena + plan->input, input, (size_t)plan->input_size * sizeof(float));
+    for (ptrdiff_t i = 0; i < plan->count; i++)
+        plan_run_step(&plan->steps[i], arena);
+    memcpy(output, arena + plan->output, (size_t)plan->output_size * sizeof(float));
+}
