@@ -143,8 +143,9 @@ def test_the_c_is_indented_and_its_lines_can_be_read(narrow):
         depth = 0
         for line in source(conv, BOTH[0]).splitlines():
             depth -= line.strip() == "}"
+            indent = len(line) - len(line.lstrip())
             assert line == line.rstrip()
-            assert len(line) - len(line.lstrip()) >= 4 * depth or not line
-            assert len(line) <= 180
-            depth += line.strip() == "{"
+            assert not line or indent >= 4 * depth
+            assert len(line) <= 140
+            depth += line.endswith("{")
         assert depth == 0

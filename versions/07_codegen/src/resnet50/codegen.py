@@ -3,10 +3,11 @@
 Neither weights nor addresses are in it, so that all layers of the same shape share it.
 """
 
+from collections import Counter
 from dataclasses import astuple
 
 from .instruction_sets import InstructionSet
-from .tiles import WIDE, Convolution, Kind, Run, Span, most_pixels, packed_size, spans, strip
+from .tiles import WIDE, Convolution, Kind, Run, Span, bands, most_pixels, packed_size, spans, strip
 
 Lines = list[str]
 
@@ -18,31 +19,41 @@ PREFACE = """\
 
 /* height, width, channels, outputs, kernel_height, kernel_width, stride, padding; how many weights. */
 EXPORTED const ptrdiff_t sizes[] = {%s};
+
 """
+POINTERS = ["float *restrict output", "const float *restrict x", "const float *restrict weight"]
 
 
 def source(conv: Convolution, isa: InstructionSet) -> str:
     """The C, to be read as well as compiled: exports `sizes` and the function `conv2d`, for operators.h's layouts."""
     full, rest = divmod(conv.outputs, strip(isa))
-    size = strip(isa) * conv.kernel_size
     widths = [strip(isa)] * (full > 0) + [rest] * (rest > 0)
-    calls: Lines = []
-    if full:
-        calls += [
-            f"for (ptrdiff_t strip = 0; strip < {full}; strip++)",
-            f"    strip_of_{strip(isa)}(output + strip * {strip(isa)}, x, weight + strip * {size});",
-        ]
-    if rest:
-        calls.append(f"strip_of_{rest}(output{plus(full * strip(isa))}, x, weight{plus(full * size)});")
     weights = packed_size(conv.outputs, conv.kernel_size, isa)
     lines = [
         *comment(heading(conv, isa)),
         *(PREFACE % ", ".join(map(str, (*astuple(conv), weights)))).splitlines(),
-        *(line for width in widths for line in strip_functions(conv, isa, width)),
-        "EXPORTED void conv2d(float *restrict output, const float *restrict x, const float *restrict weight)",
-        *block(calls),
+        *(line for width in widths for line in band_functions(conv, isa, width)),
+        *function("EXPORTED void conv2d", POINTERS, all_bands(conv, isa)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def all_bands(conv: Convolution, isa: InstructionSet) -> Lines:
+    """Strip after strip, so that its weights come from the L2 cache for all bands but the first."""
+    full, rest = divmod(conv.outputs, strip(isa))
+    size = strip(isa) * conv.kernel_size
+    every = f"for (ptrdiff_t band = 0; band < {bands(conv, isa)}; band++)"
+    lines: Lines = []
+    if full:
+        lines += [
+            f"for (ptrdiff_t strip = 0; strip < {full}; strip++)",
+            f"    {every}",
+            f"        band_of_{strip(isa)}(output + strip * {strip(isa)}, x, weight + strip * {size}, band);",
+        ]
+    if rest:
+        first = f"output{plus(full * strip(isa))}, x, weight{plus(full * size)}"
+        lines += [every, f"    band_of_{rest}({first}, band);"]
+    return lines
 
 
 def heading(conv: Convolution, isa: InstructionSet) -> Lines:
@@ -50,7 +61,10 @@ def heading(conv: Convolution, isa: InstructionSet) -> Lines:
     row = spans(conv, isa)
     largest = row[0].kind.pixels
     sums = largest * WIDE
-    parts = " + ".join(f"{(span.end - span.column) // span.kind.pixels} x {span.kind.pixels}" for span in row)
+    widths = Counter({pixels: 0 for pixels in sorted({span.kind.pixels for span in row}, reverse=True)})
+    for span in row:
+        widths[span.kind.pixels] += (span.end - span.column) // span.kind.pixels
+    parts = " + ".join(f"{count} x {pixels}" for pixels, count in widths.items())
     out = (conv.height, conv.width) if conv.pointwise else (conv.rows, conv.columns)
     return [
         f"A {conv.kernel_height}x{conv.kernel_width} convolution of {conv.height} x {conv.width} x {conv.channels} to "
@@ -60,7 +74,7 @@ def heading(conv: Convolution, isa: InstructionSet) -> Lines:
         f"{isa.lanes} ({isa.name}). Its {sums} sums,",
         f"{WIDE} registers of weights and a pixel's number take {sums + WIDE + 1} of {isa.registers} registers; "
         f"{largest} + {WIDE} loads serve {sums} multiply-adds.",
-        f"A row has {conv.columns} pixels{' (all there are, since none needs its neighbours)' * conv.pointwise}: "
+        f"{'All pixels are taken as one row,' if conv.pointwise else 'A row has'} {conv.columns}: "
         f"{parts}, at most {most_pixels(isa)} at a time.",
         "",
         f"x and output are (height, width, channels). weight is, for each {strip(isa)} output channels,",
@@ -69,8 +83,8 @@ def heading(conv: Convolution, isa: InstructionSet) -> Lines:
     ]
 
 
-def strip_functions(conv: Convolution, isa: InstructionSet, outputs: int) -> Lines:
-    """A function for each kind of tile, and one that calls them for `outputs` channels of all pixels."""
+def band_functions(conv: Convolution, isa: InstructionSet, outputs: int) -> Lines:
+    """A function for each kind of tile, and one that calls them for `outputs` channels of a band."""
     row = spans(conv, isa)
     names: dict[Kind, str] = {}  # a kind that comes again has its function already
     lines: Lines = []
@@ -78,46 +92,59 @@ def strip_functions(conv: Convolution, isa: InstructionSet, outputs: int) -> Lin
         if span.kind not in names:
             names[span.kind] = f"tile_{span.kind.pixels}x{outputs}_{len(names)}"
             lines += tile_function(conv, isa, outputs, span.kind, names[span.kind])
-    calls = [line for span in row for line in tile_calls(conv, span, names[span.kind])]
-    if not conv.pointwise:
-        top = f"row * {conv.stride} - {conv.padding}"
-        bounds = [
-            f"const ptrdiff_t top = {top}; /* where the windows of this row begin, which may be outside of x */",
+    if conv.pointwise:
+        calls = tile_call(conv, row, names)
+    else:
+        calls = [
+            f"const ptrdiff_t top = {times('band', conv.stride)}{plus(-conv.padding)}; "
+            f"/* of the windows, maybe above x */",
             "const ptrdiff_t first = top < 0 ? -top : 0;",
             f"const ptrdiff_t end = {conv.height} - top < {conv.kernel_height} ? {conv.height} - top "
             f": {conv.kernel_height};",
+            *(line for span in row for line in row_calls(conv, span, names[span.kind])),
         ]
-        calls = [f"for (ptrdiff_t row = 0; row < {conv.rows}; row++)", *block([*bounds, *calls])]
     return [
         *lines,
-        *comment([f"{outputs} output channels of all pixels."]),
-        f"static void strip_of_{outputs}(float *restrict output, const float *restrict x, "
-        f"const float *restrict weight)",
-        *block(calls),
+        *comment([f"{outputs} output channels of {'a tile' if conv.pointwise else 'a row'}."]),
+        *function(f"static void band_of_{outputs}", [*POINTERS, "ptrdiff_t band"], calls),
         "",
     ]
 
 
-def tile_calls(conv: Convolution, span: Span, name: str) -> Lines:
-    """Calls a tile's function for all the tiles of a span."""
-    alone = span.end - span.column == span.kind.pixels
-    column = str(span.column) if alone else "column"
-    if conv.pointwise:
-        line = f"{name}(output + {column} * {conv.outputs}, x, {column} * {conv.channels}, weight);"
+def row_calls(conv: Convolution, span: Span, name: str) -> Lines:
+    """Calls a tile's function for all the tiles of a span, in the row `band`."""
+    if span.end - span.column == span.kind.pixels:
+        column, left = plus(span.column), plus(span.column * conv.stride - conv.padding)
     else:
-        corner = f"(top * {conv.width} + {column} * {conv.stride} - {conv.padding}) * {conv.channels}"
-        output = f"output + (row * {conv.columns} + {column}) * {conv.outputs}"
-        line = f"{name}({output}, x, {corner}, weight, first, end);"
-    if alone:
-        return [line]
+        column, left = " + column", f" + {times('column', conv.stride)}{plus(-conv.padding)}"
+    output = f"output + (band * {conv.columns}{column}) * {conv.outputs}"
+    call = f"{name}({output}, x, (top * {conv.width}{left}) * {conv.channels}, weight, first, end);"
+    if column != " + column":
+        return [call]
     step = span.kind.pixels
-    return [f"for (ptrdiff_t column = {span.column}; column < {span.end}; column += {step})", f"    {line}"]
+    return [f"for (ptrdiff_t column = {span.column}; column < {span.end}; column += {step})", f"    {call}"]
+
+
+def tile_call(conv: Convolution, row: list[Span], names: dict[Kind, str]) -> Lines:
+    """Calls the function of the tile `band`, a pointwise convolution's; the first ones may be a pixel wider."""
+    lines: Lines = []
+    done = 0
+    for span in row:
+        tiles = (span.end - span.column) // span.kind.pixels
+        column = times(f"(band - {done})" if done else "band", span.kind.pixels) + plus(span.column)
+        done += tiles
+        call = [
+            f"const ptrdiff_t column = {column};",
+            f"{names[span.kind]}(output + column * {conv.outputs}, x, column * {conv.channels}, weight);",
+        ]
+        lines += loop(f"if (band < {done})", [*call, "return;"]) if span is not row[-1] else call
+    return lines
 
 
 def tile_function(conv: Convolution, isa: InstructionSet, outputs: int, kind: Kind, name: str) -> Lines:
     """The function for one kind of tile: its sums over kernel rows, kernel columns and channels."""
     registers = range(-(-outputs // isa.lanes))
-    arguments = "float *restrict output, const float *restrict x, ptrdiff_t corner, const float *restrict weight"
+    arguments = [*POINTERS[:2], "ptrdiff_t corner", POINTERS[2]]
     told = [f"{kind.pixels} pixels by {outputs} output channels; the first pixel's window begins at x + corner."]
     zero = f"{isa.prefix}_setzero_ps()"
     body = [f"{isa.vector} {', '.join(f'sum{p}_{r} = {zero}' for r in registers)};" for p in range(kind.pixels)]
@@ -125,12 +152,12 @@ def tile_function(conv: Convolution, isa: InstructionSet, outputs: int, kind: Ki
     if conv.pointwise:
         body += loops
     else:
-        arguments += ", ptrdiff_t first, ptrdiff_t end"
+        arguments += ["ptrdiff_t first", "ptrdiff_t end"]
         told.append("Of the window, the rows from `first` to `end` lie in x.")
-        body += ["for (ptrdiff_t i = first; i < end; i++)", *block(loops)]
+        body += loop("for (ptrdiff_t i = first; i < end; i++)", loops)
     for p in range(kind.pixels):
         body += [store(isa, outputs, r, p * conv.outputs, f"sum{p}_{r}") for r in registers]
-    return [*comment(told), f"static void {name}({arguments})", *block(body), ""]
+    return [*comment(told), *function(f"static void {name}", arguments, body), ""]
 
 
 def run_loop(conv: Convolution, isa: InstructionSet, registers: range, run: Run, kind: Kind) -> Lines:
@@ -147,15 +174,16 @@ def run_loop(conv: Convolution, isa: InstructionSet, registers: range, run: Run,
     for p in range(run.first, run.last):
         body.append(f"value = {isa.prefix}_set1_ps(values[k{plus((p - run.first) * pixel)}]);")
         body += [f"sum{p}_{r} = {isa.prefix}_fmadd_ps(value, factor{r}, sum{p}_{r});" for r in registers]
-    loop = [
+    lines = [
         f"const float *values = x + (corner{values}), *factors = weight{factors};",
-        f"for (ptrdiff_t k = 0; k < {(run.end - run.column) * conv.channels}; k++, factors += {width})",
-        *block(body),
+        *loop(f"for (ptrdiff_t k = 0; k < {(run.end - run.column) * conv.channels}; k++, factors += {width})", body),
     ]
     if len(kind.runs) == 1 and run.last - run.first == kind.pixels:
-        return loop
-    told = f"Kernel columns {run.column} to {run.end - 1}: pixels {run.first} to {run.last - 1} have them in x."
-    return [*comment([told]), *block(loop)]
+        return lines
+    columns, pixels = (f"{first} to {end - 1}" if end > first + 1 else f"{first} alone"
+                       for first, end in ((run.column, run.end), (run.first, run.last)))  # fmt: skip
+    told = f"Kernel columns {columns}: of pixels {pixels} they lie in x."
+    return [*comment([told]), *loop("", lines)]
 
 
 def store(isa: InstructionSet, outputs: int, register: int, place: int, value: str) -> str:
@@ -171,8 +199,13 @@ def store(isa: InstructionSet, outputs: int, register: int, place: int, value: s
 
 
 def plus(number: int) -> str:
-    """` + number`, and nothing for 0."""
-    return f" + {number}" if number else ""
+    """` + number` or ` - number`, and nothing for 0."""
+    return f" {'+' if number > 0 else '-'} {abs(number)}" if number else ""
+
+
+def times(name: str, number: int) -> str:
+    """`name * number`, and the name alone for 1."""
+    return f"{name} * {number}" if number != 1 else name
 
 
 def comment(lines: Lines) -> Lines:
@@ -185,6 +218,15 @@ def comment(lines: Lines) -> Lines:
     )
 
 
-def block(lines: Lines) -> Lines:
-    """Lines in braces, four spaces further in."""
-    return ["{", *(f"    {line}" for line in lines), "}"]
+def function(name: str, arguments: Lines, body: Lines) -> Lines:
+    """A function; its arguments begin a second line where one would be too long."""
+    first, second = ", ".join(arguments[:3]), ", ".join(arguments[3:])
+    head = [f"{name}({first}, {second})"] if second else [f"{name}({first})"]
+    if len(head[0]) > 120:
+        head = [f"{name}({first},", f"{' ' * len(name)} {second})"]
+    return [*head, "{", *(f"    {line}" for line in body), "}"]
+
+
+def loop(head: str, body: Lines) -> Lines:
+    """A loop, a condition or, without a head, a scope."""
+    return [f"{head} {{".lstrip(), *(f"    {line}" for line in body), "}"]

@@ -17,6 +17,7 @@ from .cache import ADVICE, load_or_make
 from .codegen import source
 from .errors import CacheError, CompilerError
 from .instruction_sets import InstructionSet
+from .processors import processors
 from .tiles import Convolution
 
 # As the operators are built: no multiply-add that is not written, no arithmetic that trades accuracy for speed.
@@ -121,11 +122,6 @@ def load_library(library: Path) -> object:
                              f"run from there; {ADVICE}") from error  # fmt: skip
         library.unlink()
         raise CompilerError(f"what the C compiler made cannot be loaded: {error}") from error
-
-
-def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def tell(words: str, seconds: float, last: bool) -> None:

@@ -101,7 +101,8 @@ class Span:
 def spans(conv: Convolution, isa: InstructionSet) -> list[Span]:
     """A row of the output in as few tiles as the registers allow, all as wide or one pixel narrower, wide ones first.
 
-    So rows of 56, 28, 14 and 7 pixels leave no remainder with AVX-512, and no tile is left that is too small.
+    Tiles of one kind that are neighbours make a span; those of a pointwise convolution, two at the most. So rows of 56,
+    28, 14 and 7 pixels leave no remainder with AVX-512, and no tile is left that is too small.
     """
     count = -(-conv.columns // most_pixels(isa))
     narrow, wider = divmod(conv.columns, count)
@@ -116,6 +117,13 @@ def spans(conv: Convolution, isa: InstructionSet) -> list[Span]:
             found.append(Span(kind, column, column + pixels))
         column += pixels
     return found
+
+
+def bands(conv: Convolution, isa: InstructionSet) -> int:
+    """How many bands an output strip is computed in, one after the other: rows, or a pointwise convolution's tiles."""
+    if conv.pointwise:
+        return -(-conv.columns // most_pixels(isa))
+    return conv.rows
 
 
 def runs(conv: Convolution, column: int, pixels: int) -> tuple[Run, ...]:

@@ -1,0 +1,26 @@
+"""How many threads there are to be."""
+
+import os
+
+from . import ops
+from .errors import ThreadsError
+from .processors import processors
+
+VARIABLE = "RESNET50_THREADS"
+MOST = 1024
+
+
+def make_pool(threads: int | None = None) -> object:
+    """A pool of `threads`, by default $RESNET50_THREADS, or one for each processor; raises `ThreadsError`."""
+    available = processors()
+    if threads is None:
+        wanted = os.environ.get(VARIABLE) or str(available)
+        if not wanted.isdecimal():
+            raise ThreadsError(f"{VARIABLE} is {wanted!r}, which is no number of threads")
+        threads = int(wanted)
+    if not 1 <= threads <= MOST:
+        raise ThreadsError(f"there can be 1 to {MOST} threads, not {threads}")
+    try:
+        return ops.pool(threads, threads <= available)
+    except OSError as error:
+        raise ThreadsError(f"{threads} threads cannot be made: {error.strerror}") from error

@@ -1,0 +1,151 @@
+"""The generated C: the same bits whatever the tile, within the rounding bound, and no more of it than is needed."""
+
+import re
+
+import numpy as np
+import pytest
+import reference
+from conftest import EPS, random, run_op
+from resnet50 import UnsupportedProcessor, instruction_sets, ops
+from resnet50.codegen import source
+from resnet50.instruction_sets import INSTRUCTION_SETS, VARIABLE
+from resnet50.network import planned
+from resnet50.tiles import WIDE, Convolution, most_pixels, pack, packed_size, runs, spans, strip
+
+BOTH = list(INSTRUCTION_SETS.values())
+
+# height, width, channels, outputs, kernel, stride, padding: rows that tiles fill and that they do not, edges that touch
+# one another, windows that lie wholly outside, strips that are full, not full, and a single channel.
+SHAPES = [
+    (5, 14, 3, 32, 3, 1, 1),
+    (3, 29, 5, 37, 3, 1, 1),
+    (6, 31, 4, 48, 3, 2, 1),
+    (9, 9, 3, 17, 7, 2, 3),
+    (4, 30, 2, 65, 1, 1, 0),
+    (5, 8, 7, 33, 1, 2, 0),
+    (2, 2, 3, 1, 1, 1, 2),
+    (1, 1, 40, 100, 1, 1, 0),
+]
+
+
+def convolution(height, width, channels, outputs, kernel, stride, padding):
+    return Convolution(height, width, channels, outputs, kernel, kernel, stride, padding)
+
+
+@pytest.fixture(scope="module")
+def narrow(net):
+    """The distinct convolutions of a narrow network for pictures of 224 x 224 pixels."""
+    steps = planned(net.weights, 224, 224)[0].steps
+    return list(dict.fromkeys(step.convolution for step in steps if step.convolution))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_every_instruction_set_gives_the_same_bits_within_the_rounding_bound(shape, monkeypatch):
+    conv = convolution(*shape)
+    x = random(0, conv.height, conv.width, conv.channels)
+    weight = random(1, conv.outputs, conv.channels, conv.kernel_height, conv.kernel_width)
+    sizes = {"stride": conv.stride, "padding": conv.padding}
+    outputs = []
+    for name in INSTRUCTION_SETS if ops.has_avx512() else ["avx2"]:
+        monkeypatch.setenv(VARIABLE, name)
+        outputs.append(run_op("conv2d", x, weight, **sizes))
+    expected = reference.conv2d(x, weight, **sizes)
+    bound = conv.kernel_size * EPS * reference.conv2d(np.abs(x), np.abs(weight), **sizes)
+    assert (np.abs(outputs[0] - expected) <= bound).all()
+    for other in outputs[1:]:
+        np.testing.assert_array_equal(other, outputs[0])
+
+
+def test_a_network_for_avx2_gives_the_same_bits(net, weights_dir, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "avx2")
+    image = random(2, 32, 32, 3)
+    other = type(net)(weights_dir)
+    assert other.weights.isa.name == "AVX2"
+    np.testing.assert_array_equal(other(image), net(image))
+
+
+def test_an_instruction_set_that_is_unknown_or_not_here_is_refused(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "mmx")
+    with pytest.raises(UnsupportedProcessor, match="avx512 or avx2"):
+        instruction_sets.instruction_set()
+    monkeypatch.setenv(VARIABLE, "avx512")
+    monkeypatch.setattr(ops, "has_avx512", lambda: False)
+    with pytest.raises(UnsupportedProcessor, match="lacks AVX-512"):
+        instruction_sets.instruction_set()
+    monkeypatch.delenv(VARIABLE)
+    assert instruction_sets.instruction_set().name == "AVX2"
+
+
+@pytest.mark.parametrize("isa", BOTH, ids=lambda isa: isa.name)
+def test_tiles_fill_the_registers_and_no_more(isa):
+    largest = most_pixels(isa)
+    assert largest * WIDE + WIDE + 1 <= isa.registers < (largest + 1) * WIDE + WIDE + 1
+
+
+@pytest.mark.parametrize("isa", BOTH, ids=lambda isa: isa.name)
+@pytest.mark.parametrize("columns", [1, 5, 7, 14, 15, 28, 49, 56, 57, 112, 3136])
+def test_a_row_is_covered_once_by_tiles_that_are_as_equal_as_can_be(columns, isa):
+    conv = convolution(1, columns, 3, 8, 1, 1, 0)
+    tiled = [pixel for span in spans(conv, isa) for pixel in range(span.column, span.end)]
+    widths = {span.kind.pixels for span in spans(conv, isa)}
+    assert tiled == list(range(columns))
+    assert max(widths) <= most_pixels(isa)
+    assert max(widths) - min(widths) <= 1
+
+
+@pytest.mark.parametrize("columns", [7, 14, 28, 56, 112])
+def test_the_rows_of_a_resnet_leave_no_remainder_with_avx512(columns):
+    [width] = {span.kind.pixels for span in spans(convolution(3, columns, 3, 8, 3, 1, 1), INSTRUCTION_SETS["avx512"])}
+    assert columns % width == 0
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 9, 1, 1, 3, 1, 1), (1, 9, 1, 1, 7, 2, 3), (1, 3, 1, 1, 3, 1, 2), (1, 2, 1, 1, 1, 1, 2)]
+)
+@pytest.mark.parametrize("pixels", [1, 2, 4])
+def test_a_tile_reads_what_lies_in_the_picture_and_nothing_else(shape, pixels):
+    conv = convolution(*shape)
+    for column in range(conv.columns - pixels + 1):
+        read = {(j, p) for run in runs(conv, column, pixels) for j in range(run.column, run.end)
+                for p in range(run.first, run.last)}  # fmt: skip
+        inside = {(j, p) for j in range(conv.kernel_width) for p in range(pixels)
+                  if 0 <= (column + p) * conv.stride - conv.padding + j < conv.width}  # fmt: skip
+        assert read == inside
+
+
+@pytest.mark.parametrize("isa", BOTH, ids=lambda isa: isa.name)
+@pytest.mark.parametrize("outputs", [1, 8, 16, 17, 32, 33, 100])
+def test_packing_puts_each_weight_in_one_place_and_zeros_elsewhere(outputs, isa):
+    kernels = 1 + np.arange(outputs * 2 * 3 * 3, dtype=np.float32).reshape(outputs, 2, 3, 3)
+    packed = np.full(packed_size(outputs, 18, isa), np.nan, np.float32)
+    pack(kernels, packed, isa)
+    assert packed.size % isa.lanes == 0
+    np.testing.assert_array_equal(np.sort(packed[packed != 0]), kernels.ravel())
+    first = packed[: 18 * min(strip(isa), packed_size(outputs, 1, isa))].reshape(3, 3, 2, -1)
+    np.testing.assert_array_equal(first[2, 1, 1, : min(outputs, strip(isa))], kernels[: strip(isa), 1, 2, 1])
+
+
+def test_a_full_network_needs_about_twenty_shapes(narrow):
+    """24: a narrow network has as many as a full one, since its widths double in the same places."""
+    assert len(narrow) == 24
+
+
+@pytest.mark.parametrize("isa", BOTH, ids=lambda isa: isa.name)
+def test_the_c_holds_no_weight_and_no_address(narrow, isa):
+    for conv in narrow:
+        text = source(conv, isa)
+        assert not re.search(r"\d\.\d|\d[ef][-+]?\d|0x[0-9a-f]{5}", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
+        assert text == source(conv, isa)
+
+
+def test_the_c_is_indented_and_its_lines_can_be_read(narrow):
+    for conv in narrow:
+        depth = 0
+        for line in source(conv, BOTH[0]).splitlines():
+            depth -= line.strip() == "}"
+            indent = len(line) - len(line.lstrip())
+            assert line == line.rstrip()
+            assert not line or indent >= 4 * depth
+            assert len(line) <= 140
+            depth += line.endswith("{")
+        assert depth == 0
