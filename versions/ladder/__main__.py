@@ -80,6 +80,12 @@ def parser() -> argparse.ArgumentParser:
         help="pictures of N x N pixels, 32 to 1024 (default: 224); versions that declare `slow` are timed at no more "
         "than 64, unless they are named",
     )
+    bench.add_argument(
+        "--threads",
+        type=thread_counts,
+        metavar="N,N",
+        help="for versions that have threads: time them with each of these numbers (default: 1 and all processors)",
+    )
     bench.add_argument("--rounds", type=positive, metavar="N", help="at most so many (default: as the time allows)")
     bench.add_argument("--seconds", type=positive, default=170, metavar="N", help="at most so long (default: 170)")
     bench.add_argument("--json", action="store_true", help="print what results.json holds instead of the table")
@@ -139,6 +145,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def thread_counts(text: str) -> list[int]:
+    """Numbers of threads with commas between them, for argparse."""
+    counts = [positive(part) for part in text.split(",")]
+    if max(counts) > 1024:
+        raise argparse.ArgumentTypeError(f"{max(counts)} is more than 1024 threads")
+    return counts
+
+
 def pixels(text: str) -> int:
     """The height of a picture that every version takes, for argparse."""
     if not 32 <= positive(text) <= 1024:
@@ -159,9 +173,11 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
             return compare(root, arguments.versions)
         case "bench":
             from ladder.bench import bench
+            from ladder.processor import processors
 
             wanted = arguments.versions, arguments.size
-            return bench(root, *wanted, arguments.rounds, arguments.seconds, arguments.json)
+            threads = arguments.threads or [1, processors()]
+            return bench(root, *wanted, arguments.rounds, arguments.seconds, arguments.json, threads)
         case "lineage":
             from ladder.lineage import lineage
 

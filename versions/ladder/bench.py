@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ladder import environment, peak, rounds, terminal, weights
+from ladder.contestants import contestants
 from ladder.errors import LadderError
 from ladder.peak import Peak
 from ladder.ratios import CONFIDENCE, Ratio
@@ -23,18 +24,29 @@ SLOW_LIMIT = 64  # pixels; a version that declares itself slow takes 12 times as
 NOISE = 0.1  # an interquartile range above this part of the median is worth a warning
 
 
-def bench(root: Path, names: Iterable[str], size: int, most: int | None, budget: float, as_json: bool = False) -> int:
+def bench(
+    root: Path,
+    names: Iterable[str],
+    size: int,
+    most: int | None,
+    budget: float,
+    as_json: bool = False,
+    threads: Iterable[int] = (1,),
+) -> int:
     """Time the versions, print the table (or JSON) and write build/bench/results.json. Returns the exit code.
 
     `most`: of rounds; `budget`: seconds for loading, warming up and timing, the building of versions not counted.
+    `threads`: versions that have threads are timed with each of these numbers.
     Raises LadderError if a version can't be built or run. After Ctrl-C, what was measured so far is shown, and the
     exit code is 130.
     """
     versions = choose(root, names, size)
+    entries = contestants(versions, threads)
     folder = weights.find("synthetic")
     pythons = {version.name: environment.python(version) for version in versions}
     home = root / "build" / "bench"
     loops, unknown = find_peak(home)
+    loops.threads = tuple(sorted({entry.threads for entry in entries}))
     timings, load = Timings(), dict[str, float]()
     limits = Limits(most, time.monotonic() + budget)
     interrupted = False
@@ -42,16 +54,18 @@ def bench(root: Path, names: Iterable[str], size: int, most: int | None, budget:
         tell = stack.enter_context(terminal.still_progress(f"timing {len(versions)} versions"))
         try:
             workers = []
-            for version in versions:
-                tell(0, f"loading {version.name}")
-                workers.append(stack.enter_context(Worker(version.name, pythons[version.name], folder, size=size)))
-                load[version.name] = workers[-1].load_seconds
+            for entry in entries:
+                tell(0, f"loading {entry.name}")
+                python = pythons[entry.version.name]
+                worker = Worker(entry.name, python, folder, size=size, threads=entry.threads)
+                workers.append(stack.enter_context(worker))
+                load[entry.name] = worker.load_seconds
             rounds.run(workers, limits, timings, loops.measure, tell)
         except KeyboardInterrupt:
             if not any(timings.seconds.values()):
                 raise
             interrupted = True
-    results = summarise(versions, size, load, timings, loops.medians(), loops.flops, interrupted)
+    results = summarise(entries, size, load, timings, loops.medians(), loops.flops, interrupted)
     text = json.dumps(results.as_json(), indent=1)
     home.mkdir(parents=True, exist_ok=True)
     (home / "results.json").write_text(text + "\n")
@@ -118,7 +132,7 @@ def tabulate(lines: list[Line]) -> Table:
         memory = "" if line.peak_memory is None else f"{line.peak_memory / 1e6:.0f} MB"
         quartiles = " to ".join(rounded(1e3 * seconds, noisy) for seconds in line.quartiles)
         table.add_row(
-            cell(line.name, f"  {len(line.seconds)}"),
+            cell(line.name, f"  {len(line.seconds)}{f', {line.threads} threads' * (line.threads > 1)}"),
             cell(rounded(1e3 * line.median, noisy), quartiles, "yellow" if noisy else "bold"),
             cell(*ratio(line.faster, noisy)),
             cell(ratio(line.faster_than_base, noisy)[0], ""),
@@ -155,10 +169,18 @@ def explain(results: Results, unknown: str) -> list[str]:
         f"{state}{results.rounds} rounds in {results.elapsed:.0f} s.",
         f"x previous, x {BASE}: the other version's time over this one's, the median of all rounds that both were in.",
     ]
-    peaks = " and ".join(f"{rounded(flops / 1e9)} GFLOP/s with {name}" for name, flops in results.peak.items())
-    if peaks:
-        lines.append(f"Peak of one core: {peaks}, measured between the rounds; the share is of the larger.")
-    elif unknown:
+    for count, sets in results.peak.items():
+        peaks = " and ".join(f"{rounded(flops / 1e9)} GFLOP/s with {name}" for name, flops in sets.items())
+        cores = "one core" if count == 1 else f"{count} cores"
+        lines.append(f"Peak of {cores}: {peaks}, measured between the rounds; the share is of the larger.")
+    for line in results.versions:
+        if line.faster_than_alone:
+            times = " to ".join(rounded(end) for end in line.faster_than_alone.interval or ())
+            lines.append(
+                f"{line.name}: {line.threads} threads are {rounded(line.faster_than_alone.median)} times as fast as one"
+                f"{f' ({times})' * bool(times)}."
+            )
+    if unknown:
         lines.append(f"{unknown[0].upper()}{unknown[1:]}.")
     seldom = ", ".join(f"{line.name} in every {ordinal(line.period)}" for line in results.versions if line.period > 1)
     if seldom:

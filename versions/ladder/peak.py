@@ -1,4 +1,4 @@
-"""The most floating-point operations that one core of this processor does in a second, measured with a loop in C."""
+"""The most floating-point operations that cores of this processor do in a second, measured with a loop in C."""
 
 import ctypes
 import os
@@ -6,6 +6,7 @@ import shlex
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,25 +30,54 @@ LOOPS = {
 class Peak:
     """The FMA loops that this processor can run, and what they have reached so far.
 
-    `flops`: instruction set -> operations in a second of one core, one number for each call of `measure`; a
-    multiply-add counts as two.
+    `threads`: how many cores are measured together, one number or several. `flops`: such a number -> instruction set ->
+    operations in a second of all these cores, one for each call of `measure`; a multiply-add counts as two.
     """
 
     functions: dict[str, Callable[[int], float]]
-    flops: dict[str, list[float]] = field(default_factory=dict)
+    threads: tuple[int, ...] = (1,)
+    flops: dict[int, dict[str, list[float]]] = field(default_factory=dict)
 
     def measure(self) -> None:
-        """Run each loop once."""
-        for name, function in self.functions.items():
-            started = time.perf_counter()
-            function(ROUNDS)
-            seconds = time.perf_counter() - started
-            self.flops.setdefault(name, []).append(2 * CHAINS * LOOPS[name][2] * ROUNDS / seconds)
+        """Run each loop once on each number of cores."""
+        for count in self.threads:
+            for name, function in self.functions.items():
+                operations = 2 * CHAINS * LOOPS[name][2] * ROUNDS * count
+                found = self.flops.setdefault(count, {}).setdefault(name, [])
+                found.append(operations / together(count, lambda function=function: function(ROUNDS)))
 
-    def medians(self) -> dict[str, float]:
-        """Instruction set -> median of what was measured; the fastest one first."""
-        found = {name: statistics.median(values) for name, values in self.flops.items()}
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+    def medians(self) -> dict[int, dict[str, float]]:
+        """Number of cores -> instruction set -> median of what was measured; the fastest one first."""
+        medians = {}
+        for count, sets in self.flops.items():
+            found = {name: statistics.median(values) for name, values in sets.items()}
+            medians[count] = dict(sorted(found.items(), key=lambda item: -item[1]))
+        return medians
+
+
+def together(count: int, function: Callable[[], object]) -> float:
+    """The seconds from the moment that `count` threads begin to run `function`, until the last one ends.
+
+    ctypes lets go of the interpreter lock in a call, so that they do run at the same time.
+    """
+    if count == 1:
+        started = time.perf_counter()
+        function()
+        return time.perf_counter() - started
+    ready = threading.Barrier(count + 1)
+
+    def run() -> None:
+        ready.wait()
+        function()
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    started = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - started
 
 
 def build(folder: Path, features: frozenset[str] | None = None) -> Peak:

@@ -1,5 +1,6 @@
 """What this machine's processor can do, in the names that a version's `requires` uses."""
 
+import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,11 @@ def name() -> str:
     if CPUINFO.exists():
         return entry(CPUINFO.read_text(), "model name") or platform.machine()
     return platform.processor() or platform.machine()
+
+
+def processors() -> int:
+    """How many processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def linux_flags(text: str) -> frozenset[str]:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ladder import processor, ratios
+from ladder.contestants import Contestant, predecessor
 from ladder.ratios import Ratio
 from ladder.rounds import Timings
-from ladder.versions import Version
 from shared_weights.architecture import layers
 
 BASE = "03"  # the number of the version that all are compared with: plain loops in C
@@ -17,17 +17,19 @@ BASE = "03"  # the number of the version that all are compared with: plain loops
 
 @dataclass(frozen=True)
 class Line:
-    """One version's times and what follows from them.
+    """One version's times with so many `threads`, and what follows from them.
 
     `rounds` and `seconds`: the rounds, counted from 0, in which it took part, and its time in each; it took part in
     one of every `period` rounds. `quartiles`: the first and the third one, in seconds. `faster`: how many times faster
-    it is than `previous`, `faster_than_base`: than the version BASE; None where the other one was not timed.
-    `flops`: floating-point operations in a second, at the median time; `share_of_peak`: over the peak of one core, None
-    where that is unknown. `peak_memory`: of the process, in bytes, None where the system does not tell it.
+    it is than `previous`, `faster_than_base`: than the version BASE, `faster_than_alone`: than itself with one thread;
+    None where the other one was not timed. `flops`: floating-point operations in a second, at the median time;
+    `share_of_peak`: over the peak of as many cores, None where that is unknown. `peak_memory`: of the process, in bytes,
+    None where the system does not tell it.
     """
 
     name: str
     idea: str
+    threads: int
     previous: str | None
     period: int
     rounds: list[int]
@@ -37,6 +39,7 @@ class Line:
     spread: float
     faster: Ratio | None
     faster_than_base: Ratio | None
+    faster_than_alone: Ratio | None
     flops: float
     share_of_peak: float | None
     load_seconds: float
@@ -46,7 +49,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Results:
-    """One run of the benchmark; `peak`: instruction set -> median of `peak_flops`, both for one core."""
+    """One run of the benchmark; `peak`: cores -> instruction set -> median of `peak_flops`."""
 
     processor: str
     cores: int
@@ -55,8 +58,8 @@ class Results:
     elapsed: float
     rounds: int
     interrupted: bool
-    peak: dict[str, float]
-    peak_flops: dict[str, list[float]]
+    peak: dict[int, dict[str, float]]
+    peak_flops: dict[int, dict[str, list[float]]]
     versions: list[Line]
 
     def as_json(self) -> dict[str, Any]:
@@ -70,21 +73,19 @@ def operations(size: int) -> int:
 
 
 def summarise(
-    versions: list[Version],
+    entries: list[Contestant],
     size: int,
     load: Mapping[str, float],
     timings: Timings,
-    peak: dict[str, float],
-    peak_flops: dict[str, list[float]],
+    peak: dict[int, dict[str, float]],
+    peak_flops: dict[int, dict[str, list[float]]],
     interrupted: bool,
 ) -> Results:
-    """The results of a run; a version that was not reached before an interruption is left out.
+    """The results of a run; who was not reached before an interruption is left out.
 
-    `load`: version -> seconds; `peak` and `peak_flops` as in Results.
+    `load`: contestant -> seconds; `peak` and `peak_flops` as in Results.
     """
-    timed = [version for version in versions if timings.seconds.get(version.name)]
-    base = next((version.name for version in timed if version.number == BASE), None)
-    best = max(peak.values(), default=None)
+    timed = [entry for entry in entries if timings.seconds.get(entry.name)]
     return Results(
         processor=processor.name(),
         cores=os.cpu_count() or 1,
@@ -95,31 +96,52 @@ def summarise(
         interrupted=interrupted,
         peak=peak,
         peak_flops=peak_flops,
-        versions=[line(version, base, operations(size), load[version.name], timings, best) for version in timed],
+        versions=[
+            line(entry, timed, operations(size), load[entry.name], timings, highest(peak, entry.threads))
+            for entry in timed
+        ],
     )
 
 
+def highest(peak: dict[int, dict[str, float]], threads: int) -> float | None:
+    """The peak of as many cores, with the instruction set that gives the most; None where it is unknown."""
+    return max(peak.get(threads, {}).values(), default=None)
+
+
 def line(
-    version: Version, base: str | None, flop: int, load_seconds: float, timings: Timings, peak: float | None
+    entry: Contestant,
+    timed: list[Contestant],
+    flop: int,
+    load_seconds: float,
+    timings: Timings,
+    peak: float | None,
 ) -> Line:
-    """One version's part of the results; `flop`: operations of one inference, `peak`: operations in a second."""
-    name, seconds = version.name, timings.seconds[version.name]
+    """One contestant's part of the results; `flop`: operations of one inference, `peak`: operations in a second."""
+
+    def faster(other: Contestant | None) -> Ratio | None:
+        return ratios.paired(timings.seconds[other.name], seconds) if other else None
+
+    version, seconds = entry.version, timings.seconds[entry.name]
     first, median, third = ratios.quartiles(list(seconds.values()))
     return Line(
-        name=name,
+        name=version.name,
         idea=version.idea,
+        threads=entry.threads,
         previous=version.previous,
-        period=timings.periods[name],
+        period=timings.periods[entry.name],
         rounds=list(seconds),
         seconds=list(seconds.values()),
         median=median,
         quartiles=(first, third),
         spread=(third - first) / median,
-        faster=ratios.paired(timings.seconds.get(version.previous or "", {}), seconds),
-        faster_than_base=ratios.paired(timings.seconds[base], seconds) if base else None,
+        faster=faster(predecessor(entry, timed)),
+        faster_than_base=faster(next((other for other in timed if other.version.number == BASE), None)),
+        faster_than_alone=faster(
+            next((other for other in timed if other.version == version and other.threads == 1 != entry.threads), None)
+        ),
         flops=flop / median,
         share_of_peak=flop / median / peak if peak else None,
         load_seconds=load_seconds,
-        warm_up_seconds=timings.warm_up[name],
-        peak_memory=timings.memory[name],
+        warm_up_seconds=timings.warm_up[entry.name],
+        peak_memory=timings.memory[entry.name],
     )

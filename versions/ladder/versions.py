@@ -13,7 +13,15 @@ from ladder.errors import LadderError
 ROOT = Path(__file__).resolve().parents[2]
 NAME = re.compile(r"\d\d_[a-z][a-z0-9]*(_[a-z0-9]+)*")
 C_PROJECT = re.compile(r"^project\([^:)]*,[^:)]*'c'", re.MULTILINE)
-KEYS = {"previous": str, "idea": str, "requires": list, "changes": list, "slow": bool, "tolerance": float}
+KEYS = {
+    "previous": str,
+    "idea": str,
+    "requires": list,
+    "changes": list,
+    "slow": bool,
+    "threads": bool,
+    "tolerance": float,
+}
 OWN = ("README.md", "pyproject.toml")  # the files that are every version's own, and so never compared or carried
 
 
@@ -22,7 +30,7 @@ class Version:
     """One folder of the ladder.
 
     `tolerance`: how far the logits may lie from a float64 reference, relative to its largest logit. The default is
-    the design's promise for float32; Winograd and int8 declare theirs.
+    the design's promise for float32; Winograd and int8 declare theirs. `threads`: it takes RESNET50_THREADS.
     """
 
     folder: Path
@@ -32,6 +40,7 @@ class Version:
     requires: tuple[str, ...] = ()
     changes: frozenset[str] = frozenset()
     slow: bool = False
+    threads: bool = False
     tolerance: float = 2e-5
 
     @property

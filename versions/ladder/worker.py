@@ -42,9 +42,18 @@ class Worker:
 
     Raises WorkerError, with what the process wrote to stderr, when it dies, answers with anything but the agreed
     JSON, or keeps silent for `patience` seconds. `size`: height and width of the random image that it can be asked for.
+    `threads`: how many a version that has threads shall have, by default as many as it likes.
     """
 
-    def __init__(self, name: str, python: Path, weights: Path, patience: float = PATIENCE, size: int = 224):
+    def __init__(
+        self,
+        name: str,
+        python: Path,
+        weights: Path,
+        patience: float = PATIENCE,
+        size: int = 224,
+        threads: int | None = None,
+    ):
         self.name = name
         self.patience = patience
         self.silent = False
@@ -55,7 +64,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
-            env=variables(),
+            env=variables() | ({"RESNET50_THREADS": str(threads)} if threads else {}),
             encoding="utf-8",
             errors="surrogateescape",
         )

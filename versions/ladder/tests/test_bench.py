@@ -19,15 +19,16 @@ from .conftest import Tree
 
 
 class Steady(Peak):
-    """A peak of 500 and 1000 GFLOP/s, at once; Ctrl-C is pressed when it is asked for the n-th time, from 0."""
+    """A peak of 500 and 1000 GFLOP/s for each core, at once; Ctrl-C is pressed when it is asked for the n-th time."""
 
     interrupted_at: int | None = None
 
     def measure(self) -> None:
-        if len(self.flops.get("A", [])) == self.interrupted_at:
+        if len(self.flops.get(1, {}).get("A", [])) == self.interrupted_at:
             raise KeyboardInterrupt
-        for name, value in (("A", 5e11), ("B", 1e12)):
-            self.flops.setdefault(name, []).append(value)
+        for count in self.threads:
+            for name, value in (("A", 5e11), ("B", 1e12)):
+                self.flops.setdefault(count, {}).setdefault(name, []).append(count * value)
 
 
 @pytest.fixture
@@ -72,14 +73,41 @@ def test_the_table_and_the_file_say_what_was_measured(machine, tree: Tree, capsy
 
     found = results(tree)
     assert (found["size"], found["rounds"], found["interrupted"]) == (224, 16, False)
-    assert found["processor"] and found["cores"] >= 1 and found["peak"] == {"B": 1e12, "A": 5e11}
-    assert len(found["peak_flops"]["A"]) == 16
+    assert found["processor"] and found["cores"] >= 1 and found["peak"] == {"1": {"B": 1e12, "A": 5e11}}
+    assert len(found["peak_flops"]["1"]["A"]) == 16
     two, three, four = found["versions"]
     assert two["rounds"] == list(range(16)) and two["seconds"] == [0.5] * 16 and two["period"] == 1
     assert three["rounds"] == list(range(0, 16, 2)) and three["faster"]["pairs"] == 8
     assert four["faster"] == {"median": 8.0, "interval": [8.0, 8.0], "pairs": 8}
     assert four["flops"] == operations(224) / 0.25 and four["share_of_peak"] == four["flops"] / 1e12
     assert four["peak_memory"] is None and four["warm_up_seconds"] == 0.25
+
+
+def test_a_version_with_threads_is_timed_with_each_number_of_them(machine, tree: Tree, capsys):
+    machine("03_three", 1.0)
+    machine("04_four", 0.5, previous="03_three", threads=True)
+    machine("05_five", 0.25, previous="04_four", threads=True)
+    assert main(["bench", "--threads", "2,1,2", "--rounds", "16"], tree.root) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    names = [line[0] for line in lines if line and line[0][:2].isdecimal() and "_" in line[0]]
+    assert names[:5] == ["03_three", "04_four", "04_four", "05_five", "05_five"]
+    found = results(tree)
+    assert found["peak"]["2"] == {"B": 2e12, "A": 1e12}
+    assert [(line["name"], line["threads"]) for line in found["versions"]] == [
+        ("03_three", 1), ("04_four", 1), ("04_four", 2), ("05_five", 1), ("05_five", 2)
+    ]  # fmt: skip
+    one, two = found["versions"][3:]
+    assert one["faster"]["median"] == two["faster"]["median"] == 2.0  # than 04 with as many threads
+    assert two["faster_than_alone"]["median"] == 1.0 and one["faster_than_alone"] is None
+    assert found["versions"][2]["faster"]["median"] == 2.0  # than 03, which has one
+    assert two["share_of_peak"] == two["flops"] / 2e12 and one["share_of_peak"] == one["flops"] / 1e12
+
+
+@pytest.mark.parametrize("threads", ["0", "1,", "two", "1025", "1;2"])
+def test_numbers_of_threads_that_there_cannot_be_are_refused(threads: str, tree: Tree, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["bench", "--threads", threads], tree.root)
+    assert end.value.code == 2 and capsys.readouterr().err.count("\n") == 1
 
 
 def test_the_operations_are_those_of_the_paper():

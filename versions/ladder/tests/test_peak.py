@@ -1,6 +1,8 @@
 """The processor's peak: a loop that is made of FMA alone, and a sentence where there is none."""
 
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from ladder import peak, processor
 from ladder.assembly import count, disassemble
 from ladder.errors import LadderError
+from ladder.peak import together
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 needs_fma = pytest.mark.skipif(
@@ -23,12 +26,21 @@ def test_the_peak_is_measured_with_every_instruction_set(tmp_path: Path):
     assert found.functions.keys() == expected and not list((tmp_path / "build").iterdir())
     for function in found.functions.values():
         assert function(0) == sum(range(12)) and function(1) == sum(i * 0.5 + 1 for i in range(12))
+    found.threads = (1, 2)
     for _ in range(3):
         found.measure()
-    assert all(len(values) == 3 for values in found.flops.values())
-    medians = found.medians()
+    assert all(len(values) == 3 for sets in found.flops.values() for values in sets.values())
+    assert found.medians().keys() == {1, 2}
+    medians = found.medians()[1]
     assert medians.keys() == expected and list(medians.values()) == sorted(medians.values(), reverse=True)
     assert min(medians.values()) > 1e9  # the slowest processor with FMA does that in an eighth of a second
+
+
+def test_cores_are_measured_together():
+    """Two threads that wait for each other could not end if they ran in turn."""
+    both = threading.Barrier(2, timeout=10)
+    assert together(2, both.wait) < 10
+    assert together(1, lambda: time.sleep(0.01)) >= 0.01
 
 
 @needs_compiler

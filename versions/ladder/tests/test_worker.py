@@ -27,6 +27,13 @@ def test_without_a_picture_the_random_image_of_the_wanted_size_is_asked_for(fake
         assert list(worker.process.args)[-2:] == ["--size", "96"]  # type: ignore[arg-type]
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows a process's variables so")
+def test_a_number_of_threads_is_passed_on_as_the_versions_want_it(fake, weight_set: Path):
+    python = fake("01_one", {})
+    with Worker("01_one", python, weight_set, threads=3) as worker:
+        assert b"RESNET50_THREADS=3" in Path(f"/proc/{worker.process.pid}/environ").read_bytes().split(b"\0")
+
+
 def test_a_refused_picture_does_not_end_the_worker(fake, weight_set: Path):
     python = fake("01_one", {"a.png": [1.0]})
     with Worker("01_one", python, weight_set) as worker:
