@@ -22,9 +22,7 @@ class Contestant:
 def contestants(versions: Iterable[Version], threads: Iterable[int]) -> list[Contestant]:
     """Each version, once for each number of threads if it declares `threads`."""
     counts = sorted(set(threads))
-    return [
-        Contestant(version, count) for version in versions for count in (counts if version.threads else [1])
-    ]
+    return [Contestant(version, count) for version in versions for count in (counts if version.threads else [1])]
 
 
 def predecessor(one: Contestant, others: list[Contestant]) -> Contestant | None:

@@ -23,8 +23,8 @@ class Line:
     one of every `period` rounds. `quartiles`: the first and the third one, in seconds. `faster`: how many times faster
     it is than `previous`, `faster_than_base`: than the version BASE, `faster_than_alone`: than itself with one thread;
     None where the other one was not timed. `flops`: floating-point operations in a second, at the median time;
-    `share_of_peak`: over the peak of as many cores, None where that is unknown. `peak_memory`: of the process, in bytes,
-    None where the system does not tell it.
+    `share_of_peak`: over the peak of as many cores, None where that is unknown. `peak_memory`: of the process, in
+    bytes, None where the system does not tell it.
     """
 
     name: str
