@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ladder import processor
@@ -44,7 +45,7 @@ class Peak:
             for name, function in self.functions.items():
                 operations = 2 * CHAINS * LOOPS[name][2] * ROUNDS * count
                 found = self.flops.setdefault(count, {}).setdefault(name, [])
-                found.append(operations / together(count, lambda function=function: function(ROUNDS)))
+                found.append(operations / together(count, partial(function, ROUNDS)))
 
     def medians(self) -> dict[int, dict[str, float]]:
         """Number of cores -> instruction set -> median of what was measured; the fastest one first."""

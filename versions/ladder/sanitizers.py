@@ -11,6 +11,7 @@ LIBRARIES = ("libasan.so", "libubsan.so")
 OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=2:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "CC": "env -u LD_PRELOAD gcc",  # the compiler of generated C is not to be looked at: it would take twice as long
     "RESNET50_CFLAGS": "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all",  # for C that is generated
     "PYTHONMALLOC": "malloc",  # small objects too are blocks of their own, whose ends the sanitizer guards
 }
