@@ -209,10 +209,10 @@ def test_sixteen_processes_that_begin_with_an_empty_cache_are_all_right(folder, 
         child.stdin.write(b"\n")
         child.stdin.flush()
     answers = [np.frombuffer(child.communicate(timeout=300)[0], np.float32) for child in children]
+    assert len(counter.read_text().splitlines()) == len(libraries(folder)) > 20
     expected = net(image)
     for answer in answers:
         np.testing.assert_array_equal(answer, expected)
-    assert len(counter.read_text().splitlines()) == len(libraries(folder))
 
 
 @pytest.mark.parametrize(
