@@ -81,6 +81,31 @@ def test_two_networks_at_one_time_and_two_callers_of_each(weights_dir, tmp_path)
 
 
 @LINUX
+def test_threads_have_all_their_processors_back_after_a_run(weights_dir):
+    """During a run the caller stays on its processor and the others keep off it."""
+    before = frozenset(os.sched_getaffinity(0))
+    network = ResNet50(weights_dir, threads=2)
+    for seed in range(20):
+        network(random(seed, 32, 32, 3))
+        time.sleep(0.001 * (seed % 3))  # sometimes the pool is asleep
+        assert {frozenset(os.sched_getaffinity(int(task))) for task in os.listdir("/proc/self/task")} == {before}
+
+
+@LINUX
+def test_a_process_with_one_processor_can_have_more_threads(net, weights_dir):
+    before = os.sched_getaffinity(0)
+    image = random(5, 32, 32, 3)
+    expected = net(image)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        network = ResNet50(weights_dir, threads=2)
+        np.testing.assert_array_equal(network(image), expected)
+        assert os.sched_getaffinity(0) == {min(before)}
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@LINUX
 @FORKS
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a fork beside threads: the point here
 def test_a_forked_child_makes_threads_of_its_own_when_it_needs_them(weights_dir):
@@ -203,10 +228,11 @@ plan = net.plan(*image.shape[:2])
 arena, run, result = plan.idle[0], plan.program.run, memoryview(logits)
 run(plan.pool, arena, image, logits)
 logits[:] = 0
-WRITE, FUTEX, EXIT_GROUP = 1, 202, 231
+WRITE, FUTEX, SETAFFINITY, GETAFFINITY, EXIT_GROUP = 1, 202, 203, 204, 231
 LOAD, EQUAL, RETURN, KILL, ALLOW = 0x20, 0x15, 0x06, 0x80000000, 0x7FFF0000
-lines = [(LOAD, 0, 0, 0), (EQUAL, 3, 0, WRITE), (EQUAL, 2, 0, FUTEX), (EQUAL, 1, 0, EXIT_GROUP), (RETURN, 0, 0, KILL),
-         (RETURN, 0, 0, ALLOW)]
+allowed = (WRITE, FUTEX, SETAFFINITY, GETAFFINITY, EXIT_GROUP)
+lines = [(LOAD, 0, 0, 0), *((EQUAL, len(allowed) - i, 0, number) for i, number in enumerate(allowed)),
+         (RETURN, 0, 0, KILL), (RETURN, 0, 0, ALLOW)]
 code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
 program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(lines), ctypes.addressof(code)))
 libc = ctypes.CDLL(None, use_errno=True)
@@ -224,7 +250,7 @@ os._exit(0)
 
 @LINUX
 @pytest.mark.parametrize("offence", [[], ["offence"]])
-def test_threads_call_the_system_only_to_sleep_and_to_wake(tmp_path, net, weights_dir, offence):
+def test_threads_call_the_system_only_to_sleep_to_wake_and_to_take_places(tmp_path, net, weights_dir, offence):
     image = random(3, 64, 64, 3)
     np.save(tmp_path / "image.npy", image)
     done = subprocess.run(

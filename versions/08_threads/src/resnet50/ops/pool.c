@@ -1,9 +1,10 @@
 /* A pool of threads: POSIX threads that meet at a barrier, where they spin for a while and then sleep. */
-#define _POSIX_C_SOURCE 200809L /* pthread_sigmask, which strict C11 hides */
+#define _GNU_SOURCE /* sched_getcpu, pthread_setaffinity_np and pthread_sigmask: strict C11 hides them */
 #include "pool.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,14 +13,25 @@
  * fall asleep and be woken takes as long, and a layer is done by then: 175 of them take 20 ms. */
 enum { SPINS = 2000 };
 
+#ifdef __linux__
+typedef cpu_set_t processor_set;
+#else
+typedef int processor_set;
+#endif
+
+/* What a thread is told; `placed`: for the time of a task it may use fewer processors than are `allowed`. */
+typedef struct {
+    pool *pool;
+    int worker;
+    bool placed;
+    processor_set allowed;
+} seat;
+
 struct pool {
     int workers, spins;
     unsigned forks; /* how often the process had been forked when the pool was made */
     pthread_t *threads;
-    struct seat {
-        pool *pool;
-        int worker;
-    } *seats;        /* what each thread is told */
+    seat *seats;
     pool_task *task; /* NULL: go home */
     void *job;
     atomic_bool busy;
@@ -77,6 +89,43 @@ static void wait_for_all(pool *pool)
     pthread_mutex_unlock(&pool->mutex);
 }
 
+/* For the time of a task: the caller stays on its processor, and the threads keep off it.  Linux likes to wake a thread
+ * where its waker runs; two that wait for each other then take turns on one processor to the end, each of them asleep
+ * while the other works: of runs that began after a pause half took 43 ms in place of 20.  With this one in ten does.
+ */
+static void take_places(pool *pool)
+{
+#ifdef __linux__
+    const int here = sched_getcpu();
+    if (pool->spins == 0 || here < 0 || here >= CPU_SETSIZE)
+        return;
+    for (int i = 0; i < pool->workers; i++) {
+        const pthread_t thread = i == 0 ? pthread_self() : pool->threads[i];
+        seat *seat = &pool->seats[i];
+        if (pthread_getaffinity_np(thread, sizeof seat->allowed, &seat->allowed) != 0)
+            continue;
+        cpu_set_t others = seat->allowed, own;
+        CPU_CLR(here, &others);
+        CPU_ZERO(&own);
+        CPU_SET(here, &own);
+        if (CPU_COUNT(&others) > 0)
+            seat->placed = pthread_setaffinity_np(thread, sizeof own, i == 0 ? &own : &others) == 0;
+    }
+#else
+    (void)pool;
+#endif
+}
+
+/* After a task: the calling thread, which has this seat, may go anywhere again. */
+static void leave_place(seat *seat)
+{
+#ifdef __linux__
+    if (seat->placed)
+        pthread_setaffinity_np(pthread_self(), sizeof seat->allowed, &seat->allowed);
+#endif
+    seat->placed = false;
+}
+
 void pool_barrier(const crew *me)
 {
     if (me->workers > 1)
@@ -85,7 +134,7 @@ void pool_barrier(const crew *me)
 
 static void *work(void *argument)
 {
-    const struct seat *seat = argument;
+    seat *seat = argument;
     pool *pool = seat->pool;
     pthread_mutex_lock(&pool->mutex); /* until it is settled how many there are */
     pthread_mutex_unlock(&pool->mutex);
@@ -95,6 +144,7 @@ static void *work(void *argument)
         if (pool->task == NULL)
             return NULL;
         pool->task(pool->job, &me);
+        leave_place(seat);
         wait_for_all(pool); /* for the others to end */
     }
 }
@@ -108,7 +158,7 @@ static void start(pool *pool)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_mutex_lock(&pool->mutex);
     for (int i = 1; i < pool->workers; i++) {
-        pool->seats[i] = (struct seat){.pool = pool, .worker = i};
+        pool->seats[i] = (seat){.pool = pool, .worker = i};
         const int error = pthread_create(&pool->threads[i], NULL, work, &pool->seats[i]);
         if (error != 0) {
             pool->workers = i;
@@ -183,8 +233,10 @@ void pool_run(pool *pool, pool_task *task, void *job)
     }
     pool->task = task;
     pool->job = job;
+    take_places(pool);
     wait_for_all(pool); /* the threads have the task */
     task(job, &(crew){.worker = 0, .workers = pool->workers, .pool = pool});
+    leave_place(&pool->seats[0]);
     wait_for_all(pool); /* and have ended it */
     atomic_store(&pool->busy, false);
 }
