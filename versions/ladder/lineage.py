@@ -1,14 +1,12 @@
 """`lineage`: is every version its predecessor plus what it declares to change, and nothing else?"""
 
-import difflib
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.text import Text
 
 from ladder import terminal
-from ladder.git import Tree, working_tree
+from ladder.git import Tree, hunks, working_tree
 from ladder.versions import OWN, Version, discover
 
 
@@ -99,10 +97,5 @@ def mentions(version: Version, tree: Tree, names: list[str]) -> list[str]:
 
 def lines(before: Tree, after: Tree, changed: set[str]) -> tuple[int, int]:
     """How many lines were added and removed in the changed files, as a diff counts them."""
-    added = removed = 0
-    for path in changed:
-        old, new = (tree.get(path, b"").decode(errors="replace").splitlines() for tree in (before, after))
-        for line in itertools.islice(difflib.unified_diff(old, new, n=0), 2, None):
-            added += line.startswith("+")
-            removed += line.startswith("-")
-    return added, removed
+    found = [hunk for path in changed for hunk in hunks(before.get(path, b""), after.get(path, b""))]
+    return sum(len(hunk.new) for hunk in found), sum(len(hunk.old) for hunk in found)
