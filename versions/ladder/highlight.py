@@ -1,0 +1,79 @@
+"""A language's colours: the text of a file as lines of tokens, by Pygments."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import Any
+
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_for_filename
+from pygments.lexers.special import TextLexer
+from pygments.token import Comment, String
+from pygments.util import ClassNotFound
+
+Kind = Any  # a kind of token, of those in pygments.token; Pygments has no types
+CODE = {".py": "Python", ".c": "C", ".h": "C"}  # endings of the files whose lines of code are counted
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a line: a token, or as much of it as lies inside or outside of a changed part."""
+
+    kind: Kind
+    text: str
+    changed: bool = False
+
+
+def lexer(path: str) -> Lexer:
+    """The lexer for a file of this name; one that knows nothing for an unknown kind."""
+    try:
+        return get_lexer_for_filename(PurePosixPath(path).name)
+    except ClassNotFound:
+        return TextLexer()
+
+
+def tokens(path: str, lines: list[str]) -> list[list[Piece]]:
+    """Each line as its tokens; a comment or string over several lines is cut where they end."""
+    found: list[list[Piece]] = [[] for _ in lines] or [[]]
+    number = 0
+    for _, kind, text in lexer(path).get_tokens_unprocessed("\n".join(lines)):
+        first, *rest = text.split("\n")
+        for index, part in enumerate([first, *rest]):
+            number += index > 0
+            if part:
+                found[number].append(Piece(kind, part))
+    return found[: len(lines)]
+
+
+def mark(line: list[Piece], spans: tuple[tuple[int, int], ...]) -> Iterator[Piece]:
+    """The pieces of a line, cut where changed parts begin and end, and those inside marked."""
+    edges = sorted({edge for span in spans for edge in span})
+    start = 0
+    for piece in line:
+        end = start + len(piece.text)
+        cuts = [start, *(edge for edge in edges if start < edge < end), end]
+        for left, right in pairwise(cuts):
+            inside = any(first <= left and right <= last for first, last in spans)
+            yield Piece(piece.kind, piece.text[left - start : right - start], inside)
+        start = end
+
+
+def language(path: str) -> str | None:
+    """Python, C, or None for what is not counted as code."""
+    return CODE.get(PurePosixPath(path).suffix)
+
+
+@cache  # most files are the same in several versions
+def lines_of_code(path: str, text: str) -> int:
+    """How many lines hold code: not those with blanks, comments and docstrings alone."""
+    return sum(
+        any(is_code(piece.kind) and not piece.text.isspace() for piece in line)
+        for line in tokens(path, text.split("\n"))
+    )
+
+
+def is_code(kind: Kind) -> bool:
+    """Whether a token is none of a comment's or a docstring's; what C's preprocessor reads is code."""
+    return kind in Comment.Preproc or kind in Comment.PreprocFile or not (kind in Comment or kind in String.Doc)
