@@ -1,10 +1,15 @@
 """Where things are shown: results on stdout; progress, notes and errors on stderr."""
 
+import os
+import shlex
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich import box
 from rich.console import Console
+from rich.pager import Pager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -29,6 +34,39 @@ def note(text: str) -> None:
 def table(title: str | None = None) -> Table:
     """An empty table in the tool's one style."""
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+class UserPager(Pager):
+    """Shows text with $PAGER, or with less, set up as git does it: colours, and no stop at what fits on the screen."""
+
+    def show(self, content: str) -> None:
+        """Show it, and return when the reader has seen enough; without a pager just print."""
+        try:
+            command = shlex.split(os.environ.get("PAGER", "less"))
+        except ValueError:  # a quote that is not closed
+            command = []
+        if not command or command == ["cat"] or shutil.which(command[0]) is None:
+            print(content, end="")
+            return
+        settings = {"LESS": "FRX", "LV": "-c"} | os.environ
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, env=settings, encoding="utf-8")
+        assert process.stdin is not None
+        with suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(content)
+        while process.poll() is None:
+            with suppress(KeyboardInterrupt):  # which is the pager's affair as long as it runs
+                process.wait()
+
+
+@contextmanager
+def paged() -> Iterator[Console]:
+    """The console of results, through a pager if stdout is a terminal."""
+    console = output()
+    if not console.is_terminal:
+        yield console
+        return
+    with console.pager(UserPager(), styles=True, links=True):
+        yield console
 
 
 @contextmanager
