@@ -90,6 +90,19 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--seconds", type=positive, default=170, metavar="N", help="at most so long (default: 170)")
     bench.add_argument("--json", action="store_true", help="print what results.json holds instead of the table")
 
+    diff = command(
+        "diff",
+        "show what one version changes against another, or the ladder as a table",
+        "With two versions: the idea, the measured gain, the changed files, and then their lines, source first; with "
+        "one: it against its predecessor. Lines far from any change and the most of long new tests are left out. "
+        "Without versions: a table of all, with their sizes and gains. Gains are those of the last `bench`.",
+    )
+    diff.add_argument("versions", nargs="*", metavar="VERSION", help=f"{VERSION_HELP}; the older one first")
+    extent = diff.add_mutually_exclusive_group()
+    extent.add_argument("--full", action="store_true", help="show unchanged lines and long tests too")
+    extent.add_argument("--stat", action="store_true", help="show the table of files only")
+    diff.add_argument("--html", type=Path, metavar="FILE", help="write a page with both versions side by side instead")
+
     carry = command(
         "carry",
         "take a change made in one version forward into all later ones",
@@ -182,6 +195,10 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
             from ladder.lineage import lineage
 
             return lineage(root)
+        case "diff":
+            from ladder.diff import diff
+
+            return diff(root, arguments.versions, arguments.full, arguments.stat, arguments.html)
         case "carry":
             from ladder.carry import carry
 

@@ -12,7 +12,7 @@ from ladder.__main__ import main
 
 from .conftest import Tree
 
-COMMANDS = ("classify", "compare", "bench", "lineage", "carry", "new", "asm", "test", "build", "reference")
+COMMANDS = ("classify", "compare", "bench", "diff", "lineage", "carry", "new", "asm", "test", "build", "reference")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -34,6 +34,7 @@ def test_every_command_explains_itself(command: str, capsys):
         ["bench", "--seconds", "0"],
         ["carry"],
         ["lineage", "x"],
+        ["diff", "--full", "--stat"],
         ["asm", "04"],
         ["test", "04", "--build", "debug"],
     ],
@@ -51,6 +52,8 @@ def test_a_wrong_command_gives_one_line_and_code_2(arguments: list[str], capsys)
         ["classify"],
         ["compare"],
         ["bench"],
+        ["diff"],
+        ["diff", "01"],
         ["lineage"],
         ["carry", "01"],
         ["new", "a", "--idea=b"],
