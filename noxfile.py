@@ -84,6 +84,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def diff(session: nox.Session) -> None:
+    """Show what one version changes against another: -- 05 06 [--full | --stat] [--html FILE]; without: the ladder."""
+    python(session, "-m", "ladder", "diff", *session.posargs)
+
+
+@nox.session
 def asm(session: nox.Session) -> None:
     """Show what the compiler made of a kernel, with its source: -- 04 conv2d."""
     python(session, "-m", "ladder", "asm", *session.posargs)
