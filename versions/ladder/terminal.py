@@ -3,9 +3,10 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from rich import box
 from rich.console import Console
@@ -50,12 +51,11 @@ class UserPager(Pager):
             return
         settings = {"LESS": "FRX", "LV": "-c"} | os.environ
         process = subprocess.Popen(command, stdin=subprocess.PIPE, env=settings, encoding="utf-8")
-        assert process.stdin is not None
-        with suppress(BrokenPipeError), process.stdin as pipe:
-            pipe.write(content)
-        while process.poll() is None:
-            with suppress(KeyboardInterrupt):  # which is the pager's affair as long as it runs
-                process.wait()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's affair as long as it runs
+        try:
+            process.communicate(content)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

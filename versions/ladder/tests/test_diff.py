@@ -202,6 +202,15 @@ def test_without_a_pager_or_with_one_that_ends_early_nothing_breaks(
     assert err == "" and (pager == "head -c 1" or "test_99" in out)
 
 
+def test_ctrl_c_is_left_to_the_pager(ladder: Tree, on_a_terminal, tmp_path: Path, monkeypatch):
+    pager = tmp_path / "pager"
+    pager.write_text(f'#!/bin/sh\nkill -INT $PPID; cat > "{tmp_path}/seen"\n')
+    pager.chmod(0o755)
+    monkeypatch.setenv("PAGER", str(pager))
+    assert main(["diff", "02", "--full"], ladder.root) == 0
+    assert "README.md" in (tmp_path / "seen").read_text()
+
+
 class Page(HTMLParser):
     """Reads a page: every tag must be closed, and what it refers to is collected."""
 
