@@ -24,9 +24,9 @@ def kernel(**changes):
     return compiler.load([conv], isa)[conv], np.ones(packed_size(conv.outputs, conv.kernel_size, isa), np.float32)
 
 
-def run(program, arena=None, image=IMAGE, output=None):
+def run(program, arena=None, image=IMAGE, output=None, seconds=None):
     output = np.empty(48, np.float32) if output is None else output
-    program.run(np.empty(96, np.float32) if arena is None else arena, image, output)
+    program.run(np.empty(96, np.float32) if arena is None else arena, image, output, seconds)
     return output
 
 
@@ -158,7 +158,7 @@ def test_a_plan_is_made_once():
         unmade.run_step(np.empty(1, np.float32), 0)
 
 
-@pytest.mark.parametrize("place", ["arena", "image", "output"])
+@pytest.mark.parametrize("place", ["arena", "image", "output", "seconds"])
 @pytest.mark.parametrize(
     "thing",
     [object(), 1.0, b"1234", array.array("d", [0.0] * 96), np.zeros(96), np.zeros(96, ">f4"), np.zeros(96, np.int32)],
@@ -175,7 +175,21 @@ def test_what_is_too_small_is_refused(place):
         run(plan(RELU), **{place: np.zeros(47, np.float32)})
 
 
-@pytest.mark.parametrize("place", ["arena", "image", "output"])
+def test_each_step_needs_a_place_for_its_time():
+    seconds = np.full(3, -1, np.float32)
+    run(plan(RELU, RELU), seconds=seconds)
+    assert (seconds[:2] >= 0).all()
+    assert seconds[2] == -1
+    with pytest.raises(ValueError, match="needs 2"):
+        run(plan(RELU, RELU), seconds=np.zeros(1, np.float32))
+    with pytest.raises(BufferError):
+        run(plan(RELU), seconds=memoryview(bytes(4)).cast("f"))
+    output = np.zeros(48, np.float32)
+    with pytest.raises(ValueError, match="overlap"):
+        run(plan(RELU), output=output, seconds=output[47:])
+
+
+@pytest.mark.parametrize("place", ["arena", "image", "output", "seconds"])
 def test_strides_and_addresses_are_refused(place):
     with pytest.raises((ValueError, BufferError)):
         run(plan(RELU), **{place: np.zeros(192, np.float32)[::2]})

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
@@ -62,6 +63,14 @@ def test_threads_have_an_arena_each_and_share_them(net):
         for together, expected in zip(threads.map(net, images * 4), alone * 4, strict=True):
             np.testing.assert_array_equal(together, expected)
     assert 1 <= len(net.plan(48, 32).idle) <= 4
+
+
+def test_the_layers_took_no_longer_than_the_time_that_passed(net):
+    told = []
+    start = time.perf_counter()
+    net.run(random(2, 32, 32, 3), lambda name, output, seconds: told.append(seconds))
+    assert min(told) >= 0
+    assert 0 < sum(told) <= (time.perf_counter() - start) * (1 + 2**-24)  # each is rounded to a float32
 
 
 def test_the_plan_can_be_printed(capsys, weights_dir):

@@ -7,7 +7,7 @@
 
 #include "plan.h"
 
-enum { SIDE = 16, CHANNELS = 5, OUTPUTS = 37, CLASSES = 70, HALF = SIDE / 2, ARENA = 1 << 16, TIMES = 20 };
+enum { SIDE = 16, CHANNELS = 5, OUTPUTS = 37, CLASSES = 70, HALF = SIDE / 2, ARENA = 1 << 16, TIMES = 20, STEPS = 7 };
 
 extern const ptrdiff_t conv2d_sizes[], matrix_sizes[];
 conv2d_function conv2d, matrix;
@@ -52,7 +52,7 @@ _Static_assert(END <= ARENA, "the arena is too small");
 static plan network(void)
 {
     const window_shape whole = {.height = SIDE, .width = SIDE, .channels = OUTPUTS, .outputs = OUTPUTS};
-    static plan_step steps[7];
+    static plan_step steps[STEPS];
     const float *kernels = random_numbers(conv2d_sizes[8]), *rows = random_numbers(matrix_sizes[8]);
     steps[0] = (plan_step){CONV2D, SUMS, IMAGE, 0, {kernels}, whole, conv2d, conv2d_sizes[9], conv2d_sizes[10]};
     steps[1] = (plan_step){BATCH_NORM, NORMAL, SUMS, 0, {positive_numbers(OUTPUTS), random_numbers(OUTPUTS)}, whole};
@@ -71,7 +71,7 @@ static plan network(void)
     const window_shape pixel = {.height = 1, .width = 1, .channels = OUTPUTS, .outputs = CLASSES};
     steps[6] = (plan_step){LINEAR,          LOGITS,          MEAN, 0, {rows, random_numbers(CLASSES)}, pixel, matrix,
                            matrix_sizes[9], matrix_sizes[10]};
-    return (plan){ARENA, IMAGE, SIDE * SIDE * CHANNELS, LOGITS, CLASSES, 7, steps};
+    return (plan){ARENA, IMAGE, SIDE * SIDE * CHANNELS, LOGITS, CLASSES, STEPS, steps};
 }
 
 static plan made;
@@ -80,10 +80,10 @@ static float *image, expected[CLASSES];
 static void *infer(void *argument)
 {
     pool *pool = argument;
-    float *arena = malloc(ARENA * sizeof(float)), logits[CLASSES];
+    float *arena = malloc(ARENA * sizeof(float)), logits[CLASSES], seconds[STEPS];
     for (int i = 0; i < TIMES; i++) {
         memset(logits, 0, sizeof logits);
-        plan_run(&made, arena, pool, image, logits);
+        plan_run(&made, arena, pool, image, logits, seconds);
         if (memcmp(logits, expected, sizeof logits) != 0) {
             puts("the logits differ");
             exit(1);
@@ -99,7 +99,7 @@ int main(void)
     image = random_numbers(made.input_size);
     float *arena = malloc(ARENA * sizeof(float));
     pool *alone = pool_new(1, false);
-    plan_run(&made, arena, alone, image, expected);
+    plan_run(&made, arena, alone, image, expected, NULL);
     pool_delete(alone);
     free(arena);
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from time import perf_counter
 
 import numpy as np
 
@@ -175,13 +174,16 @@ class Plan:
             self.idle.append(arena)
 
     def tell(self, arena: np.ndarray, image: np.ndarray, on_layer: Callable[[str, object, float], object]) -> None:
-        """Runs step by step and tells `on_layer` of each, with a copy of its output."""
+        """Tells `on_layer` of each step, with a copy of its output.
+
+        The network runs twice: as a whole, to take the times, and step by step, since later outputs overwrite it.
+        """
+        seconds = np.empty(len(self.steps), np.float32)
+        self.program.run(arena, image, np.empty(self.output.shape, np.float32), seconds)
         self.look(arena, self.input)[:] = image
         for index, step in enumerate(self.steps):
-            start = perf_counter()
             self.program.run_step(arena, index)
-            seconds = perf_counter() - start
-            on_layer(step.name, self.look(arena, step.output).copy(), seconds)
+            on_layer(step.name, self.look(arena, step.output).copy(), float(seconds[index]))
 
     @staticmethod
     def look(arena: np.ndarray, value: Value) -> np.ndarray:

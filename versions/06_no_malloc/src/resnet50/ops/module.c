@@ -278,9 +278,8 @@ static PyObject *py_require_processor(PyObject *module, PyObject *nothing)
 
 static PyMethodDef plan_methods[] = {
     {"run", py_run, METH_VARARGS,
-     "run(arena, input, output, seconds=None): the whole network, without the interpreter lock; into `seconds`, "
-     "float32,\n"
-     "it writes how long each step took."},
+     "run(arena, input, output, seconds=None): the whole network, without the interpreter lock.\n\n"
+     "Into `seconds`, float32, it writes how long each step took."},
     {"run_step", py_run_step, METH_VARARGS, "run_step(arena, index): one step"},
     {NULL, NULL, 0, NULL},
 };

@@ -31,7 +31,9 @@ void plan_run_step(const plan_step *step, float *arena);
 
 /* Runs the whole network from `input` (input_size) to `output` (output_size).  It allocates nothing, calls no system
  * and changes only `arena` and `output`, so that one plan serves several threads, each with an arena of its own.
- * Neither the weights nor the input lie in the arena. */
-void plan_run(const plan *plan, float *arena, const float *restrict input, float *restrict output);
+ * Neither the weights nor the input lie in the arena.  `seconds`, unless it is NULL, is told how long each step took;
+ * for that the clock is read. */
+void plan_run(const plan *plan, float *arena, const float *restrict input, float *restrict output,
+              float *restrict seconds);
 
 #endif

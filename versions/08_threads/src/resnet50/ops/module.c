@@ -262,11 +262,18 @@ static void plan_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-static bool disjoint(const Py_buffer *a, const Py_buffer *b)
+/* Whether none of the views reaches into another; one that was never opened is empty. */
+static bool disjoint(const Py_buffer *views, int count)
 {
-    const uintptr_t a_start = (uintptr_t)a->buf, b_start = (uintptr_t)b->buf;
-    return require(a_start + (uintptr_t)a->len <= b_start || b_start + (uintptr_t)b->len <= a_start,
-                   "arena, input and output must not overlap");
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j < i; j++) {
+            const uintptr_t a = (uintptr_t)views[i].buf, b = (uintptr_t)views[j].buf;
+            if (!require(a + (uintptr_t)views[i].len <= b || b + (uintptr_t)views[j].len <= a,
+                         "arena, input, output and seconds must not overlap"))
+                return false;
+        }
+    }
+    return true;
 }
 
 /* The pool in what `pool` returned, made anew if it was left behind in a fork; NULL if it raised. */
@@ -289,23 +296,24 @@ static pool *open_pool(PyObject *capsule)
 static PyObject *py_run(PyObject *object, PyObject *args)
 {
     const plan *p = &((PlanObject *)object)->plan;
-    PyObject *capsule, *arena, *input, *output, *result = NULL;
-    if (!PyArg_ParseTuple(args, "OOOO:run", &capsule, &arena, &input, &output))
+    PyObject *capsule, *arena, *input, *output, *seconds = Py_None, *result = NULL;
+    if (!PyArg_ParseTuple(args, "OOOO|O:run", &capsule, &arena, &input, &output, &seconds))
         return NULL;
     pool *pool = open_pool(capsule);
     if (pool == NULL)
         return NULL;
-    Py_buffer views[3] = {{0}};
+    Py_buffer views[4] = {{0}};
     if (open_floats(arena, "the arena", p->floats, PyBUF_WRITABLE, &views[0]) &&
         open_floats(input, "the input", p->input_size, 0, &views[1]) &&
         open_floats(output, "the output", p->output_size, PyBUF_WRITABLE, &views[2]) &&
-        disjoint(&views[0], &views[1]) && disjoint(&views[0], &views[2]) && disjoint(&views[1], &views[2])) {
+        (seconds == Py_None || open_floats(seconds, "seconds", p->count, PyBUF_WRITABLE, &views[3])) &&
+        disjoint(views, 4)) {
         Py_BEGIN_ALLOW_THREADS
-        plan_run(p, views[0].buf, pool, views[1].buf, views[2].buf);
+        plan_run(p, views[0].buf, pool, views[1].buf, views[2].buf, views[3].buf);
         Py_END_ALLOW_THREADS
         result = Py_NewRef(Py_None);
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         PyBuffer_Release(&views[i]);
     return result;
 }
@@ -418,7 +426,9 @@ static PyObject *py_require_processor(PyObject *module, PyObject *nothing)
 }
 
 static PyMethodDef plan_methods[] = {
-    {"run", py_run, METH_VARARGS, "run(pool, arena, input, output): the whole network, without the interpreter lock"},
+    {"run", py_run, METH_VARARGS,
+     "run(pool, arena, input, output, seconds=None): the whole network, without the interpreter lock.\n\n"
+     "Into `seconds`, float32, it writes how long each step took."},
     {"run_step", py_run_step, METH_VARARGS, "run_step(pool, arena, index): one step"},
     {NULL, NULL, 0, NULL},
 };

@@ -1,7 +1,9 @@
 /* Runs a plan: one step after the other, each split among the workers of a pool. */
+#define _POSIX_C_SOURCE 199309L /* clock_gettime: strict C11 hides it */
 #include "plan.h"
 
 #include <string.h>
+#include <time.h>
 
 enum { LINE = 16 }; /* floats in a cache line, which no two workers should write to */
 
@@ -70,18 +72,39 @@ static void run_part(const plan_step *step, float *arena, const crew *me)
     }
 }
 
+/* `seconds`: NULL, or what is told how long each step took; `start`: of the step that is being run. */
 typedef struct {
     const plan_step *steps;
     ptrdiff_t count;
-    float *arena;
+    float *arena, *seconds;
+    double start;
 } job;
+
+/* In seconds, by a clock that nobody sets. */
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* All workers have ended a step. */
+static void take_time(job *job, ptrdiff_t step)
+{
+    const double end = now();
+    job->seconds[step] = (float)(end - job->start);
+    job->start = end;
+}
 
 static void run_steps(void *argument, const crew *me)
 {
-    const job *job = argument;
+    job *job = argument;
     for (ptrdiff_t i = 0; i < job->count; i++) {
-        if (i > 0)
+        if (i > 0) {
             pool_barrier(me); /* a step reads what all workers have written */
+            if (job->seconds != NULL && me->worker == 0)
+                take_time(job, i - 1);
+        }
         run_part(&job->steps[i], job->arena, me);
     }
 }
@@ -91,9 +114,15 @@ void plan_run_step(const plan_step *step, float *arena, pool *pool)
     pool_run(pool, run_steps, &(job){.steps = step, .count = 1, .arena = arena});
 }
 
-void plan_run(const plan *plan, float *arena, pool *pool, const float *restrict input, float *restrict output)
+void plan_run(const plan *plan, float *arena, pool *pool, const float *restrict input, float *restrict output,
+              float *restrict seconds)
 {
     memcpy(arena + plan->input, input, (size_t)plan->input_size * sizeof(float));
-    pool_run(pool, run_steps, &(job){.steps = plan->steps, .count = plan->count, .arena = arena});
+    job whole = {.steps = plan->steps, .count = plan->count, .arena = arena, .seconds = seconds};
+    if (seconds != NULL)
+        whole.start = now();
+    pool_run(pool, run_steps, &whole);
+    if (seconds != NULL && plan->count > 0)
+        take_time(&whole, plan->count - 1);
     memcpy(output, arena + plan->output, (size_t)plan->output_size * sizeof(float));
 }

@@ -36,7 +36,9 @@ void plan_run_step(const plan_step *step, float *arena, pool *pool);
 /* Runs the whole network from `input` (input_size) to `output` (output_size), each step split among the workers of the
  * pool.  It allocates nothing, calls the system only to put workers to sleep and to wake them, and changes only `arena`
  * and `output`, so that one plan serves several threads, each with an arena of its own.  Neither the weights nor the
- * input lie in the arena. */
-void plan_run(const plan *plan, float *arena, pool *pool, const float *restrict input, float *restrict output);
+ * input lie in the arena.  `seconds`, unless it is NULL, is told how long each step took, up to the last worker; for
+ * that the clock is read. */
+void plan_run(const plan *plan, float *arena, pool *pool, const float *restrict input, float *restrict output,
+              float *restrict seconds);
 
 #endif
