@@ -22,6 +22,7 @@ TESTS = {  # part -> (environment, folder)
     "shared_weights": ("tools", "shared_weights/tests"),
     "cv_basics": ("cv_basics", "cv_basics/tests"),
     "mnist": ("mnist", "mnist/tests"),
+    "website": ("site", "website/tests"),
 }
 
 os.environ["PYTHONPYCACHEPREFIX"] = str(BUILD / "pycache")
@@ -108,12 +109,19 @@ def mnist(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """Make the reader's site in build/site, from every README and from what bench, profile and mnist have measured."""
+    python(session, "-m", "website", *session.posargs, group="site")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Ruff, mypy and clang-format over everything: -- --fix mends what can be mended."""
     fix = "--fix" in session.posargs
     python(session, "-m", "ruff", "check", *(["--fix"] if fix else []), ".", group="lint")
     python(session, "-m", "ruff", "format", *([] if fix else ["--check"]), ".", group="lint")
-    python(session, "-m", "mypy", "noxfile.py", "shared_weights", "versions/ladder", "cv_basics", "mnist", group="lint")
+    parts = "shared_weights", "versions/ladder", "cv_basics", "mnist", "website"
+    python(session, "-m", "mypy", "noxfile.py", *parts, group="lint")
     for version in VERSIONS:
         python(session, "-m", "mypy", f"versions/{version}/src/resnet50", group="lint")
     clang_format = Path(environment(session, "lint")).with_name("clang-format")

@@ -1,0 +1,67 @@
+"""Where the time goes in a version, as `nox -s profile` has measured it, as Markdown."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]  # a layer, as build/profile/NAME.json has it
+SUMS = ("seconds", "operations", "bytes", "limit")
+HEADS = ("output", "ms", "share", "GFLOP/s", "of peak", "MB", "limit, ms")
+
+
+def profile(root: Path, name: str) -> str:
+    """The times of a version's layers and the roofline plot, as `nox -s profile` has left them; or how to get them."""
+    file = root / "build" / "profile" / f"{name}.json"
+    command = f"`nox -s profile -- {name[:2]}`"
+    title = "\n\n## Where the time goes\n\n"
+    if not file.exists():
+        return f"{title}Not measured on this machine yet: {command} does it.\n"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        measured = found["versions"][0]
+        rows, peak = measured["rows"], measured["peak"]
+        by_kind, by_stage = (table(key, sums(rows, key), rows, peak) for key in ("kind", "stage"))
+        layers = table("layer", rows, rows, peak)
+        threads = f", {measured['threads']} threads" if measured["threads"] > 1 else ""
+        where = f"{found['size']} x {found['size']} pixels{threads}, on {found['processor']}"
+    except (ValueError, LookupError, TypeError):
+        return f"{title}build/profile/{file.name} can't be read: {command} writes it anew.\n"
+    drawn = "![roofline: the speed of each layer over its operations for each byte](/build/profile/{}.png)\n\n"
+    plot = drawn.format(name) if file.with_suffix(".png").exists() else ""
+    return (
+        f"{title}{command}, {where}. MB: input, output and weights, each once; limit: the time that these bytes take "
+        "from memory, or the operations at the peak, whichever is longer.\n\n"
+        f"{plot}### By kind of layer\n\n{by_kind}\n### By stage\n\n{by_stage}\n"
+        f"<details><summary>All {len(rows)} layers</summary>\n\n{layers}\n</details>\n"
+    )
+
+
+def sums(rows: Iterable[Row], key: str) -> list[Row]:
+    """A row for each kind or stage, the figures of its layers added up, in the order in which they first appear."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        total = found.setdefault(row[key], {"name": row[key], "shape": [], **dict.fromkeys(SUMS, 0)})
+        for figure in SUMS:
+            total[figure] += row[figure]
+    return list(found.values())
+
+
+def table(first: str, rows: Sequence[Row], layers: Sequence[Row], peak: float | None) -> str:
+    """The rows as a table; `layers`: of the whole network, `peak`: operations in a second, None if it is unknown."""
+    heads = [first, *(head for head in HEADS if head != "output" or first == "layer")]
+    whole = sum(layer["seconds"] for layer in layers)
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
+    for row in rows:
+        speed = row["operations"] / row["seconds"]
+        name = [f"`{row['name']}`", "x".join(map(str, row["shape"]))] if first == "layer" else [row["name"]]
+        figures = (
+            f"{1e3 * row['seconds']:.3f}",
+            f"{row['seconds'] / whole:.1%}",
+            f"{speed / 1e9:.3g}",
+            f"{speed / peak:.1%}" if peak else "-",
+            f"{row['bytes'] / 1e6:.2f}",
+            f"{1e3 * row['limit']:.3f}",
+        )
+        lines.append([*name, *figures])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
