@@ -1,0 +1,41 @@
+"""What the repository's Markdown files hold: links and headings."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from ladder import git
+from ladder.versions import ROOT
+
+
+def documents() -> list[Path]:
+    """Every Markdown file that is, or could be, in git."""
+    listing = git.run(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.md")
+    return sorted(ROOT / name for name in listing.decode().split("\0") if name)
+
+
+def tokens(document: Path) -> Iterator[Token]:
+    """A file's parts, those inside of a line too, in their order."""
+    for token in MarkdownIt("commonmark").enable("table").parse(document.read_text(encoding="utf-8")):
+        yield token
+        yield from token.children or ()
+
+
+def links(document: Path) -> list[str]:
+    """Where its links lead and its pictures lie."""
+    targets = (token.attrs.get("href", token.attrs.get("src")) for token in tokens(document))
+    return [str(target) for target in targets if target is not None]
+
+
+def anchors(document: Path) -> set[str]:
+    """The names under which GitHub lets one jump to its headings."""
+    found, in_heading = set(), False
+    for token in tokens(document):
+        if in_heading and token.type == "inline":
+            text = "".join(child.content for child in token.children or ()).lower()
+            found.add(re.sub(r"[^\w\- ]", "", text).replace(" ", "-"))
+        in_heading = token.type == "heading_open"
+    return found
