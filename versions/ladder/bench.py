@@ -18,7 +18,7 @@ from ladder.ratios import CONFIDENCE, Ratio
 from ladder.results import BASE, Line, Results, summarise
 from ladder.rounds import Limits, Timings
 from ladder.versions import Version, discover, find, obstacle
-from ladder.worker import Worker
+from ladder.worker import Worker, load_twice
 
 SLOW_LIMIT = 64  # pixels; a version that declares itself slow takes 12 times as long for 224
 NOISE = 0.1  # an interquartile range above this part of the median is worth a warning
@@ -47,7 +47,7 @@ def bench(
     home = root / "build" / "bench"
     loops, unknown = find_peak(home)
     loops.threads = tuple(sorted({entry.threads for entry in entries}))
-    timings, load = Timings(), dict[str, float]()
+    timings, load = Timings(), dict[str, tuple[float, float]]()
     limits = Limits(most, time.monotonic() + budget)
     interrupted = False
     with ExitStack() as stack:
@@ -59,7 +59,8 @@ def bench(
                 python = pythons[entry.version.name]
                 worker = Worker(entry.name, python, folder, size=size, threads=entry.threads)
                 workers.append(stack.enter_context(worker))
-                load[entry.name] = worker.load_seconds
+                # After the worker, which may have compiled code that later processes find.
+                load[entry.name] = load_twice(entry.name, python, folder, size, entry.threads)
             rounds.run(workers, limits, timings, loops.measure, tell)
         except KeyboardInterrupt:
             if not any(timings.seconds.values()):
@@ -121,23 +122,23 @@ def show(results: Results, unknown: str) -> None:
 def tabulate(lines: list[Line]) -> Table:
     """Two lines for each version: the figure, and below it how sure it is or what it comes to."""
     table = terminal.table()
-    table.add_column("version\n  rounds", no_wrap=True)
-    for head in ("median ms\nquartiles", f"x previous\n{CONFIDENCE} % interval", f"x {BASE}"):
+    table.add_column("version\n", no_wrap=True)
+    times = ("median ms\nquartiles", f"x previous\n{CONFIDENCE} % interval", f"x {BASE}\nrounds")
+    for head in (*times, "GFLOP/s\nof peak", "load s\nlater", "MB\n"):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("GFLOP/s\nof peak", justify="right", no_wrap=True)
-    table.add_column("load s\nmemory", justify="right", no_wrap=True)
     for line in lines:
         noisy = line.spread > NOISE
-        share = "" if line.share_of_peak is None else f"{rounded(100 * line.share_of_peak, noisy)} %"
-        memory = "" if line.peak_memory is None else f"{line.peak_memory / 1e6:.0f} MB"
+        share = "" if line.share_of_peak is None else f"{rounded(100 * line.share_of_peak, rough=True)} %"
+        memory = "-" if line.peak_memory is None else f"{line.peak_memory / 1e6:.0f}"
         quartiles = " to ".join(rounded(1e3 * seconds, noisy) for seconds in line.quartiles)
         table.add_row(
-            cell(line.name, f"  {len(line.seconds)}{f', {line.threads} threads' * (line.threads > 1)}"),
+            cell(line.name, f"  {line.threads} threads" * (line.threads > 1)),
             cell(rounded(1e3 * line.median, noisy), quartiles, "yellow" if noisy else "bold"),
             cell(*ratio(line.faster, noisy)),
-            cell(ratio(line.faster_than_base, noisy)[0], ""),
+            cell(ratio(line.faster_than_base, noisy)[0], str(len(line.seconds))),
             cell(rounded(line.flops / 1e9, noisy), share),
-            cell(rounded(line.load_seconds), memory),
+            cell(rounded(line.load_seconds, rough=True), rounded(line.later_load_seconds, rough=True)),
+            memory,
         )
     return table
 
@@ -154,9 +155,9 @@ def ratio(value: Ratio | None, noisy: bool) -> tuple[str, str]:
     return rounded(value.median, noisy), " to ".join(rounded(end, noisy) for end in value.interval or ())
 
 
-def rounded(value: float, noisy: bool = False) -> str:
-    """A positive number with three digits that count, with two where the times were noisy; never in powers of ten."""
-    digits = 2 if noisy else 3
+def rounded(value: float, rough: bool = False) -> str:
+    """A positive number with three digits that count, or two where it is not that sure; never in powers of ten."""
+    digits = 2 if rough else 3
     value = float(f"{value:.{digits}g}")
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
 

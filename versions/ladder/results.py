@@ -24,7 +24,8 @@ class Line:
     it is than `previous`, `faster_than_base`: than the version BASE, `faster_than_alone`: than itself with one thread;
     None where the other one was not timed. `flops`: floating-point operations in a second, at the median time;
     `share_of_peak`: over the peak of as many cores, None where that is unknown. `peak_memory`: of the process, in
-    bytes, None where the system does not tell it.
+    bytes, None where the system does not tell it. `load_seconds`: of a process's first
+    network, with a cache that holds what the version compiles; `later_load_seconds`: of its second one.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Line:
     flops: float
     share_of_peak: float | None
     load_seconds: float
+    later_load_seconds: float
     warm_up_seconds: float
     peak_memory: int | None
 
@@ -75,7 +77,7 @@ def operations(size: int) -> int:
 def summarise(
     entries: list[Contestant],
     size: int,
-    load: Mapping[str, float],
+    load: Mapping[str, tuple[float, float]],
     timings: Timings,
     peak: dict[int, dict[str, float]],
     peak_flops: dict[int, dict[str, list[float]]],
@@ -83,7 +85,7 @@ def summarise(
 ) -> Results:
     """The results of a run; who was not reached before an interruption is left out.
 
-    `load`: contestant -> seconds; `peak` and `peak_flops` as in Results.
+    `load`: contestant -> seconds of the first and of a later loading; `peak` and `peak_flops` as in Results.
     """
     timed = [entry for entry in entries if timings.seconds.get(entry.name)]
     return Results(
@@ -112,7 +114,7 @@ def line(
     entry: Contestant,
     timed: list[Contestant],
     flop: int,
-    load_seconds: float,
+    load: tuple[float, float],
     timings: Timings,
     peak: float | None,
 ) -> Line:
@@ -141,7 +143,8 @@ def line(
         ),
         flops=flop / median,
         share_of_peak=flop / median / peak if peak else None,
-        load_seconds=load_seconds,
+        load_seconds=load[0],
+        later_load_seconds=load[1],
         warm_up_seconds=timings.warm_up[entry.name],
         peak_memory=timings.memory[entry.name],
     )

@@ -60,7 +60,7 @@ class Worker:
         # A file, not a pipe: nobody has to read it while the process writes.
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115 (close() closes it)
         self.process = subprocess.Popen(
-            [str(python), "-m", "resnet50", "bench", "--worker", "--weights", str(weights), "--size", str(size)],
+            [str(python), *self.arguments(weights, size)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
@@ -69,10 +69,14 @@ class Worker:
             errors="surrogateescape",
         )
         try:
-            self.load_seconds = self.receive(lambda answer: float(answer["load_seconds"]))
+            self.load_seconds = self.receive(load_seconds)
         except BaseException:
             self.close()
             raise
+
+    def arguments(self, weights: Path, size: int) -> list[str]:
+        """What the version's Python is called with."""
+        return ["-m", "resnet50", "bench", "--worker", "--weights", str(weights), "--size", str(size)]
 
     def __enter__(self) -> Self:
         return self
@@ -140,6 +144,36 @@ class Worker:
         if code == 2 and words:  # the versions' own way to refuse: one line that says all
             return WorkerError(f"{self.name}: {words}")
         return WorkerError(f"{self.name} ended with code {code}; its last words: {words or '(none)'}")
+
+
+def load_seconds(answer: dict[str, Any]) -> float:
+    """What a worker says first."""
+    return float(answer["load_seconds"])
+
+
+# The version's own worker, as its command line starts it, twice in one process; it ends where its input does.
+LOAD_TWICE = """
+import io, sys
+from resnet50.__main__ import main
+for _ in range(2):
+    sys.stdin = io.StringIO()
+    if code := main(sys.argv[1:]):
+        sys.exit(code)
+"""
+
+
+class Loader(Worker):
+    """A version that loads its network twice, says how long each took, and ends."""
+
+    def arguments(self, weights: Path, size: int) -> list[str]:
+        """Python with the program above, which hands the version's own arguments on."""
+        return ["-c", LOAD_TWICE, *super().arguments(weights, size)[2:]]
+
+
+def load_twice(name: str, python: Path, weights: Path, size: int, threads: int) -> tuple[float, float]:
+    """Seconds of the first and of the second loading in one process, made for this; raises as a Worker."""
+    with Loader(name, python, weights, size=size, threads=threads) as loader:
+        return loader.load_seconds, loader.receive(load_seconds)
 
 
 PREPARE = """

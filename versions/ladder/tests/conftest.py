@@ -17,30 +17,35 @@ from shared_weights.tensor_file import sha256
 
 LABELS = ["cat", "dog", "horse", "ship", "truck", "bird"]
 
-# What stands in for a version: it answers a picture with the list that answers.json has for the file's name (the random
-# image has none: ""), or does what the word there says. Under "seconds" stand its times, which it tells in turn.
+# What stands in for a version: it loads in half a second, and later in an eighth. It answers a picture with the list
+# that answers.json has for the file's name (the random image has none: ""), or does what the word there says. Under
+# "seconds" stand its times, which it tells in turn.
 FAKE = """
 import itertools, json, os, pathlib, sys, time
 answers = json.loads(pathlib.Path(__file__).with_name("answers.json").read_text())
-if answers.get("load") == "refuse":
-    print("resnet50: weights.safetensors: truncated", file=sys.stderr)
-    sys.exit(2)
-seconds = itertools.cycle(answers.get("seconds", [0.25]))
-print(json.dumps({"load_seconds": 0.5}), flush=True)
-for line in sys.stdin:
-    name = os.path.basename(line.rstrip("\\n"))
-    answer = answers.get(name, "refuse")
-    if answer == "die":
-        print("a last word", file=sys.stderr)
-        os._exit(7)
-    if answer == "sleep":
-        time.sleep(60)
-    if answer == "babble":
-        print("warming up", flush=True)
-    elif answer == "refuse":
-        print(json.dumps({"error": f"{line.rstrip()}: not a picture"}), flush=True)
-    else:
-        print(json.dumps({"seconds": next(seconds), "peak_memory": None, "logits": answer}), flush=True)
+loads = iter([0.5, 0.125])
+def main(arguments):
+    if answers.get("load") == "refuse":
+        print("resnet50: weights.safetensors: truncated", file=sys.stderr)
+        return 2
+    seconds = itertools.cycle(answers.get("seconds", [0.25]))
+    print(json.dumps({"load_seconds": next(loads)}), flush=True)
+    for line in sys.stdin:
+        name = os.path.basename(line.rstrip("\\n"))
+        answer = answers.get(name, "refuse")
+        if answer == "die":
+            print("a last word", file=sys.stderr)
+            os._exit(7)
+        if answer == "sleep":
+            time.sleep(60)
+        if answer == "babble":
+            print("warming up", flush=True)
+        elif answer == "refuse":
+            print(json.dumps({"error": f"{line.rstrip()}: not a picture"}), flush=True)
+        else:
+            print(json.dumps({"seconds": next(seconds), "peak_memory": None, "logits": answer}), flush=True)
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
 """
 FAKE_PREPARE = """
 import numpy

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ladder.errors import InferenceError, LadderError, WorkerError
-from ladder.worker import Worker, prepared
+from ladder.worker import Worker, load_twice, prepared
 
 
 def test_answers_are_read_with_all_their_numbers(fake, weight_set: Path):
@@ -83,3 +83,14 @@ def test_prepared_pictures_come_from_the_version(fake, weight_set: Path, tmp_pat
     assert image.shape == (64, 64, 3) and image.dtype == np.float32 and (image == 5).all()
     with pytest.raises(LadderError, match=r"01_one can't prepare .*No such file"):
         prepared("01_one", python, weight_set, [tmp_path / "missing.png"])
+
+
+def test_a_version_is_loaded_twice_in_one_process(fake, weight_set: Path):
+    python = fake("01_one", {})
+    assert load_twice("01_one", python, weight_set, 64, 1) == (0.5, 0.125)
+
+
+def test_a_version_that_cannot_be_loaded_says_so(fake, weight_set: Path):
+    python = fake("01_one", {"load": "refuse"})
+    with pytest.raises(WorkerError, match=r"^01_one: resnet50: weights\.safetensors: truncated$"):
+        load_twice("01_one", python, weight_set, 64, 1)
