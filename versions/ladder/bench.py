@@ -166,8 +166,9 @@ def explain(results: Results, unknown: str) -> list[str]:
     """What was measured, where, and how, each as a sentence."""
     state = "interrupted after " if results.interrupted else ""
     lines = [
-        f"{results.processor}, {results.cores} cores; {results.size} x {results.size} pixels, weights synthetic; "
-        f"{state}{results.rounds} rounds in {results.elapsed:.0f} s.",
+        f"{results.size} x {results.size} pixels, weights synthetic; {state}{results.rounds} rounds in "
+        f"{results.elapsed:.0f} s.",
+        " ".join([f"{results.processor.name}:", *results.processor.sentences()]),
         f"x previous, x {BASE}: the other version's time over this one's, the median of all rounds that both were in.",
     ]
     for count, sets in results.peak.items():

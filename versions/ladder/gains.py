@@ -81,7 +81,7 @@ def read(root: Path) -> Measured:
     name = path.relative_to(root).as_posix()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        size, day = int(content["size"]), str(content["began"])[:10]
+        size, day, processor = int(content["size"]), str(content["began"])[:10], str(content["processor"]["name"])
         for line in content["versions"]:
             checked = line["name"] + "", line["threads"] + 0, line["spread"] + 0.0
             if not all(seconds > 0 for seconds in times(line).values()):
@@ -90,4 +90,4 @@ def read(root: Path) -> Measured:
         return Measured([], missing=f"there is no {name} yet")
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return Measured([], missing=f"{name} can't be read")
-    return Measured(content["versions"], f"{size} x {size} pixels on {content.get('processor', 'a processor')}, {day}")
+    return Measured(content["versions"], f"{size} x {size} pixels on {processor}, {day}")

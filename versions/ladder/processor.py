@@ -1,12 +1,90 @@
-"""What this machine's processor can do, in the names that a version's `requires` uses."""
+"""What this machine's processor is and can do, in the names that a version's `requires` uses."""
 
 import os
 import platform
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import psutil
+
 CPUINFO = Path("/proc/cpuinfo")
+SYSTEM = Path("/sys/devices/system/cpu/cpu0")  # what Linux tells of the first processor
 ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
+
+# The instruction sets that a network like this one can use, as far as compilers name them today.
+VECTORS = (
+    *("sse4_2", "avx", "f16c", "avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_tile", "amx_int8", "amx_bf16", "neon", "asimd", "asimdhp", "asimddp", "sve", "sve2", "i8mm", "bf16"),
+)
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What is told with every measurement.
+
+    `cores`: those of the machine, None where the system does not tell; `threads`: what they run at once, two for each
+    core with hyper-threading. `vectors`: the instruction sets of VECTORS that it has. `caches`: `L1d`, `L2`, ... ->
+    bytes, of what one core sees; empty where unknown. `governor`: Linux's rule for the clock, such as `powersave`,
+    None where it has no say. `virtual`: it says of itself that a hypervisor runs it; x86 alone can.
+    """
+
+    name: str
+    cores: int | None
+    threads: int
+    vectors: tuple[str, ...]
+    caches: dict[str, int]
+    governor: str | None
+    virtual: bool
+
+    def sentences(self) -> list[str]:
+        """All of it but the name."""
+        cores = f"{self.cores} cores and {self.threads} threads" if self.cores else f"{self.threads} threads"
+        machine = ", of a virtual machine" if self.virtual else ""
+        caches = ", ".join(f"{name} {binary(size)}" for name, size in self.caches.items()) or "unknown"
+        governor = f"; clock governor {self.governor}" if self.governor else ""
+        return [
+            f"{cores}{machine}; caches {caches}{governor}.",
+            f"Instruction sets: {', '.join(self.vectors) or 'none for vectors'}.",
+        ]
+
+
+def describe() -> Processor:
+    """This machine's processor."""
+    file, flags = SYSTEM / "cpufreq" / "scaling_governor", features()
+    return Processor(
+        name=name(),
+        cores=psutil.cpu_count(logical=False),
+        threads=psutil.cpu_count() or 1,
+        vectors=tuple(vector for vector in VECTORS if vector in flags),
+        caches=linux_caches(SYSTEM / "cache") or other_caches(),
+        governor=file.read_text().strip() if file.exists() else None,
+        virtual="hypervisor" in flags,
+    )
+
+
+def linux_caches(folder: Path) -> dict[str, int]:
+    """The data caches that Linux describes in `folder`, one below each `index*`; py-cpuinfo adds up all cores'."""
+    found = {}
+    for index in sorted(folder.glob("index*")):
+        level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        if kind != "Instruction":
+            found[f"L{level}{'d' if kind == 'Data' else ''}"] = int(size.removesuffix("K")) * 1024
+    return found
+
+
+def other_caches() -> dict[str, int]:
+    """The same from py-cpuinfo, as far as it knows them as numbers."""
+    from cpuinfo import get_cpu_info
+
+    told = get_cpu_info()
+    sizes = {name: told.get(f"{key}_cache_size") for name, key in (("L1d", "l1_data"), ("L2", "l2"), ("L3", "l3"))}
+    return {name: size for name, size in sizes.items() if isinstance(size, int)}
+
+
+def binary(size: int) -> str:
+    """Bytes in units of 1024 and of 1024 x 1024, which caches come in."""
+    return f"{size / 2**20:g} MiB" if size >= 2**20 else f"{size / 2**10:g} KiB"
 
 
 @cache

@@ -1,6 +1,5 @@
 """What a benchmark found, in numbers: the content of build/bench/results.json."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -8,6 +7,7 @@ from typing import Any
 
 from ladder import processor, ratios
 from ladder.contestants import Contestant, predecessor
+from ladder.processor import Processor
 from ladder.ratios import Ratio
 from ladder.rounds import Timings
 from shared_weights.architecture import layers
@@ -53,8 +53,7 @@ class Line:
 class Results:
     """One run of the benchmark; `peak`: cores -> instruction set -> median of `peak_flops`."""
 
-    processor: str
-    cores: int
+    processor: Processor
     size: int
     began: str
     elapsed: float
@@ -89,8 +88,7 @@ def summarise(
     """
     timed = [entry for entry in entries if timings.seconds.get(entry.name)]
     return Results(
-        processor=processor.name(),
-        cores=os.cpu_count() or 1,
+        processor=processor.describe(),
         size=size,
         began=datetime.fromtimestamp(timings.began, UTC).isoformat(timespec="seconds"),
         elapsed=timings.elapsed,

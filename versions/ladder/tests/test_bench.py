@@ -68,12 +68,14 @@ def test_the_table_and_the_file_say_what_was_measured(machine, tree: Tree, capsy
     assert ["04_four", "250", "8.00", "8.00", "32.7", "0.50", "-"] in lines
     assert ["250", "to", "250", "8.00", "to", "8.00", "16", "3.3", "%", "0.12"] in lines
     assert max(map(len, out.splitlines())) <= 80
+    assert "Instruction sets: " in out
     assert "1000 GFLOP/s with B and 500 GFLOP/s with A" in " ".join(out.split())
     assert "03_three in every 2nd" in out
 
     found = results(tree)
     assert (found["size"], found["rounds"], found["interrupted"]) == (224, 16, False)
-    assert found["processor"] and found["cores"] >= 1 and found["peak"] == {"1": {"B": 1e12, "A": 5e11}}
+    assert found["processor"]["name"] and found["processor"]["threads"] >= 1
+    assert found["peak"] == {"1": {"B": 1e12, "A": 5e11}}
     assert len(found["peak_flops"]["1"]["A"]) == 16
     two, three, four = found["versions"]
     assert two["rounds"] == list(range(16)) and two["seconds"] == [0.5] * 16 and two["period"] == 1

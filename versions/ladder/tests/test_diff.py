@@ -46,7 +46,7 @@ def measure(tree: Tree, **seconds: list[float]) -> None:
         name, _, threads = key.partition("__")
         times = {"rounds": list(range(len(values))), "seconds": values}
         lines.append({"name": f"{name[-2:]}_{name[:-2]}", "threads": int(threads or 1), "spread": 0.01, **times})
-    content = {"size": 64, "began": "2026-01-02T03:04:05", "processor": "a slide rule", "versions": lines}
+    content = {"size": 64, "began": "2026-01-02T03:04:05", "processor": {"name": "a slide rule"}, "versions": lines}
     write(tree.root / "build" / "bench" / "results.json", json.dumps(content))
 
 
