@@ -80,7 +80,7 @@ def compare(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time the versions against one another, in alternating rounds: -- --versions 04 05 --size 224."""
+    """Time the versions against one another, in alternating rounds: -- --versions 04 05 --size 224 --peers."""
     python(session, "-m", "ladder", "bench", *session.posargs)
 
 

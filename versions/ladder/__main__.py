@@ -88,6 +88,11 @@ def parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--rounds", type=positive, metavar="N", help="at most so many (default: as the time allows)")
     bench.add_argument("--seconds", type=positive, default=170, metavar="N", help="at most so long (default: 170)")
+    bench.add_argument(
+        "--peers",
+        action="store_true",
+        help="time torch, ONNX Runtime, OpenVINO and ncnn too, with the same numbers of threads (installs 6 GB)",
+    )
     bench.add_argument("--json", action="store_true", help="print what results.json holds instead of the table")
 
     diff = command(
@@ -188,9 +193,9 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
             from ladder.bench import bench
             from ladder.processor import processors
 
-            wanted = arguments.versions, arguments.size
+            wanted = arguments.versions, arguments.size, arguments.rounds, arguments.seconds
             threads = arguments.threads or [1, processors()]
-            return bench(root, *wanted, arguments.rounds, arguments.seconds, arguments.json, threads)
+            return bench(root, *wanted, arguments.json, threads, arguments.peers)
         case "lineage":
             from ladder.lineage import lineage
 

@@ -1,27 +1,41 @@
 """`bench`: every version timed against the one before it, in alternating rounds of one run."""
 
 import json
-import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rich.table import Table
-from rich.text import Text
-
-from ladder import environment, peak, rounds, terminal, weights
-from ladder.contestants import contestants
+from ladder import agreement, environment, peak, peers, rounds, terminal, weights
+from ladder.bench_text import show, warn
+from ladder.contestants import Contestant, contestants
 from ladder.errors import LadderError
 from ladder.peak import Peak
-from ladder.ratios import CONFIDENCE, Ratio
-from ladder.results import BASE, Line, Results, summarise
+from ladder.peers import Kit, PeerWorker
+from ladder.results import summarise
 from ladder.rounds import Limits, Timings
 from ladder.versions import Version, discover, find, obstacle
 from ladder.worker import Worker, load_twice
 
 SLOW_LIMIT = 64  # pixels; a version that declares itself slow takes 12 times as long for 224
-NOISE = 0.1  # an interquartile range above this part of the median is worth a warning
+
+
+@dataclass
+class Field:
+    """Who has been started: the contestants, their processes, and the seconds of their first and a later loading."""
+
+    stack: ExitStack
+    tell: Callable[[float, str], None]
+    entries: list[Contestant] = field(default_factory=list)
+    workers: list[Worker] = field(default_factory=list)
+    load: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+
+    def add(self, entry: Contestant, worker: Worker, load: tuple[float, float | None]) -> None:
+        """One more of them."""
+        self.entries.append(entry)
+        self.workers.append(worker)
+        self.load[entry.name] = load
 
 
 def bench(
@@ -31,51 +45,87 @@ def bench(
     most: int | None,
     budget: float,
     as_json: bool = False,
-    threads: Iterable[int] = (1,),
+    threads: Sequence[int] = (1,),
+    with_peers: bool = False,
 ) -> int:
     """Time the versions, print the table (or JSON) and write build/bench/results.json. Returns the exit code.
 
-    `most`: of rounds; `budget`: seconds for loading, warming up and timing, the building of versions not counted.
-    `threads`: versions that have threads are timed with each of these numbers.
+    `most`: of rounds; `budget`: seconds for loading, warming up and timing; what is built before does not count.
+    `threads`: versions that have threads, and peers, are timed with each of these numbers.
     Raises LadderError if a version can't be built or run. After Ctrl-C, what was measured so far is shown, and the
-    exit code is 130.
+    exit code is 130; it is 1 if a peer computes something else than the versions.
     """
     versions = choose(root, names, size)
     entries = contestants(versions, threads)
     folder = weights.find("synthetic")
     pythons = {version.name: environment.python(version) for version in versions}
     home = root / "build" / "bench"
+    home.mkdir(parents=True, exist_ok=True)
     loops, unknown = find_peak(home)
-    loops.threads = tuple(sorted({entry.threads for entry in entries}))
-    timings, load = Timings(), dict[str, tuple[float, float]]()
-    limits = Limits(most, time.monotonic() + budget)
-    interrupted = False
+    loops.threads = tuple(sorted({entry.threads for entry in entries} | set(threads if with_peers else ())))
+    timings, code = Timings(), 0
     with ExitStack() as stack:
+        kit = stack.enter_context(peers.kit(root, folder, size)) if with_peers else None
+        limits = Limits(most, time.monotonic() + budget)
         tell = stack.enter_context(terminal.still_progress(f"timing {len(versions)} versions"))
+        started = Field(stack, tell)
         try:
-            workers = []
-            for entry in entries:
-                tell(0, f"loading {entry.name}")
-                python = pythons[entry.version.name]
-                worker = Worker(entry.name, python, folder, size=size, threads=entry.threads)
-                workers.append(stack.enter_context(worker))
-                # After the worker, which may have compiled code that later processes find.
-                load[entry.name] = load_twice(entry.name, python, folder, size, entry.threads)
-            rounds.run(workers, limits, timings, loops.measure, tell)
+            start_versions(started, entries, pythons, folder, size)
+            if kit and not start_peers(started, threads, kit, size):
+                code = 1
+            rounds.run(started.workers, limits, timings, loops.measure, tell)
         except KeyboardInterrupt:
             if not any(timings.seconds.values()):
                 raise
-            interrupted = True
-    results = summarise(entries, size, load, timings, loops.medians(), loops.flops, interrupted)
+            code = 130
+    results = summarise(started.entries, size, started.load, timings, loops.medians(), loops.flops, code == 130)
     text = json.dumps(results.as_json(), indent=1)
-    home.mkdir(parents=True, exist_ok=True)
     (home / "results.json").write_text(text + "\n")
     if as_json:
         print(text)
     else:
         show(results, unknown)
     warn(results)
-    return 130 if interrupted else 0
+    return code
+
+
+def start_versions(
+    started: Field, entries: list[Contestant], pythons: dict[str, Path], weights: Path, size: int
+) -> None:
+    """Start a worker for each version and number of threads, and see how long it loads."""
+    for entry in entries:
+        started.tell(0, f"loading {entry.name}")
+        what = entry.name, pythons[entry.label], weights
+        worker = started.stack.enter_context(Worker(*what, size=size, threads=entry.threads))
+        # After the worker, which may have compiled code that later processes find.
+        started.add(entry, worker, load_twice(*what, size, entry.threads))
+
+
+def start_peers(started: Field, threads: Iterable[int], kit: Kit, size: int) -> bool:
+    """Start the peers; whether all of them compute what the versions do.
+
+    One that does not is left out with an error, one that does not run with a sentence. They are compared with the
+    version of the smallest tolerance, the newest of those.
+    """
+    pairs = [(entry.version, worker) for entry, worker in zip(started.entries, started.workers) if entry.version]
+    version, worker = min(pairs[::-1], key=lambda pair: pair[0].tolerance)
+    expected, limit, agreed = worker.infer().logits, version.tolerance + peers.TOLERANCE, True
+    for peer in peers.contestants(threads):
+        started.tell(0, f"loading {peer.name}")
+        try:
+            rival = started.stack.enter_context(PeerWorker(peer, kit, size))
+            distance = agreement.difference(rival.infer().logits, expected, expected)
+        except LadderError as error:
+            terminal.note(f"ladder: {error}; it is left out")
+            continue
+        if distance > limit:
+            how = f"its logits are {agreement.shown(distance)} away from {version.name}'s, past {limit:g}"
+            terminal.note(f"ladder: {peer.name} is wrong and left out: {how}")
+            rival.close()
+            agreed = False
+            continue
+        started.add(replace(peer, idea=rival.how), rival, (rival.load_seconds, None))
+    return agreed
 
 
 def choose(root: Path, names: Iterable[str], size: int) -> list[Version]:
@@ -109,97 +159,3 @@ def find_peak(home: Path) -> tuple[Peak, str]:
         return peak.build(home), ""
     except LadderError as error:
         return Peak({}), str(error)
-
-
-def show(results: Results, unknown: str) -> None:
-    """Print the table and what its figures mean; `unknown`: why there is no peak, if there is none."""
-    console = terminal.output()
-    console.print(tabulate(results.versions))
-    for sentence in explain(results, unknown):
-        console.print(sentence, markup=False)
-
-
-def tabulate(lines: list[Line]) -> Table:
-    """Two lines for each version: the figure, and below it how sure it is or what it comes to."""
-    table = terminal.table()
-    table.add_column("version\n", no_wrap=True)
-    times = ("median ms\nquartiles", f"x previous\n{CONFIDENCE} % interval", f"x {BASE}\nrounds")
-    for head in (*times, "GFLOP/s\nof peak", "load s\nlater", "MB\n"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for line in lines:
-        noisy = line.spread > NOISE
-        share = "" if line.share_of_peak is None else f"{rounded(100 * line.share_of_peak, rough=True)} %"
-        memory = "-" if line.peak_memory is None else f"{line.peak_memory / 1e6:.0f}"
-        quartiles = " to ".join(rounded(1e3 * seconds, noisy) for seconds in line.quartiles)
-        table.add_row(
-            cell(line.name, f"  {line.threads} threads" * (line.threads > 1)),
-            cell(rounded(1e3 * line.median, noisy), quartiles, "yellow" if noisy else "bold"),
-            cell(*ratio(line.faster, noisy)),
-            cell(ratio(line.faster_than_base, noisy)[0], str(len(line.seconds))),
-            cell(rounded(line.flops / 1e9, noisy), share),
-            cell(rounded(line.load_seconds, rough=True), rounded(line.later_load_seconds, rough=True)),
-            memory,
-        )
-    return table
-
-
-def cell(first: str, second: str, style: str = "") -> Text:
-    """Two lines, the second one dim."""
-    return Text.assemble((first, style), "\n", (second, "dim"))
-
-
-def ratio(value: Ratio | None, noisy: bool) -> tuple[str, str]:
-    """The ratio and its interval."""
-    if value is None:
-        return "-", ""
-    return rounded(value.median, noisy), " to ".join(rounded(end, noisy) for end in value.interval or ())
-
-
-def rounded(value: float, rough: bool = False) -> str:
-    """A positive number with three digits that count, or two where it is not that sure; never in powers of ten."""
-    digits = 2 if rough else 3
-    value = float(f"{value:.{digits}g}")
-    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
-
-
-def explain(results: Results, unknown: str) -> list[str]:
-    """What was measured, where, and how, each as a sentence."""
-    state = "interrupted after " if results.interrupted else ""
-    lines = [
-        f"{results.size} x {results.size} pixels, weights synthetic; {state}{results.rounds} rounds in "
-        f"{results.elapsed:.0f} s.",
-        " ".join([f"{results.processor.name}:", *results.processor.sentences()]),
-        f"x previous, x {BASE}: the other version's time over this one's, the median of all rounds that both were in.",
-    ]
-    for count, sets in results.peak.items():
-        peaks = " and ".join(f"{rounded(flops / 1e9)} GFLOP/s with {name}" for name, flops in sets.items())
-        cores = "one core" if count == 1 else f"{count} cores"
-        lines.append(f"Peak of {cores}: {peaks}, measured between the rounds; the share is of the larger.")
-    for line in results.versions:
-        if line.faster_than_alone:
-            times = " to ".join(rounded(end) for end in line.faster_than_alone.interval or ())
-            lines.append(
-                f"{line.name}: {line.threads} threads are {rounded(line.faster_than_alone.median)} times as fast as one"
-                f"{f' ({times})' * bool(times)}."
-            )
-    if unknown:
-        lines.append(f"{unknown[0].upper()}{unknown[1:]}.")
-    seldom = ", ".join(f"{line.name} in every {ordinal(line.period)}" for line in results.versions if line.period > 1)
-    if seldom:
-        lines.append(f"Slow versions take part in fewer rounds: {seldom}.")
-    return lines
-
-
-def ordinal(power: int) -> str:
-    """A power of two as an ordinal number: 2nd, 4th, 8th, 16th, 32nd, ..."""
-    return f"{power}{'nd' if power % 10 == 2 and power % 100 != 12 else 'th'}"
-
-
-def warn(results: Results) -> None:
-    """Say on stderr which versions' times are unsure."""
-    noisy = [f"{line.name} ({100 * line.spread:.0f} %)" for line in results.versions if line.spread > NOISE]
-    if noisy:
-        terminal.note(
-            f"ladder: the machine was noisy: the middle half of the times spreads by more than {100 * NOISE:.0f} % "
-            f"of the median in {', '.join(noisy)}; end other programs and measure again"
-        )

@@ -1,4 +1,4 @@
-"""Who takes part in a benchmark: versions, each with as many threads as it is to have."""
+"""Who takes part in a benchmark: versions and their peers, each with as many threads as it is to have."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,24 +8,39 @@ from ladder.versions import Version
 
 @dataclass(frozen=True)
 class Contestant:
-    """A version, run with so many threads; a version that knows no threads runs with one."""
+    """A version, or a peer (a library that runs the same network), with so many threads.
 
-    version: Version
+    `label`: what the table calls it; `idea`: a version's idea, or how a peer is run. `version` is None for a peer.
+    """
+
+    label: str
+    idea: str
+    version: Version | None
     threads: int = 1
 
     @property
     def name(self) -> str:
-        """The version's name, with the threads where that version has a choice: `08_threads@2`."""
-        return f"{self.version.name}@{self.threads}" if self.version.threads else self.version.name
+        """The label, with the threads where there is a choice: `08_threads@2`."""
+        return f"{self.label}@{self.threads}" if self.version is None or self.version.threads else self.label
 
 
 def contestants(versions: Iterable[Version], threads: Iterable[int]) -> list[Contestant]:
     """Each version, once for each number of threads if it declares `threads`."""
     counts = sorted(set(threads))
-    return [Contestant(version, count) for version in versions for count in (counts if version.threads else [1])]
+    return [
+        Contestant(version.name, version.idea, version, count)
+        for version in versions
+        for count in (counts if version.threads else [1])
+    ]
 
 
-def predecessor(one: Contestant, others: list[Contestant]) -> Contestant | None:
-    """The version before this one, with as many threads if it can have them, else with one; None if it is not there."""
-    before = {other.threads: other for other in others if other.version.name == one.version.previous}
-    return before.get(one.threads) or before.get(1)
+def rival(one: Contestant, others: list[Contestant]) -> Contestant | None:
+    """Whom it is compared with, with as many threads if that one can have them, else with one.
+
+    A version with the version before it, a peer with the newest version of all; None if that one is not there.
+    """
+    versions = [other.version for other in others if other.version]
+    newest = max((version.name for version in versions), default=None)
+    name = one.version.previous if one.version else newest
+    found = {other.threads: other for other in others if other.version and other.label == name}
+    return found.get(one.threads) or found.get(1)

@@ -55,7 +55,7 @@ def python(version: Version, build: str = "release") -> Path:
     if compiler and not shutil.which(compiler):
         raise LadderError(f"{compiler} is needed for the build {build!r} and was not found")
     home = home_of(version, build)
-    interpreter = home / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    interpreter = interpreter_of(home / "env")
     stamp = home / "stamp.json"
     tools = [sys.version, os.path.realpath(sys.executable), compiler or "", *BUILDS[build].setup]
     wanted = {"tools": tools, "files": fingerprint(version.folder)}
@@ -74,6 +74,11 @@ def python(version: Version, build: str = "release") -> Path:
             install(version, build, home, interpreter)
         stamp.write_text(json.dumps(wanted))
     return interpreter
+
+
+def interpreter_of(folder: Path) -> Path:
+    """The interpreter of the environment in `folder`."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def home_of(version: Version, build: str) -> Path:

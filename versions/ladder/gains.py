@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ladder.bench import NOISE, rounded
+from ladder.bench_text import NOISE, rounded
 from ladder.ratios import CONFIDENCE, Ratio, paired
 from ladder.versions import Version
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ladder import processor, ratios
-from ladder.contestants import Contestant, predecessor
+from ladder.contestants import Contestant, rival
 from ladder.processor import Processor
 from ladder.ratios import Ratio
 from ladder.rounds import Timings
@@ -17,15 +17,16 @@ BASE = "03"  # the number of the version that all are compared with: plain loops
 
 @dataclass(frozen=True)
 class Line:
-    """One version's times with so many `threads`, and what follows from them.
+    """The times of a version or a peer with so many `threads`, and what follows from them.
 
     `rounds` and `seconds`: the rounds, counted from 0, in which it took part, and its time in each; it took part in
     one of every `period` rounds. `quartiles`: the first and the third one, in seconds. `faster`: how many times faster
-    it is than `previous`, `faster_than_base`: than the version BASE, `faster_than_alone`: than itself with one thread;
-    None where the other one was not timed. `flops`: floating-point operations in a second, at the median time;
-    `share_of_peak`: over the peak of as many cores, None where that is unknown. `peak_memory`: of the process, in
-    bytes, None where the system does not tell it. `load_seconds`: of a process's first
-    network, with a cache that holds what the version compiles; `later_load_seconds`: of its second one.
+    it is than `previous` (for a peer: the newest version), `faster_than_base`: than the version BASE,
+    `faster_than_alone`: than itself with one thread; None where the other one was not timed. `flops`: floating-point
+    operations in a second, at the median time; `share_of_peak`: over the peak of as many cores, None where that is
+    unknown. `load_seconds`: of a process's first network, with a cache that holds what the version compiles;
+    `later_load_seconds`: of its second one, None for a peer. `peak_memory`: of the process, in bytes, None where the
+    system does not tell it.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Line:
     flops: float
     share_of_peak: float | None
     load_seconds: float
-    later_load_seconds: float
+    later_load_seconds: float | None
     warm_up_seconds: float
     peak_memory: int | None
 
@@ -62,6 +63,7 @@ class Results:
     peak: dict[int, dict[str, float]]
     peak_flops: dict[int, dict[str, list[float]]]
     versions: list[Line]
+    peers: list[Line]
 
     def as_json(self) -> dict[str, Any]:
         """Everything, in JSON's types."""
@@ -76,7 +78,7 @@ def operations(size: int) -> int:
 def summarise(
     entries: list[Contestant],
     size: int,
-    load: Mapping[str, tuple[float, float]],
+    load: Mapping[str, tuple[float, float | None]],
     timings: Timings,
     peak: dict[int, dict[str, float]],
     peak_flops: dict[int, dict[str, list[float]]],
@@ -87,6 +89,11 @@ def summarise(
     `load`: contestant -> seconds of the first and of a later loading; `peak` and `peak_flops` as in Results.
     """
     timed = [entry for entry in entries if timings.seconds.get(entry.name)]
+
+    def lines(peers: bool) -> list[Line]:
+        wanted = [entry for entry in timed if (entry.version is None) == peers]
+        return [line(entry, timed, size, load[entry.name], timings, highest(peak, entry.threads)) for entry in wanted]
+
     return Results(
         processor=processor.describe(),
         size=size,
@@ -96,10 +103,8 @@ def summarise(
         interrupted=interrupted,
         peak=peak,
         peak_flops=peak_flops,
-        versions=[
-            line(entry, timed, operations(size), load[entry.name], timings, highest(peak, entry.threads))
-            for entry in timed
-        ],
+        versions=lines(peers=False),
+        peers=lines(peers=True),
     )
 
 
@@ -111,33 +116,33 @@ def highest(peak: dict[int, dict[str, float]], threads: int) -> float | None:
 def line(
     entry: Contestant,
     timed: list[Contestant],
-    flop: int,
-    load: tuple[float, float],
+    size: int,
+    load: tuple[float, float | None],
     timings: Timings,
     peak: float | None,
 ) -> Line:
-    """One contestant's part of the results; `flop`: operations of one inference, `peak`: operations in a second."""
+    """One contestant's part of the results, among all that were `timed`; `peak`: operations in a second."""
 
     def faster(other: Contestant | None) -> Ratio | None:
         return ratios.paired(timings.seconds[other.name], seconds) if other else None
 
-    version, seconds = entry.version, timings.seconds[entry.name]
+    seconds, flop, compared = timings.seconds[entry.name], operations(size), rival(entry, timed)
     first, median, third = ratios.quartiles(list(seconds.values()))
     return Line(
-        name=version.name,
-        idea=version.idea,
+        name=entry.label,
+        idea=entry.idea,
         threads=entry.threads,
-        previous=version.previous,
+        previous=compared.label if compared else None,
         period=timings.periods[entry.name],
         rounds=list(seconds),
         seconds=list(seconds.values()),
         median=median,
         quartiles=(first, third),
         spread=(third - first) / median,
-        faster=faster(predecessor(entry, timed)),
-        faster_than_base=faster(next((other for other in timed if other.version.number == BASE), None)),
+        faster=faster(compared),
+        faster_than_base=faster(next((one for one in timed if one.version and one.version.number == BASE), None)),
         faster_than_alone=faster(
-            next((other for other in timed if other.version == version and other.threads == 1 != entry.threads), None)
+            next((one for one in timed if one.label == entry.label and one.threads == 1 != entry.threads), None)
         ),
         flops=flop / median,
         share_of_peak=flop / median / peak if peak else None,

@@ -69,7 +69,7 @@ class Worker:
             errors="surrogateescape",
         )
         try:
-            self.load_seconds = self.receive(load_seconds)
+            self.load_seconds = self.receive(self.greet)
         except BaseException:
             self.close()
             raise
@@ -77,6 +77,10 @@ class Worker:
     def arguments(self, weights: Path, size: int) -> list[str]:
         """What the version's Python is called with."""
         return ["-m", "resnet50", "bench", "--worker", "--weights", str(weights), "--size", str(size)]
+
+    def greet(self, answer: dict[str, Any]) -> float:
+        """What the process says of itself once the network is loaded; returns the seconds that this took."""
+        return float(answer["load_seconds"])
 
     def __enter__(self) -> Self:
         return self
@@ -146,11 +150,6 @@ class Worker:
         return WorkerError(f"{self.name} ended with code {code}; its last words: {words or '(none)'}")
 
 
-def load_seconds(answer: dict[str, Any]) -> float:
-    """What a worker says first."""
-    return float(answer["load_seconds"])
-
-
 # The version's own worker, as its command line starts it, twice in one process; it ends where its input does.
 LOAD_TWICE = """
 import io, sys
@@ -173,7 +172,7 @@ class Loader(Worker):
 def load_twice(name: str, python: Path, weights: Path, size: int, threads: int) -> tuple[float, float]:
     """Seconds of the first and of the second loading in one process, made for this; raises as a Worker."""
     with Loader(name, python, weights, size=size, threads=threads) as loader:
-        return loader.load_seconds, loader.receive(load_seconds)
+        return loader.load_seconds, loader.receive(loader.greet)
 
 
 PREPARE = """

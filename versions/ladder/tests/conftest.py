@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from ladder import environment
+from ladder import bench, environment
+from ladder.peak import Peak
 from shared_weights.tensor_file import sha256
 
 LABELS = ["cat", "dog", "horse", "ship", "truck", "bird"]
@@ -163,3 +164,41 @@ def write_golden(folder: Path, golden: dict[str, list[float]], **metadata: str) 
     tensors = {name: np.array(logits, dtype=np.float64) for name, logits in golden.items()}
     metadata = {"weights_sha256": sha256(folder / "weights.safetensors"), "torchvision": "0", **metadata}
     save_file(tensors, folder / "golden.safetensors", metadata)
+
+
+class Steady(Peak):
+    """A peak of 500 and 1000 GFLOP/s for each core, at once; Ctrl-C is pressed when it is asked for the n-th time."""
+
+    interrupted_at: int | None = None
+
+    def measure(self) -> None:
+        if len(self.flops.get(1, {}).get("A", [])) == self.interrupted_at:
+            raise KeyboardInterrupt
+        for count in self.threads:
+            for name, value in (("A", 5e11), ("B", 1e12)):
+                self.flops.setdefault(count, {}).setdefault(name, []).append(count * value)
+
+
+@pytest.fixture
+def steady(monkeypatch) -> Steady:
+    """Stands in for the processor's own peak."""
+    peak = Steady({})
+    monkeypatch.setattr(bench.peak, "build", lambda folder: peak)
+    return peak
+
+
+@pytest.fixture
+def machine(fake, steady, weight_set: Path, monkeypatch) -> Callable[..., None]:
+    """Adds versions that answer at once and tell the times that they are given."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(bench.weights, "find", lambda name: weight_set if name == "synthetic" else None)
+
+    def add(name: str, *seconds: float, **ladder: object) -> None:
+        fake(name, {"": [1.0], "seconds": list(seconds)}, **ladder)
+
+    return add
+
+
+def results(tree: Tree) -> dict:
+    """What was written."""
+    return json.loads((tree.root / "build" / "bench" / "results.json").read_text())

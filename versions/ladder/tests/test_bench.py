@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,49 +10,12 @@ from rich.console import Console
 from ladder import bench as module
 from ladder import terminal
 from ladder.__main__ import main
-from ladder.bench import bench, ordinal, rounded
+from ladder.bench import bench
+from ladder.bench_text import ordinal, rounded
 from ladder.peak import Peak
 from ladder.results import operations
 
-from .conftest import Tree
-
-
-class Steady(Peak):
-    """A peak of 500 and 1000 GFLOP/s for each core, at once; Ctrl-C is pressed when it is asked for the n-th time."""
-
-    interrupted_at: int | None = None
-
-    def measure(self) -> None:
-        if len(self.flops.get(1, {}).get("A", [])) == self.interrupted_at:
-            raise KeyboardInterrupt
-        for count in self.threads:
-            for name, value in (("A", 5e11), ("B", 1e12)):
-                self.flops.setdefault(count, {}).setdefault(name, []).append(count * value)
-
-
-@pytest.fixture
-def steady(monkeypatch) -> Steady:
-    """Stands in for the processor's own peak."""
-    peak = Steady({})
-    monkeypatch.setattr(module.peak, "build", lambda folder: peak)
-    return peak
-
-
-@pytest.fixture
-def machine(fake, steady, weight_set: Path, monkeypatch) -> Callable[..., None]:
-    """Adds versions that answer at once and tell the times that they are given."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(module.weights, "find", lambda name: weight_set if name == "synthetic" else None)
-
-    def add(name: str, *seconds: float, **ladder: object) -> None:
-        fake(name, {"": [0.0], "seconds": list(seconds)}, **ladder)
-
-    return add
-
-
-def results(tree: Tree) -> dict:
-    """What was written."""
-    return json.loads((tree.root / "build" / "bench" / "results.json").read_text())
+from .conftest import Steady, Tree, results
 
 
 def test_the_table_and_the_file_say_what_was_measured(machine, tree: Tree, capsys):
