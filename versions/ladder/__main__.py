@@ -93,6 +93,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="time torch, ONNX Runtime, OpenVINO and ncnn too, with the same numbers of threads (installs 6 GB)",
     )
+    bench.add_argument(
+        "--write",
+        action="store_true",
+        help="put the results of the last runs with all versions at 64 and 224 pixels into README.md, with a chart",
+    )
     bench.add_argument("--json", action="store_true", help="print what results.json holds instead of the table")
 
     diff = command(
@@ -195,7 +200,7 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
 
             wanted = arguments.versions, arguments.size, arguments.rounds, arguments.seconds
             threads = arguments.threads or [1, processors()]
-            return bench(root, *wanted, arguments.json, threads, arguments.peers)
+            return bench(root, *wanted, arguments.json, threads, arguments.peers, arguments.write)
         case "lineage":
             from ladder.lineage import lineage
 

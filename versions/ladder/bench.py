@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ladder import agreement, environment, peak, peers, rounds, terminal, weights
+from ladder import agreement, chart, environment, peak, peers, readme, rounds, terminal, weights
 from ladder.bench_text import show, warn
 from ladder.contestants import Contestant, contestants
 from ladder.errors import LadderError
@@ -40,21 +40,26 @@ class Field:
 
 def bench(
     root: Path,
-    names: Iterable[str],
+    names: Sequence[str],
     size: int,
     most: int | None,
     budget: float,
     as_json: bool = False,
     threads: Sequence[int] = (1,),
     with_peers: bool = False,
+    write: bool = False,
 ) -> int:
-    """Time the versions, print the table (or JSON) and write build/bench/results.json. Returns the exit code.
+    """Time the versions, print the table (or JSON), write results.json and chart.svg to build/bench; the exit code.
 
     `most`: of rounds; `budget`: seconds for loading, warming up and timing; what is built before does not count.
     `threads`: versions that have threads, and peers, are timed with each of these numbers.
+    `write`: the README's tables and chart, too, from the last complete run with all versions at each size, which
+    results-SIZE.json keeps.
     Raises LadderError if a version can't be built or run. After Ctrl-C, what was measured so far is shown, and the
     exit code is 130; it is 1 if a peer computes something else than the versions.
     """
+    if write and names:
+        raise LadderError("--write is for the tables of all versions: leave --versions out")
     versions = choose(root, names, size)
     entries = contestants(versions, threads)
     folder = weights.find("synthetic")
@@ -80,12 +85,18 @@ def bench(
             code = 130
     results = summarise(started.entries, size, started.load, timings, loops.medians(), loops.flops, code == 130)
     text = json.dumps(results.as_json(), indent=1)
-    (home / "results.json").write_text(text + "\n")
+    for name in ["results.json", *([] if code or names else [f"results-{size}.json"])]:
+        (home / name).write_text(text + "\n")
+    chart.draw(results.as_json(), home / "chart.svg")
     if as_json:
         print(text)
     else:
         show(results, unknown)
     warn(results)
+    if write and code:
+        terminal.note("ladder: README.md stays as it is")
+    elif write:
+        readme.write(root)
     return code
 
 

@@ -1,12 +1,12 @@
 """The peers: libraries that run the same network with the same weights, timed beside the versions."""
 
+import contextlib
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,12 +78,13 @@ class PeerWorker(Worker):
         processor from whoever is next. So this waits until the process uses no more time, but no longer than a second.
         """
         answer = super().infer(picture)
-        process, used = psutil.Process(self.process.pid), -1.0
-        for _ in range(int(1 / TICK)):
-            before, used = used, sum(process.cpu_times()[:2])
-            if used == before:
-                break
-            time.sleep(TICK)
+        with contextlib.suppress(psutil.Error):  # it has died: the next inference finds out how
+            process, used = psutil.Process(self.process.pid), -1.0
+            for _ in range(int(1 / TICK)):
+                before, used = used, sum(process.cpu_times()[:2])
+                if used == before:
+                    break
+                time.sleep(TICK)
         return answer
 
 
@@ -92,7 +93,7 @@ def contestants(threads: Iterable[int]) -> list[Contestant]:
     return [Contestant(label, "", None, count) for label in MODELS for count in sorted(set(threads))]
 
 
-@contextmanager
+@contextlib.contextmanager
 def kit(root: Path, weights: Path, size: int) -> Iterator[Kit]:
     """Installs the libraries, and writes the models for pictures of `size` x `size` pixels to a folder for this time.
 
