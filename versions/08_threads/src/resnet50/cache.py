@@ -5,6 +5,7 @@ last byte stands a SHA-256 of key and content, so that a file that was cut short
 loads libraries does not read so far. A lock for each key lets one process at a time look it up or make it.
 """
 
+import errno
 import os
 import stat
 import threading
@@ -31,7 +32,8 @@ def cache_folder() -> Path:
     """
     folder = location()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for part in (*reversed(folder.parents), folder):
+            part.mkdir(mode=0o700, exist_ok=True)  # with parents=True only the last one would be for its owner alone
         found = folder.stat()
     except OSError as error:
         raise CacheError(f"{folder}: the cache folder cannot be made: {error.strerror}; {ADVICE}") from error
@@ -42,7 +44,7 @@ def cache_folder() -> Path:
     if found.st_mode & 0o022:
         raise CacheError(
             f"{folder}: other users can write to it and so change what is run from there; "
-            f"take that right away (chmod go-w), or {ADVICE}"
+            f"remove it, since they may have done so, or {ADVICE}"
         )
     return folder
 
@@ -53,7 +55,10 @@ ADVICE = "set RESNET50_CACHE to a folder of your own"
 def location() -> Path:
     """Where the folder is to be; raises `CacheError` if there is no telling."""
     if own := os.environ.get("RESNET50_CACHE"):
-        return Path(own).absolute()
+        try:
+            return Path(own).absolute()
+        except OSError as error:
+            raise CacheError(f"RESNET50_CACHE is {own!r}, in a folder that is no longer there; {ADVICE}") from error
     xdg = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(xdg):  # the XDG base directory specification: a relative path is to be ignored
         return Path(xdg) / "resnet50"
@@ -63,37 +68,54 @@ def location() -> Path:
         raise CacheError(f"there is no home folder to keep compiled code in; {ADVICE}") from error
 
 
-def load_or_make(key: str, make: Callable[[Path], None], load: Callable[[Path], Loaded]) -> Loaded:
+def load_or_make(
+    key: str, make: Callable[[Path], None], load: Callable[[Path], Loaded], cancelled: Callable[[], bool]
+) -> Loaded:
     """`load`s the library `key`, which `make` writes into the file that it is given if it was not made earlier.
 
-    Raises `CacheError` if the folder cannot be used, and what `make` and `load` raise.
+    Another process that is at it is waited for, until `cancelled`. Raises `CacheError` if the folder cannot be used,
+    and what `make` and `load` raise.
     """
     folder = cache_folder()
     library = folder / f"{key}.so"
     try:
-        with lock(library, blocking=True):
+        with lock(library).acquire(cancel_check=cancelled):
             if not intact(library, key):
                 publish(library, key, make)
                 shrink(folder)
             os.utime(library)  # the least recently used go first
             return load(library)
+    except Timeout as error:
+        raise CacheError(f"{library}: another process had the lock until the waiting was cancelled") from error
     except OSError as error:
         reason = error.strerror or error
         raise CacheError(f"{folder}: compiled code cannot be kept there: {reason}; {ADVICE}") from error
 
 
-def lock(library: Path, blocking: bool) -> FileLock:
-    """A lock on a library for one thread of one process, to be used in a `with` statement."""
-    return FileLock(library.with_suffix(".lock"), mode=0o600, blocking=blocking, thread_local=False)
+def lock(library: Path) -> FileLock:
+    """A lock on a library for one thread of one process. Earlier filelocks than 3.24.2 could lock a file that `shrink`
+    had removed, and then two had the lock."""
+    return FileLock(library.with_suffix(".lock"), mode=0o600, thread_local=False)
 
 
 def intact(library: Path, key: str) -> bool:
-    """Whether the library is there, and is what was published under this key."""
+    """Whether the library is there, nobody else could have written it, and it is what was published under this key."""
     try:
-        content = library.read_bytes()
-    except FileNotFoundError:
-        return False
+        with open(library, "rb", opener=open_itself) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+                return False
+            content = file.read()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.EISDIR):
+            return False
+        raise
     return content[-DIGEST:] == digest(content[:-DIGEST], key)
+
+
+def open_itself(path: str, flags: int) -> int:
+    """For `open`: no link is followed, and no pipe is waited for."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def digest(content: bytes, key: str) -> bytes:
@@ -129,7 +151,7 @@ def shrink(folder: Path) -> None:
     for _, size, library in sorted(libraries):
         if total <= LIMIT:
             return
-        with suppress(Timeout), lock(library, blocking=False):
+        with suppress(Timeout), lock(library).acquire(blocking=False):
             library.unlink(missing_ok=True)
             library.with_suffix(".lock").unlink(missing_ok=True)  # who waits for it sees that, and makes a new one
             total -= size

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import astuple
 
 from .instruction_sets import InstructionSet
-from .tiles import WIDE, Convolution, Kind, Run, Span, bands, most_pixels, packed_size, spans, strip
+from .tiles import Convolution, Kind, Run, Span, bands, most_pixels, packed_size, spans, strip
 
 Lines = list[str]
 
@@ -66,7 +66,9 @@ def heading(conv: Convolution, isa: InstructionSet) -> Lines:
     """What is computed, and why in these tiles."""
     row = spans(conv, isa)
     largest = row[0].kind.pixels
-    sums = largest * WIDE
+    outputs = min(conv.outputs, strip(isa))
+    wide = -(-outputs // isa.lanes)
+    sums = largest * wide
     widths = Counter({pixels: 0 for pixels in sorted({span.kind.pixels for span in row}, reverse=True)})
     for span in row:
         widths[span.kind.pixels] += (span.end - span.column) // span.kind.pixels
@@ -76,10 +78,10 @@ def heading(conv: Convolution, isa: InstructionSet) -> Lines:
         f"A {conv.kernel_height}x{conv.kernel_width} convolution of {conv.height} x {conv.width} x {conv.channels} to "
         f"{out[0]} x {out[1]} x {conv.outputs}, stride {conv.stride}, padding {conv.padding}.",
         "",
-        f"The largest tile: {largest} pixels by {strip(isa)} output channels, which are {WIDE} registers of "
-        f"{isa.lanes} ({isa.name}). Its {sums} sums,",
-        f"{WIDE} registers of weights and a pixel's number take {sums + WIDE + 1} of {isa.registers} registers; "
-        f"{largest} + {WIDE} loads serve {sums} multiply-adds.",
+        f"The largest tile: {some(largest, 'pixel')} by {some(outputs, 'output channel')}, {some(wide, 'register')} of "
+        f"{isa.lanes} ({isa.name}). Its {some(sums, 'sum')},",
+        f"{some(wide, 'register')} of weights and a pixel's number take {sums + wide + 1} of {isa.registers} "
+        f"registers; {largest} + {wide} loads serve {some(sums, 'multiply-add')}.",
         f"{'All pixels are taken as one row,' if conv.pointwise else 'A row has'} {conv.columns}: "
         f"{parts}, at most {most_pixels(isa)} at a time.",
         "",
@@ -87,6 +89,11 @@ def heading(conv: Convolution, isa: InstructionSet) -> Lines:
         f"({conv.kernel_height}, {conv.kernel_width}, {conv.channels}, {strip(isa)}); for the last ones that are left, "
         f"as many registers as they need.",
     ]
+
+
+def some(count: int, thing: str) -> str:
+    """How many there are, for a reader."""
+    return f"{count} {thing}{'s' * (count != 1)}"
 
 
 def band_functions(conv: Convolution, isa: InstructionSet, outputs: int) -> Lines:

@@ -5,12 +5,12 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import cache
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
-from time import monotonic
+from threading import Event
 
 from . import ops
 from .cache import ADVICE, load_or_make
@@ -24,6 +24,7 @@ from .tiles import Convolution
 FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden")
 PATIENCE = 300  # seconds for one file; it takes a quarter of one
 QUIET = 1.0  # seconds before a terminal is told that something is going on
+ENGLISH = {"LC_ALL": "C"}  # so that the version, which is part of the key, is the same in all languages
 
 
 loaded: dict[str, object] = {}  # key -> function, of this process
@@ -62,16 +63,25 @@ def version(program: tuple[str, ...]) -> str:
 
 def run(command: list[str], text: str = "") -> str:
     """What `command` prints, with `text` as its input; no shell is involved. Raises `CompilerError` if it fails."""
+    english = os.environ | ENGLISH
     try:
-        done = subprocess.run(command, input=text, capture_output=True, text=True, errors="replace", timeout=PATIENCE)
+        done = subprocess.run(
+            command, input=text, capture_output=True, text=True, errors="replace", timeout=PATIENCE, env=english
+        )
     except (OSError, ValueError) as error:
         raise CompilerError(f"the C compiler {command[0]!r} cannot be run: {error}") from error
     except subprocess.TimeoutExpired as error:
         raise CompilerError(f"the C compiler {command[0]!r} did not end within {PATIENCE} s") from error
     if done.returncode:
-        words = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or ["-"]
-        raise CompilerError(f"{shlex.join(command)} failed with exit code {done.returncode}: {words[0].strip()}")
+        raise CompilerError(f"{shlex.join(command)} failed with exit code {done.returncode}: {reason(done.stderr)}")
     return done.stdout
+
+
+def reason(stderr: str) -> str:
+    """The line in which a compiler says why: the first with "error" or "cannot" that is not gcc's on its linker."""
+    lines = [line.strip() for line in stderr.splitlines()] or ["it said nothing"]
+    telling = [line for line in lines if ("error" in line or "cannot" in line) and not line.startswith("collect2:")]
+    return (telling or lines)[0]
 
 
 def split(variable: str) -> list[str]:
@@ -90,25 +100,31 @@ def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convo
     wanted = list(dict.fromkeys(convolutions))
     if not wanted:
         return {}
-    compiler = Compiler(isa)
-    began = monotonic()
+    compiler, cancelled = Compiler(isa), Event()
     with ThreadPoolExecutor(processors()) as threads:
-        tasks = {threads.submit(load_one, compiler, conv): conv for conv in wanted}
         try:
-            for done, task in enumerate(as_completed(tasks), 1):
-                task.result()
-                tell(f"compiling {len(wanted)} convolutions, {done} done", monotonic() - began, done == len(wanted))
+            tasks = submit(threads, [partial(load_one, compiler, conv, cancelled.is_set) for conv in wanted])
+            watch(tasks)
         finally:
+            cancelled.set()
             threads.shutdown(cancel_futures=True)
-    return {conv: task.result() for task, conv in tasks.items()}
+    return dict(zip(wanted, (task.result() for task in tasks), strict=True))
 
 
-def load_one(compiler: Compiler, conv: Convolution) -> object:
+def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]]) -> list[Future[object]]:
+    """Gives the threads their work; raises `CompilerError` if the system does not allow threads."""
+    try:
+        return [threads.submit(each) for each in work]
+    except RuntimeError as error:
+        raise CompilerError(f"the C compiler cannot be called: {error}") from error
+
+
+def load_one(compiler: Compiler, conv: Convolution, cancelled: Callable[[], bool]) -> object:
     """One loaded function."""
     text = source(conv, compiler.isa)
     key = compiler.key(text)
     if key not in loaded:
-        loaded[key] = load_or_make(key, lambda library: compiler.compile(text, library), load_library)
+        loaded[key] = load_or_make(key, lambda library: compiler.compile(text, library), load_library, cancelled)
     return loaded[key]
 
 
@@ -124,7 +140,22 @@ def load_library(library: Path) -> object:
         raise CompilerError(f"what the C compiler made cannot be loaded: {error}") from error
 
 
-def tell(words: str, seconds: float, last: bool) -> None:
-    """Where stderr is a terminal and it takes its time: a line that is written over, and removed in the end."""
-    if seconds > QUIET and sys.stderr.isatty():
-        print(f"\r\033[K{'' if last else words}", end="", file=sys.stderr, flush=True)
+def watch(tasks: list[Future[object]]) -> None:
+    """Waits until all have ended, or one has raised, which is then raised here.
+
+    Where stderr is a terminal and it takes its time: shows a line that is written over, and removed in the end.
+    """
+    shown = False
+    left = set(tasks)
+    try:
+        while left:
+            done, left = wait(left, timeout=QUIET, return_when=FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+            if left and sys.stderr and sys.stderr.isatty():
+                shown = True
+                words = f"compiling {len(tasks)} convolutions, {len(tasks) - len(left)} done"
+                print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
+    finally:
+        if shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

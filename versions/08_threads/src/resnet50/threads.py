@@ -8,6 +8,7 @@ from .processors import processors
 
 VARIABLE = "RESNET50_THREADS"
 MOST = 1024
+LONGEST = 40  # characters of a number; Python refuses to read one of 5000
 
 
 def make_pool(threads: int | None = None) -> object:
@@ -15,8 +16,8 @@ def make_pool(threads: int | None = None) -> object:
     available = processors()
     if threads is None:
         wanted = os.environ.get(VARIABLE) or str(available)
-        if not wanted.isdecimal():
-            raise ThreadsError(f"{VARIABLE} is {wanted!r}, which is no number of threads")
+        if not wanted.isdecimal() or len(wanted) > LONGEST:
+            raise ThreadsError(f"{VARIABLE} is {wanted[:LONGEST]!r}, which is no number of threads")
         threads = int(wanted)
     if not 1 <= threads <= MOST:
         raise ThreadsError(f"there can be 1 to {MOST} threads, not {threads}")

@@ -123,7 +123,8 @@ static bool slide(window_shape *s, operator_kind kind)
         return false;
     if (kind != CONV2D && kind != LINEAR && !require(s->outputs == s->channels, "this operator keeps its channels"))
         return false;
-    if (kind == LINEAR && !require(s->height == 1 && s->width == 1, "linear takes a single pixel"))
+    const bool pointwise = s->kernel_height == 1 && s->kernel_width == 1 && s->stride == 1 && s->padding == 0;
+    if (kind == LINEAR && !require(s->height == 1 && s->width == 1 && pointwise, "linear takes a single pixel"))
         return false;
     if (windows) {
         s->out_height = output_size(s->height, s->kernel_height, s->stride, s->padding);
