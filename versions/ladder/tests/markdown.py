@@ -1,6 +1,7 @@
-"""What the repository's Markdown files hold: links and headings."""
+"""What the repository's Markdown files hold: links, headings and commands."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from markdown_it.token import Token
 
 from ladder import git
 from ladder.versions import ROOT
+
+COMMAND = re.compile(r"(\$ )?(pipx run )?(nox -|python -m |diff -r |build/\S+/python )")
 
 
 def documents() -> list[Path]:
@@ -39,3 +42,15 @@ def anchors(document: Path) -> set[str]:
             found.add(re.sub(r"[^\w\- ]", "", text).replace(" ", "-"))
         in_heading = token.type == "heading_open"
     return found
+
+
+def commands(document: Path) -> list[list[str]]:
+    """The commands that it tells the reader to type, in words; not those with a gap to fill in, such as FILE."""
+    lines = [
+        line
+        for token in tokens(document)
+        if token.type == "code_inline" or (token.type == "fence" and not token.info)
+        for line in token.content.splitlines()
+    ]
+    typed = [shlex.split(line.removeprefix("$ "), comments=True) for line in lines if COMMAND.match(line)]
+    return [words for words in typed if not any(word.isupper() and word.isalpha() for word in words)]
