@@ -63,15 +63,16 @@ def python_calls(words: list[str], monkeypatch: pytest.MonkeyPatch) -> list[list
         return [words[words.index("-m") + 1 :]] if "-m" in words else []
     calls: list[list[str]] = []
     monkeypatch.setattr(noxfile, "python", lambda session, m, *call, group="tools": calls.append([*call]))
-    own, _, given = " ".join(words).partition(" -- ")
+    end = words.index("--") if "--" in words else len(words)
+    own, given = " ".join(words[:end]), words[end + 1 :]
     for name, part in re.findall(r" ([a-z_]+)(?:\((\w+)\))?(?= |$)", own.partition(" -s")[2]):
         session = getattr(noxfile, name)
         if part:
-            session(SimpleNamespace(posargs=given.split()), part)
+            session(SimpleNamespace(posargs=given), part)
         elif name in ("clean", "lint"):  # they do more than call Python, and explain their only argument themselves
-            assert given in (session.__doc__ or "")
+            assert " ".join(given) in (session.__doc__ or "")
         elif name not in ("test", "sanitize"):
-            session(SimpleNamespace(posargs=given.split()))
+            session(SimpleNamespace(posargs=given))
     return calls
 
 
