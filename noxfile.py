@@ -91,6 +91,18 @@ def diff(session: nox.Session) -> None:
 
 
 @nox.session
+def profile(session: nox.Session) -> None:
+    """Where the time goes in a version, layer by layer, with a roofline plot: -- 07, or two side by side: -- 05 07."""
+    python(session, "-m", "ladder", "profile", *session.posargs)
+
+
+@nox.session
+def features(session: nox.Session) -> None:
+    """Draw what the network sees in a picture, its feature maps stage by stage: -- PICTURE --channels 8."""
+    python(session, "-m", "ladder", "features", *session.posargs)
+
+
+@nox.session
 def asm(session: nox.Session) -> None:
     """Show what the compiler made of a kernel, with its source: -- 04 conv2d."""
     python(session, "-m", "ladder", "asm", *session.posargs)

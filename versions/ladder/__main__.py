@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ladder import terminal
+from ladder.arguments import channels, pixels, png, positive, thread_count, thread_counts
 from ladder.environment import BUILDS
 from ladder.errors import BuildError, LadderError
 from ladder.versions import ROOT
@@ -39,12 +40,7 @@ def parser() -> argparse.ArgumentParser:
         "Without pictures: all in pics/, whose true labels are known, so that each answer is judged.",
     )
     classify.add_argument("pictures", nargs="*", type=Path, metavar="PICTURE", help="picture files, or folders of them")
-    classify.add_argument("--version", metavar="NAME", help=f"{VERSION_HELP} (default: the newest that runs here)")
-    classify.add_argument(
-        "--weights",
-        metavar="SET",
-        help="cifar10, imagenet, synthetic or a folder (default: imagenet if it was exported, else cifar10)",
-    )
+    add_choice(classify)
     classify.add_argument("--top", type=positive, default=5, metavar="N", help="how many labels to show (default: 5)")
 
     compare = command(
@@ -113,6 +109,46 @@ def parser() -> argparse.ArgumentParser:
     extent.add_argument("--stat", action="store_true", help="show the table of files only")
     diff.add_argument("--html", type=Path, metavar="FILE", help="write a page with both versions side by side instead")
 
+    profile = command(
+        "profile",
+        "show where the time goes in a version, layer by layer",
+        "With two versions: their times side by side. An inference that tells of each layer and one that does not take "
+        "turns; the exit code is 1 if the layers do not add up to the whole within 5 %. Beside the table there is a "
+        "roofline plot, build/profile/VERSION.png, and all figures as JSON. Leave the machine alone meanwhile.",
+    )
+    profile.add_argument("versions", nargs="+", metavar="VERSION", help=f"{VERSION_HELP}; one or two")
+    profile.add_argument(
+        "--size",
+        type=pixels,
+        metavar="N",
+        help="a picture of N x N pixels, 32 to 1024 (default: 224, or 64 for versions that declare `slow`)",
+    )
+    profile.add_argument(
+        "--threads",
+        type=thread_count,
+        metavar="N",
+        help="for versions that have threads (default: one for each processor)",
+    )
+    profile.add_argument("--rounds", type=positive, metavar="N", help="at most so many (default: as the time allows)")
+    profile.add_argument("--seconds", type=positive, default=20, metavar="N", help="at most so long (default: 20)")
+    profile.add_argument("--json", action="store_true", help="print the JSON instead of the table")
+    profile.add_argument("--out", type=png, metavar="FILE.png", help="the plot; the JSON is written beside it")
+
+    features = command(
+        "features",
+        "draw what the network sees in a picture",
+        "The feature maps after the stem and after each stage, the channels with the largest mean absolute activation "
+        "first; beside them the picture as the network is given it, and the top 5.",
+    )
+    features.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file")
+    add_choice(features)
+    features.add_argument(
+        "--channels", type=channels, default=8, metavar="N", help="how many of each stage, 1 to 32 (default: 8)"
+    )
+    features.add_argument(
+        "--out", type=png, metavar="FILE.png", help="the figure (default: build/features/NAME.png, after the picture)"
+    )
+
     carry = command(
         "carry",
         "take a change made in one version forward into all later ones",
@@ -161,26 +197,14 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def positive(text: str) -> int:
-    """A whole number above 0, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
-    return int(text)
-
-
-def thread_counts(text: str) -> list[int]:
-    """Numbers of threads with commas between them, for argparse."""
-    counts = [positive(part) for part in text.split(",")]
-    if max(counts) > 1024:
-        raise argparse.ArgumentTypeError(f"{max(counts)} is more than 1024 threads")
-    return counts
-
-
-def pixels(text: str) -> int:
-    """The height of a picture that every version takes, for argparse."""
-    if not 32 <= positive(text) <= 1024:
-        raise argparse.ArgumentTypeError(f"{text} is not between 32 and 1024")
-    return int(text)
+def add_choice(command: argparse.ArgumentParser) -> None:
+    """The arguments that choose who looks at pictures."""
+    command.add_argument("--version", metavar="NAME", help=f"{VERSION_HELP} (default: the newest that runs here)")
+    command.add_argument(
+        "--weights",
+        metavar="SET",
+        help="cifar10, imagenet, synthetic or a folder (default: imagenet if it was exported, else cifar10)",
+    )
 
 
 def run(arguments: argparse.Namespace, root: Path) -> int:
@@ -201,6 +225,18 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
             wanted = arguments.versions, arguments.size, arguments.rounds, arguments.seconds
             threads = arguments.threads or [1, processors()]
             return bench(root, *wanted, arguments.json, threads, arguments.peers, arguments.write)
+        case "profile":
+            from ladder.processor import processors
+            from ladder.profile import profile
+
+            threads = arguments.threads or processors()
+            limits = arguments.rounds, arguments.seconds
+            return profile(root, arguments.versions, arguments.size, threads, *limits, arguments.json, arguments.out)
+        case "features":
+            from ladder.features import features
+
+            chosen = arguments.version, arguments.weights
+            return features(root, arguments.picture, *chosen, arguments.channels, arguments.out)
         case "lineage":
             from ladder.lineage import lineage
 

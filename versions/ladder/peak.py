@@ -55,18 +55,29 @@ class Peak:
             medians[count] = dict(sorted(found.items(), key=lambda item: -item[1]))
         return medians
 
+    def best(self) -> dict[int, float]:
+        """Number of cores -> the most that they reached with any instruction set: a roof for what else they do."""
+        return {count: max(map(max, sets.values())) for count, sets in self.flops.items()}
+
 
 def together(count: int, function: Callable[[], object]) -> float:
-    """The seconds from the moment that `count` threads begin to run `function`, until the last one ends.
+    """The seconds from the moment that `count` threads are ready to run `function`, until the last one ends.
 
     ctypes lets go of the interpreter lock in a call, so that they do run at the same time; where the system allows it,
-    each has a processor of its own, since it may take Linux longer than a measurement to separate them.
+    each has a processor of its own, since it may take Linux longer than a measurement to separate them. The clock is
+    read before any of them is let go: on a busy machine some may end before this thread comes to look.
     """
     if count == 1:
         started = time.perf_counter()
         function()
         return time.perf_counter() - started
-    ready = threading.Barrier(count + 1)
+    started = 0.0
+
+    def start() -> None:
+        nonlocal started
+        started = time.perf_counter()
+
+    ready = threading.Barrier(count, start)
     places = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
     def run(index: int) -> None:
@@ -78,8 +89,6 @@ def together(count: int, function: Callable[[], object]) -> float:
     threads = [threading.Thread(target=run, args=[index]) for index in range(count)]
     for thread in threads:
         thread.start()
-    ready.wait()
-    started = time.perf_counter()
     for thread in threads:
         thread.join()
     return time.perf_counter() - started

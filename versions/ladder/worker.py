@@ -105,10 +105,14 @@ class Worker:
         line = str(picture.absolute()) if picture else ""
         if "\n" in line or "\r" in line:
             raise InferenceError(f"{line!r}: the path holds a line break, which a worker can't be told")
+        return self.ask(line, Answer.parse)
+
+    def ask(self, line: str, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
+        """The answer to a line, parsed."""
         with contextlib.suppress(BrokenPipeError):  # it has died: receive() finds out how
             self.process.stdin.write(line + "\n")  # type: ignore[union-attr]
             self.process.stdin.flush()  # type: ignore[union-attr]
-        return self.receive(Answer.parse)
+        return self.receive(parse)
 
     def receive(self, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
         """The next line of JSON, parsed."""

@@ -1,5 +1,6 @@
 """The processor's peak: a loop that is made of FMA alone, and a sentence where there is none."""
 
+import itertools
 import shutil
 import threading
 import time
@@ -10,7 +11,7 @@ import pytest
 from ladder import peak, processor
 from ladder.assembly import count, disassemble
 from ladder.errors import LadderError
-from ladder.peak import together
+from ladder.peak import Peak, together
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 needs_fma = pytest.mark.skipif(
@@ -41,6 +42,23 @@ def test_cores_are_measured_together():
     both = threading.Barrier(2, timeout=10)
     assert together(2, both.wait) < 10
     assert together(1, lambda: time.sleep(0.01)) >= 0.01
+
+
+def test_the_time_begins_before_any_core_does(monkeypatch):
+    """On a busy machine the thread that waits for the others may come to look when they have already ended."""
+    ticks = itertools.count(1)
+
+    def clock() -> float:
+        if threading.current_thread() is threading.main_thread():
+            time.sleep(0.05)
+        return next(ticks)
+
+    monkeypatch.setattr(time, "perf_counter", clock)
+    assert together(2, clock) == 3  # from 1, before the two cores look at 2 and 3, to 4
+
+
+def test_a_roof_is_the_most_that_was_reached():
+    assert Peak({}, flops={1: {"A": [1.0, 3.0], "B": [2.0]}, 2: {"A": [5.0]}}).best() == {1: 3.0, 2: 5.0}
 
 
 @needs_compiler
