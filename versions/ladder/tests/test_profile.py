@@ -19,8 +19,8 @@ from .conftest import Tree, write
 PEAK, MEMORY = 1e12, 1e10  # operations and bytes in a second, for each core
 COUNT = len(layers())
 
-# A version that tells of the layers in layers.json with the seconds that stand there, the first time with a hundred times
-# as many. Its clock goes on only while it runs without on_layer: by the seconds in whole.json, in turn.
+# A version that tells of the layers in layers.json with the seconds that stand there, the first time with a hundred
+# times as many. Its clock goes on only while it runs without on_layer: by the seconds in whole.json, in turn.
 FAKE = """
 import itertools, json, pathlib, time
 here = pathlib.Path(__file__)
