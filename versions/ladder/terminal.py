@@ -50,9 +50,10 @@ class UserPager(Pager):
             print(content, end="")
             return
         settings = {"LESS": "FRX", "LV": "-c"} | os.environ
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, env=settings, encoding="utf-8")
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's affair as long as it runs
+        # Ctrl-C is the pager's affair as long as it runs. The pager itself gets the default: SIG_IGN it would inherit.
+        before = signal.signal(signal.SIGINT, lambda signal_number, frame: None)
         try:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, env=settings, encoding="utf-8")
             process.communicate(content)
         finally:
             signal.signal(signal.SIGINT, before)
