@@ -11,9 +11,9 @@ from ladder.git import working_tree
 from ladder.versions import Version, discover
 
 README = """\
-# {name}
+# {number}: {words}
 
-What is new: {idea}.
+**The idea:** {idea}.
 
 ## Measured
 
@@ -24,13 +24,16 @@ What is new: {idea}.
 ## Try it
 
 ```
-nox -s classify -- --version {name}
-diff -r versions/{previous} versions/{name}
+nox -s "test({name})"
+nox -s bench -- --versions {previous} {number}
+nox -s diff -- {previous} {number}
 ```
 
 ## What did not help
 
 ## What holds it back
+
+## Exercises
 """
 
 
@@ -71,5 +74,6 @@ def own_files(last: Version, name: str, idea: str) -> dict[str, bytes]:
     if "description" in project:  # type: ignore[operator]
         project["description"] = f"ResNet-50 by hand: {idea}"  # type: ignore[index]
     ladder.update({"previous": last.name, "idea": idea, "changes": []})  # type: ignore[union-attr]
-    readme = README.format(name=name, idea=idea, previous=last.name)
+    number, words = name.split("_", 1)
+    readme = README.format(name=name, number=number, words=words.replace("_", " "), idea=idea, previous=last.number)
     return {"README.md": readme.encode(), "pyproject.toml": tomlkit.dumps(document).encode()}

@@ -33,10 +33,11 @@ def test_lineage_accepts_a_new_version(ladder: Tree, name: str, capsys):
 
 
 def test_the_readme_has_the_frame_and_waits_for_its_text(ladder: Tree):
-    main(["new", "fast", "--idea", "registers only"], ladder.root)
-    readme = ladder.read("03_fast/README.md")
-    assert readme.startswith("# 03_fast\n") and "registers only" in readme
-    assert "diff -r versions/02_two versions/03_fast" in readme
+    main(["new", "fast_path", "--idea", "registers only"], ladder.root)
+    readme = ladder.read("03_fast_path/README.md")
+    assert readme.startswith("# 03: fast path\n\n**The idea:** registers only.\n")
+    for command in ('nox -s "test(03_fast_path)"', "nox -s bench -- --versions 02 03", "nox -s diff -- 02 03"):
+        assert f"\n{command}\n" in readme
     headings = [line[3:] for line in readme.splitlines() if line.startswith("## ")]
     assert headings == [
         "Measured",
@@ -45,6 +46,7 @@ def test_the_readme_has_the_frame_and_waits_for_its_text(ladder: Tree):
         "Try it",
         "What did not help",
         "What holds it back",
+        "Exercises",
     ]
 
 
