@@ -1,5 +1,6 @@
 /* Convolution: each output pixel is a sum over the window of input pixels around it. */
 #include <immintrin.h>
+#include <math.h>
 
 #include "operators.h"
 
@@ -45,7 +46,8 @@ static void strip_sums(float *restrict output, const float *restrict x, const fl
     _mm256_storeu_ps(output + 56, sum7);
 }
 
-/* The sum for one output channel of the window whose corner is (top, left), which may lie outside of x. */
+/* The sum for one output channel of the window whose corner is (top, left), which may lie outside of x.  It is rounded
+ * as a lane of strip_sums is: kernels that are equal give equal sums, wherever they stand. */
 static float window_sum(const float *restrict x, const float *restrict kernel, ptrdiff_t top, ptrdiff_t left,
                         const window_shape *s)
 {
@@ -59,7 +61,7 @@ static float window_sum(const float *restrict x, const float *restrict kernel, p
             const float *values = x + ((top + i) * s->width + left + j) * s->channels;
             const float *factors = kernel + (i * s->kernel_width + j) * s->channels;
             for (ptrdiff_t k = 0; k < s->channels; k++)
-                total += values[k] * factors[k];
+                total = fmaf(values[k], factors[k], total);
         }
     }
     return total;
