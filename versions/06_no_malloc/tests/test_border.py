@@ -52,6 +52,8 @@ def test_a_plan_without_steps_copies_what_lies_there():
         ("add", 48, 0, 50, SIZES, ()),
         ("max_pool", 48, 0, 0, sized(kernel_height=5), ()),
         ("max_pool", 48, 0, 0, sized(padding=1), ()),
+        ("conv2d", 48, 0, 0, sized(kernel_height=-(2**63)), (np.zeros(9, np.float32),)),
+        ("conv2d", 48, 0, 0, sized(height=2**63 - 1, kernel_height=0), (np.zeros(9, np.float32),)),
         ("max_pool", 48, 0, 0, sized(stride=0), ()),
         ("max_pool", 48, 0, 0, sized(kernel_height=2**62, kernel_width=2**62, padding=2**61), ()),
         ("conv2d", 48, 0, 0, SIZES, ()),

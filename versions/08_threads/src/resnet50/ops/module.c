@@ -105,7 +105,7 @@ static ptrdiff_t product(const ptrdiff_t *sizes, int count)
 /* How many windows of `kernel` fit along `size` padded at both ends; 0 if it raised because none does. */
 static ptrdiff_t output_size(ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t padding)
 {
-    if (stride < 1 || padding < 0 || padding > INT32_MAX || size > PTRDIFF_MAX - 2 * padding ||
+    if (kernel < 1 || stride < 1 || padding < 0 || padding > INT32_MAX || size > PTRDIFF_MAX - 2 * padding ||
         size + 2 * padding < kernel) {
         PyErr_Format(PyExc_ValueError, "no window of %zd, stride %zd, fits %zd padded by %zd", kernel, stride, size,
                      padding);
