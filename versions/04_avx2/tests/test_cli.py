@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -173,6 +174,29 @@ def test_a_picture_that_cannot_be_used(run, tmp_path):
         assert str(tmp_path) in one_line(*run("classify", tmp_path / name))
         assert str(tmp_path) in one_line(*run("logits", tmp_path / name, "--out", tmp_path / "out.npy"))
     assert not (tmp_path / "out.npy").exists()
+
+
+def test_the_libraries_that_read_pictures_are_silent(tmp_path, weights_dir):
+    """libtiff writes to stderr itself, and Pillow warns: here of numbers that are damaged, and of EXIF that is."""
+    damaged = tmp_path / "damaged.tiff"
+    Image.new("RGB", (50, 40)).save(damaged, compression="tiff_adobe_deflate")
+    content = damaged.read_bytes()
+    packed = content.index(zlib.compress(bytes(3 * 50 * 40))[:2])
+    damaged.write_bytes(content[: packed + 2] + b"\xff" * 8 + content[packed + 10 :])
+    done = module("classify", damaged, "--weights", weights_dir)
+    assert str(damaged) in one_line(done.returncode, done.stdout, done.stderr)
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"  # a tag that has not all of its bytes
+    Image.new("RGB", (50, 40)).save(tmp_path / "half_exif.jpg", exif=exif)
+    done = module("classify", tmp_path / "half_exif.jpg", "--weights", weights_dir)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes stderr")
+def test_a_closed_stderr_is_no_error_and_its_lines_are_not_on_stdout(picture, weights_dir):
+    command = [sys.executable, "-m", "resnet50", "classify", str(picture), "none.png", "--weights", str(weights_dir)]
+    done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert b"%" in done.stdout and b"none.png" not in done.stdout
 
 
 def test_an_array_that_cannot_be_used(run, tmp_path):

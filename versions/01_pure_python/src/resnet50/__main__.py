@@ -7,10 +7,11 @@ import os
 import statistics
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
 
 import numpy as np
-from PIL import Image
 
 from . import PictureError, ResNet50, ResNet50Error, WeightsError
 from .network import LARGEST, SMALLEST
@@ -78,10 +79,37 @@ def load_network(args: argparse.Namespace) -> ResNet50:
     return ResNet50(folder)
 
 
+@contextmanager
+def silence() -> Iterator[None]:
+    """What C libraries write to stderr goes nowhere: libtiff tells of damage itself, beside the error it returns.
+
+    For the command line, whose main thread alone is at work then: the descriptor belongs to the whole process.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # stderr is closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def load_picture(net: ResNet50, path: str) -> np.ndarray:
+    """A picture file, prepared for the network."""
+    with silence():
+        return net.preprocess(path)
+
+
 def load_image(net: ResNet50, path: str) -> np.ndarray:
     """An .npy file as it is, any other file as a picture."""
     if not path.endswith(".npy"):
-        return net.preprocess(path)
+        return load_picture(net, path)
     if not os.path.isfile(path):
         raise PictureError(f"{path}: {'not a file' if os.path.exists(path) else 'no such file'}")
     try:
@@ -123,7 +151,7 @@ def run_classify(args: argparse.Namespace) -> int:
     exit_code = 0
     for picture in args.pictures:
         try:
-            logits, seconds = infer(net, net.preprocess(picture), picture)
+            logits, seconds = infer(net, load_picture(net, picture), picture)
             result = {"picture": picture, "seconds": seconds, "top": named(net, logits, args.top, picture)}
         except PictureError as error:
             complain(error)
@@ -198,13 +226,14 @@ def peak_memory() -> int | None:
 
 def complain(error: Exception) -> None:
     """One line on stderr, whatever the message holds."""
-    print("resnet50:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+    if sys.stderr:  # None if it is closed, which `print` takes for stdout
+        print("resnet50:", " ".join(str(error).split()), file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     args = parser().parse_args(arguments)
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # image.py has a limit of its own
+    warnings.simplefilter("ignore")  # Pillow's, of damaged EXIF or many pixels: image.py decides what is an error
     np.seterr(all="ignore")  # NaN and infinity are carried to the logits and reported there
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
