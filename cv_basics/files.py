@@ -1,6 +1,9 @@
 """Picture files in and out, with Pillow."""
 
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,29 @@ class PictureError(ValueError):
     """A picture file can't be read; the message names the file and says why."""
 
 
+@contextmanager
+def silence() -> Iterator[None]:
+    """No warnings from Pillow, and what its C libraries write to stderr goes nowhere: libtiff tells of damage itself.
+
+    For programs of one thread: warnings and the descriptor belong to the whole process.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            kept = os.dup(2)
+        except OSError:  # stderr is closed
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def read_picture(path: str | Path) -> Picture:
     """The first frame of a picture file as it is meant to be seen: uint8, (H, W) if it is grey, else (H, W, 3) RGB.
 
@@ -22,7 +48,7 @@ def read_picture(path: str | Path) -> Picture:
     PictureError if the file is missing, no picture, damaged or larger than Pillow's limit against decompression bombs.
     """
     try:
-        with warnings.catch_warnings():
+        with silence():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 image.load()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from cv_basics.files import silence
 from cv_basics.gaussian_blur import gaussian_blur_numpy
 from cv_basics.otsu import otsu_numpy
 from mnist.data import SIDE
@@ -30,7 +31,7 @@ def read_picture(file: Path) -> Array:
     That one, not the brightness, because red ink on green paper may be just as bright.
     """
     try:
-        with Image.open(file) as opened:
+        with silence(), Image.open(file) as opened:
             opened.draft("RGB", (4 * SEARCH, 4 * SEARCH))  # a large JPEG is decoded at a fraction of its size
             picture = ImageOps.exif_transpose(opened)
             if picture.mode in ("F", "I") or picture.mode.startswith("I;16"):

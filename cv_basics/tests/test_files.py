@@ -1,5 +1,7 @@
 """Any picture that Pillow reads is read rightly; what it can't read is refused with a sentence."""
 
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -102,3 +104,18 @@ def test_what_is_no_picture_is_named(tmp_path, spoil, reason):
     with pytest.raises(PictureError, match=reason) as caught:
         read_picture(path)
     assert str(path) in str(caught.value)
+
+
+def test_the_libraries_that_read_pictures_are_silent(tmp_path, capfd, recwarn):
+    """libtiff writes to stderr itself, and Pillow warns: here of numbers that are damaged, and of EXIF that is."""
+    file = tmp_path / "damaged.tiff"
+    Image.new("RGB", (50, 40)).save(file, compression="tiff_adobe_deflate")
+    content = file.read_bytes()
+    packed = content.index(zlib.compress(bytes(3 * 50 * 40))[:2])
+    file.write_bytes(content[: packed + 2] + b"\xff" * 8 + content[packed + 10 :])
+    with pytest.raises(PictureError, match=r"damaged\.tiff"):
+        read_picture(file)
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"  # a tag that has not all of its bytes
+    Image.new("RGB", (50, 40)).save(tmp_path / "half_exif.jpg", exif=exif)
+    read_picture(tmp_path / "half_exif.jpg")
+    assert (capfd.readouterr().err, list(recwarn)) == ("", [])

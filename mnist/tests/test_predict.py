@@ -1,6 +1,7 @@
 """Pictures of digits as people make them: drawn, printed, photographed, cut, turned, damaged."""
 
 import subprocess
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,23 @@ def test_bad_pictures_are_named_with_the_reason(network: Network, seven: Path, t
     make(seven, tmp_path / "bad.png")
     with pytest.raises(PictureError, match=rf"bad\.png.*{message}"):
         predict(network, tmp_path / "bad.png")
+
+
+def test_the_libraries_that_read_pictures_are_silent(
+    tmp_path: Path, capfd: pytest.CaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    """libtiff writes to stderr itself, and Pillow warns: here of numbers that are damaged, and of EXIF that is."""
+    file = tmp_path / "damaged.tiff"
+    Image.new("RGB", (50, 40)).save(file, compression="tiff_adobe_deflate")
+    content = file.read_bytes()
+    packed = content.index(zlib.compress(bytes(3 * 50 * 40))[:2])
+    file.write_bytes(content[: packed + 2] + b"\xff" * 8 + content[packed + 10 :])
+    with pytest.raises(PictureError, match=r"damaged\.tiff"):
+        read_picture(file)
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"  # a tag that has not all of its bytes
+    Image.new("RGB", (50, 40)).save(tmp_path / "half_exif.jpg", exif=exif)
+    read_picture(tmp_path / "half_exif.jpg")
+    assert (capfd.readouterr().err, list(recwarn)) == ("", [])
 
 
 def test_text_shows_28_lines_of_56_characters(seven: Path) -> None:
