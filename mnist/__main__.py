@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -30,6 +31,13 @@ EXAMPLES = """examples:
   python -m mnist predict my_seven.jpg   name the digit in a photo or a drawing
   python -m mnist train --help           what each command can do
 """
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the command in one line, not below a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
 
 
 def train_command(arguments: argparse.Namespace, console: Console) -> None:
@@ -134,7 +142,7 @@ def rate(text: str) -> float:
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
     raw = argparse.RawDescriptionHelpFormatter
-    result = argparse.ArgumentParser("python -m mnist", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw)
+    result = Parser("python -m mnist", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw)
     commands = result.add_subparsers(required=True, metavar="COMMAND")
 
     groups = {

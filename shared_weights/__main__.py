@@ -19,7 +19,7 @@ class Parser(argparse.ArgumentParser):
     """argparse, but a wrong command line is answered with one line instead of a page of usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (try {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
 
 
 def main(arguments: list[str] | None = None) -> int:

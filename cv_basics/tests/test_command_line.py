@@ -157,6 +157,7 @@ def test_bench_refuses_to_time_different_results():
     [
         ([], "COMMAND"),
         (["sharpen"], "invalid choice"),
+        (["new\nline"], "invalid choice"),
         (["gray", "missing.png"], "missing.png: there is no such file"),
         (["gray", "."], "is a folder"),
         (["gray", "README.md"], "is not a picture"),

@@ -49,6 +49,7 @@ def test_structure_writes_the_drawing_and_the_onnx_file(tmp_path: Path, capsys: 
     [
         ([], "COMMAND"),
         (["nonsense"], "nonsense"),
+        (["synthetic", "--new\nline"], "--new line"),
         (["structure", "--size", "31"], "from 32 to 1024"),
         (["structure", "--size", "1025"], "from 32 to 1024"),
         (["structure", "--size", "²"], "from 32 to 1024"),

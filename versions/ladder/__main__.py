@@ -18,7 +18,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong with the command in one line, not below a page of usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (try {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -28,6 +28,7 @@ def test_every_command_explains_itself(command: str, capsys):
     [
         [],
         ["no_such_command"],
+        ["lineage", "--new\nline"],
         ["classify", "--top", "0"],
         ["bench", "--size", "31"],
         ["bench", "--size", "1025"],
