@@ -29,7 +29,7 @@ def load_tensors(file: Path) -> tuple[Parameters, dict]:
         with safe_open(file, "np") as tensors:
             about = json.loads((tensors.metadata() or {}).get("about", "{}"))
             return {name: tensors.get_tensor(name) for name in tensors.keys()}, about  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{file} is not a readable safetensors file: {error}") from error
 
 

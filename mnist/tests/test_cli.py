@@ -89,6 +89,13 @@ def test_truncated_weights_are_refused(tmp_path: Path, keep: int) -> None:
         load_parameters(tmp_path / "w.safetensors")
 
 
+@pytest.mark.parametrize("about", ["[" * 10_000, "{"])
+def test_weights_with_a_damaged_note_are_refused(tmp_path: Path, about: str) -> None:
+    save_file(load_parameters(SHIPPED)[0], tmp_path / "w.safetensors", {"about": about})
+    with pytest.raises(WeightsError, match="not a readable safetensors file"):
+        load_parameters(tmp_path / "w.safetensors")
+
+
 def test_shipped_weights_are_small_and_say_where_they_come_from() -> None:
     assert SHIPPED.stat().st_size < 2e6
     about = load_parameters(SHIPPED)[1]
