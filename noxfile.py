@@ -19,6 +19,7 @@ VERSIONS = sorted(file.parent.name for file in ROOT.glob("versions/*/pyproject.t
 IN_C = [version for version in VERSIONS if list((ROOT / "versions" / version).glob("src/**/*.c"))]
 TESTS = {  # part -> (environment, folder)
     "ladder": ("tools", "versions/ladder/tests"),
+    "fuzzing": ("fuzzing", "versions/fuzzing/tests"),
     "shared_weights": ("tools", "shared_weights/tests"),
     "cv_basics": ("cv_basics", "cv_basics/tests"),
     "mnist": ("mnist", "mnist/tests"),
@@ -132,7 +133,7 @@ def lint(session: nox.Session) -> None:
     fix = "--fix" in session.posargs
     python(session, "-m", "ruff", "check", *(["--fix"] if fix else []), ".", group="lint")
     python(session, "-m", "ruff", "format", *([] if fix else ["--check"]), ".", group="lint")
-    parts = "shared_weights", "versions/ladder", "cv_basics", "mnist", "website"
+    parts = "shared_weights", "versions/ladder", "versions/fuzzing", "cv_basics", "mnist", "website"
     python(session, "-m", "mypy", "noxfile.py", *parts, group="lint")
     for version in VERSIONS:
         python(session, "-m", "mypy", f"versions/{version}/src/resnet50", group="lint")
@@ -147,6 +148,12 @@ def sanitize(session: nox.Session) -> None:
     for version in IN_C:
         python(session, "-m", "ladder", "build", version, "--build", "clang")
         python(session, "-m", "ladder", "test", version, "--build", "sanitize", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Give hostile files and command lines to every version: -- --minutes 30 --targets pictures --versions 08."""
+    python(session, "-m", "fuzzing", *session.posargs, group="fuzzing")
 
 
 @nox.session

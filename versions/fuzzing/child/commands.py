@@ -1,0 +1,91 @@
+"""Command lines, in this process: exit code 0 and silence on stderr, or 2 and a line that says why."""
+
+import importlib
+import io
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+PARSERS = {
+    "mnist": ("mnist.__main__", "parser"),
+    "cv_basics": ("cv_basics.cli", "build_parser"),
+    "shared_weights": ("shared_weights.__main__", "_parser"),
+    "ladder": ("ladder.__main__", "parser"),
+    "fuzzing": ("fuzzing.__main__", "parser"),
+}
+
+
+class Refused(Exception):
+    """The command ended with code 2 and a right message, which this one is."""
+
+
+def version(folder: Path):
+    """The version's own commands, run in `folder`."""
+    from resnet50 import __main__ as cli
+
+    def call(data: bytes) -> None:
+        given = json.loads(data)
+        os.environ.update(given["variables"])
+        pictures = max(1, len(given["arguments"]) - 1) if given["arguments"][0] == "classify" else 1
+        run(lambda: cli.main(given["arguments"]), given["input"], most_lines=pictures)
+
+    return call, (Refused,)
+
+
+def pictures(folder: Path):
+    """A picture, as a user has it named; the network is loaded once."""
+    from resnet50 import ResNet50
+    from resnet50 import __main__ as cli
+
+    net = ResNet50(folder / "weights")
+    cli.load_network = lambda args: net
+
+    def call(data: bytes) -> None:
+        (folder / "input").write_bytes(data)
+        run(lambda: cli.main(["classify", "input"]), "")
+
+    return call, (Refused,)
+
+
+def tools(folder: Path):
+    """The other command lines: they are parsed, and not run."""
+
+    def call(data: bytes) -> None:
+        given = json.loads(data)
+        module, function = PARSERS[given["tool"]]
+        parser = getattr(importlib.import_module(module), function)()
+
+        def parse() -> int:
+            parser.parse_known_args(given["arguments"])
+            return 0
+
+        run(parse, "")
+
+    return call, (Refused,)
+
+
+def run(command: Callable[[], int], lines: str, most_lines: int = 1) -> None:
+    """Runs it with `lines` on stdin; raises Refused if it refuses as it should, AssertionError if it does not."""
+    before = sys.stdin, sys.stdout, sys.stderr
+    written = os.fstat(2).st_size
+    sys.stdin = io.TextIOWrapper(io.BytesIO(lines.encode("utf-8", "surrogatepass")), "utf-8")
+    sys.stdout = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    sys.stderr = io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace")  # as Python itself opens it
+    try:
+        code = command()
+        sys.stdout.flush()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        sys.stderr.flush()
+        words = sys.stderr.buffer.getvalue().decode()
+        sys.stdin, sys.stdout, sys.stderr = before
+    assert code in (0, 2), f"exit code {code}: {words}"
+    assert (code == 0) == (words == ""), f"exit code {code}, but on stderr: {words!r}"
+    assert len(words.splitlines()) <= most_lines, f"more than a line on stderr: {words}"
+    assert "Traceback" not in words, words
+    assert os.fstat(2).st_size == written, "something wrote to stderr that is not Python"
+    if code:
+        raise Refused(words.splitlines()[0])

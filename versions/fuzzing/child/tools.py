@@ -1,0 +1,68 @@
+"""What the lessons beside the versions read: pictures of digits, MNIST's files, trained weights."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cv_basics.files import PictureError, read_picture
+from mnist.data import full
+from mnist.errors import MnistError
+from mnist.network import Network
+from mnist.predict import predict
+from mnist.weights import SHIPPED, load_parameters
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Whatever is refused: no library says a word on stderr, which is a file here."""
+    written = os.fstat(2).st_size
+    try:
+        yield
+    finally:
+        assert os.fstat(2).st_size == written, "something was written to stderr"
+
+
+def cv_basics_pictures(folder: Path):
+    """A picture for the lessons on pictures."""
+
+    def call(data: bytes) -> None:
+        (folder / "input").write_bytes(data)
+        with silent():
+            read_picture(folder / "input")
+
+    return call, (PictureError,)
+
+
+def mnist_pictures(folder: Path):
+    """A picture of a digit, which is then named."""
+    network = Network(load_parameters(SHIPPED)[0])
+
+    def call(data: bytes) -> None:
+        (folder / "input").write_bytes(data)
+        with silent():
+            predict(network, folder / "input")
+
+    return call, (MnistError,)
+
+
+def mnist_digits(folder: Path):
+    """The four files of MNIST; the last two are right."""
+
+    def call(data: bytes) -> None:
+        end = 4 + int.from_bytes(data[:4], "big")
+        (folder / "mnist" / "train-labels-idx1-ubyte").write_bytes(data[4:end])
+        (folder / "mnist" / "train-images-idx3-ubyte").write_bytes(data[end:])
+        full(folder / "mnist")
+
+    return call, (MnistError,)
+
+
+def mnist_weights(folder: Path):
+    """Weights from `train`."""
+
+    def call(data: bytes) -> None:
+        (folder / "input").write_bytes(data)
+        load_parameters(folder / "input")
+
+    return call, (MnistError,)

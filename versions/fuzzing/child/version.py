@@ -1,0 +1,52 @@
+"""A version's own readers of files, each followed by what the file is read for."""
+
+from pathlib import Path
+
+import numpy as np
+from resnet50 import ResNet50, ResNet50Error
+from resnet50.__main__ import load_image
+from resnet50.image import Preprocessing
+from resnet50.weights import read_labels
+
+IMAGE = np.random.RandomState(0).standard_normal((32, 32, 3)).astype(np.float32)
+
+
+def arrays(folder: Path):
+    """An .npy file, as the command line takes it in place of a picture."""
+    net = ResNet50(folder / "weights")
+
+    def call(data: bytes) -> None:
+        (folder / "input.npy").write_bytes(data)
+        net(load_image(net, "input.npy"))
+
+    return call, (ResNet50Error,)
+
+
+def weights(folder: Path):
+    """weights.safetensors: a network is made, and run."""
+
+    def call(data: bytes) -> None:
+        (folder / "other" / "weights.safetensors").write_bytes(data)
+        ResNet50(folder / "other")(IMAGE)
+
+    return call, (ResNet50Error,)
+
+
+def preprocessings(folder: Path):
+    """preprocess.json, and what it makes of a picture of 24 x 16 pixels."""
+
+    def call(data: bytes) -> None:
+        (folder / "input").write_bytes(data)
+        Preprocessing(folder / "input")(folder / "picture.png")
+
+    return call, (ResNet50Error,)
+
+
+def labels(folder: Path):
+    """labels.txt, for a network of three classes."""
+
+    def call(data: bytes) -> None:
+        (folder / "input").write_bytes(data)
+        assert len(read_labels(folder / "input", 3)) == 3
+
+    return call, (ResNet50Error,)

@@ -1,0 +1,30 @@
+"""The command line."""
+
+from pathlib import Path
+
+import pytest
+
+from fuzzing.__main__ import main
+
+
+def test_help_explains(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0 and "AddressSanitizer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["fuzz"], ["--minutes", "0"], ["--minutes", "nan"], ["--targets", "x"], ["--seed", "x"]],
+)
+def test_a_wrong_command_gives_one_line_and_code_2(arguments: list[str], capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    err = capsys.readouterr().err
+    assert end.value.code == 2 and err.count("\n") == 1 and "--help" in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--again", "no_such_file"]])
+def test_what_cannot_be_tried_gives_a_sentence(arguments: list[str], tmp_path: Path, capsys):
+    assert main(arguments, tmp_path) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,27 @@
+"""The weight folder's two texts: preprocess.json and labels.txt."""
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from fuzzing.mutation import damaged, json_bytes, texts
+from fuzzing.weights import CLASSES
+
+NORMAL = {"filter": "bilinear", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+PREPROCESSINGS = [
+    {"steps": [["center_square"], ["resize", 32]], **NORMAL},
+    {"steps": [["resize_shorter", 40], ["center_crop", 33]], **NORMAL},
+    {"steps": [], **NORMAL},
+]
+
+
+def preprocessings() -> SearchStrategy[bytes]:
+    """Files preprocess.json, most of them wrong."""
+    return json_bytes(PREPROCESSINGS)
+
+
+def labels() -> SearchStrategy[bytes]:
+    """Files labels.txt: often as many lines as there are classes, in any characters, with any line ends."""
+    ends = st.sampled_from(["\n", "\r\n", "\r", "\u2028", "\0", ""])
+    lines = st.lists(st.tuples(texts(), ends).map("".join), min_size=CLASSES - 1, max_size=CLASSES + 1)
+    written = lines.map(lambda parts: "".join(parts).encode("utf-8", "surrogatepass"))
+    return written | damaged(lambda: [b"cat\ndog\nhorse\n", "Kätzchen\nHündchen\nPferd".encode("utf-16")])
