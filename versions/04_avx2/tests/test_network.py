@@ -1,8 +1,5 @@
 """The whole network, narrow, against float64; and what a network promises to those who call it."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import reference
@@ -124,30 +121,6 @@ def test_the_output_is_not_finite_where_float64s_is_not(net, tensors, value):
 def test_an_array_that_is_no_image_is_refused(net, image):
     with pytest.raises(PictureError, match="the image must"):
         net(image)
-
-
-def test_threads_share_a_network(net):
-    images = [random(seed, 32, 32 + seed % 3, 3) for seed in range(8)]
-    alone = [net(image) for image in images]
-    with ThreadPoolExecutor(2) as threads:
-        for together, expected in zip(threads.map(net, images * 2), alone * 2, strict=True):
-            np.testing.assert_array_equal(together, expected)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python 3.12 warns of a fork beside threads: the point here
-def test_a_forked_child_uses_the_network(net):
-    image = random(7, 32, 32, 3)
-    expected = net(image)
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            status = 0 if np.array_equal(net(image), expected) else 2
-        finally:
-            os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    np.testing.assert_array_equal(net(image), expected)
 
 
 def test_two_networks_with_different_weights_do_not_mix(net, tmp_path):
