@@ -237,6 +237,12 @@ def test_a_pool_has_a_number_of_threads_that_there_can_be(threads):
         ops.pool(threads, True)
 
 
+@pytest.mark.parametrize("arguments", [(), (2,), ("2", True), (2.5, True), (None, True), (2**31, True)], ids=str)
+def test_what_is_no_number_of_threads_is_refused(arguments):
+    with pytest.raises((TypeError, OverflowError)):
+        ops.pool(*arguments)
+
+
 class Index:
     """A number that runs `code` when it is read."""
 

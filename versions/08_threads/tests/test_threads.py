@@ -283,6 +283,45 @@ def test_threads_that_the_system_does_not_give_are_an_error_and_none_is_left(wei
     assert left == "1"  # the second network's were ended with it
 
 
+LIMITED_CHILD = """
+import ctypes, os, sys
+import numpy as np
+from resnet50 import ResNet50, ThreadsError
+net, image = ResNet50(sys.argv[1], threads=3), np.ones((32, 32, 3), np.float32)
+expected = net(image)
+if os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+libc, settings = ctypes.CDLL(None), ctypes.create_string_buffer(256)
+def new_threads_have_a_stack_of(size):
+    libc.pthread_getattr_default_np(settings)
+    libc.pthread_attr_setstacksize(settings, ctypes.c_size_t(size))
+    libc.pthread_setattr_default_np(settings)
+new_threads_have_a_stack_of(2**47)  # all addresses that there are
+try:
+    net(image)
+except ThreadsError as error:
+    print(error)
+new_threads_have_a_stack_of(2**20)
+print(np.array_equal(net(image), expected))
+"""
+
+
+@LINUX
+@FORKS
+@ADDRESSES
+def test_threads_that_a_forked_child_does_not_get_are_an_error_and_it_can_try_again(weights_dir):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LIMITED_CHILD, weights_dir],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    message, right = done.stdout.splitlines()
+    assert message.startswith("3 threads cannot be made:")
+    assert right == "True"
+
+
 FILTER = """
 import ctypes, os, struct, sys
 import numpy as np

@@ -18,7 +18,7 @@ class UnsupportedProcessor(ResNet50Error, RuntimeError):
 
 
 class ThreadsError(ResNet50Error, ValueError):
-    """A number of threads that there cannot be."""
+    """A number of threads that there cannot be, or that the system does not give."""
 
 
 class CompilerError(ResNet50Error, RuntimeError):

@@ -92,7 +92,8 @@ class ResNet50:
         """As calling the network; after each layer `on_layer(name, output, seconds)` is told, where given.
 
         Raises `PictureError` if `image` is not such an array. The first image of a size has C written and compiled,
-        which raises `CompilerError` or `CacheError` if it cannot be.
+        which raises `CompilerError` or `CacheError` if it cannot be. The first one in a forked child has threads of its
+        own made, which raises `ThreadsError` if they cannot be.
         """
         image = checked(image)
         return self.plan(*image.shape[:2]).run(image, on_layer)

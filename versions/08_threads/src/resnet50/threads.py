@@ -21,7 +21,4 @@ def make_pool(threads: int | None = None) -> object:
         threads = int(wanted)
     if not 1 <= threads <= MOST:
         raise ThreadsError(f"there can be 1 to {MOST} threads, not {threads}")
-    try:
-        return ops.pool(threads, threads <= available)
-    except OSError as error:
-        raise ThreadsError(f"{threads} threads cannot be made: {error.strerror}") from error
+    return ops.pool(threads, threads <= available)

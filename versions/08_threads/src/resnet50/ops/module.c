@@ -3,6 +3,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -277,6 +278,22 @@ static bool disjoint(const Py_buffer *views, int count)
     return true;
 }
 
+/* A new pool; NULL if it raised ThreadsError. */
+static pool *new_pool(int workers, bool spin)
+{
+    pool *made = pool_new(workers, spin);
+    if (made == NULL) {
+        const char *reason = strerror(errno);
+        PyObject *errors = PyImport_ImportModule("resnet50.errors");
+        PyObject *error = errors ? PyObject_GetAttrString(errors, "ThreadsError") : NULL;
+        if (error != NULL)
+            PyErr_Format(error, "%d threads cannot be made: %s", workers, reason);
+        Py_XDECREF(errors);
+        Py_XDECREF(error);
+    }
+    return made;
+}
+
 /* The pool in what `pool` returned, made anew if it was left behind in a fork; NULL if it raised. */
 static pool *open_pool(PyObject *capsule)
 {
@@ -284,10 +301,8 @@ static pool *open_pool(PyObject *capsule)
     if (holder == NULL)
         return NULL;
     if (pool_lost(holder->pool)) {
-        pool *made = pool_new(holder->workers, holder->spin);
-        if (made == NULL)
-            PyErr_SetFromErrno(PyExc_OSError);
-        else
+        pool *made = new_pool(holder->workers, holder->spin);
+        if (made != NULL)
             holder->pool = made;
         return made;
     }
@@ -404,8 +419,8 @@ static PyObject *py_pool(PyObject *module, PyObject *args)
     pool_holder *made = PyMem_Calloc(1, sizeof *made);
     if (made == NULL)
         return PyErr_NoMemory();
-    *made = (pool_holder){.pool = pool_new(workers, spin), .workers = workers, .spin = spin};
-    PyObject *capsule = made->pool ? PyCapsule_New(made, POOL, delete_pool) : PyErr_SetFromErrno(PyExc_OSError);
+    *made = (pool_holder){.pool = new_pool(workers, spin), .workers = workers, .spin = spin};
+    PyObject *capsule = made->pool ? PyCapsule_New(made, POOL, delete_pool) : NULL;
     if (capsule == NULL) {
         if (made->pool != NULL)
             pool_delete(made->pool);
@@ -469,7 +484,7 @@ static PyMethodDef methods[] = {
     {"load", py_load, METH_O, "load(path: bytes): a compiled convolution, for Plan; raises OSError"},
     {"pool", py_pool, METH_VARARGS,
      "pool(threads, spin): threads that share the work, the caller among them, until the pool is deleted;\n"
-     "`spin`: they may keep a processor busy for a moment while they wait. Raises OSError."},
+     "`spin`: they may keep a processor busy for a moment while they wait. Raises ThreadsError."},
     {NULL, NULL, 0, NULL},
 };
 
