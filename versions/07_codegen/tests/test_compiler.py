@@ -99,6 +99,32 @@ def test_other_flags_and_another_compiler_mean_other_libraries(folder, monkeypat
     assert len(keys) == 4
 
 
+def test_a_new_version_of_the_compiler_means_other_libraries(folder, monkeypatch, tmp_path):
+    keys = set()
+    for number in (1, 2):
+        monkeypatch.setenv("CC", program(tmp_path, f"echo my cc {number}.0"))
+        compiler.version.cache_clear()
+        keys.add(Compiler(instruction_set()).key("text"))
+    assert len(keys) == 2
+
+
+def test_as_many_compilers_work_side_by_side_as_there_are_processors(folder, monkeypatch, tmp_path):
+    at_work = tmp_path / "at work"
+    at_work.mkdir()
+    wait = f"""
+case "$*" in *--version) exit;; esac
+touch "{at_work}/$$"
+for i in $(seq 1000); do
+    [ $(ls "{at_work}" | wc -l) = 2 ] && exec cc "$@"
+    sleep 0.01
+done
+exit 1"""  # no other has come
+    monkeypatch.setenv("CC", program(tmp_path, wait))
+    monkeypatch.setattr(compiler, "processors", lambda: 2)
+    compiler.load([CONV, Convolution(4, 5, 3, 9, 3, 3, 1, 1)], instruction_set())
+    assert len(libraries(folder)) == 2
+
+
 def test_the_instruction_set_is_named_and_arithmetic_is_not_loosened():
     command = " ".join(Compiler(instruction_set()).command)
     assert "-mavx2 -mfma" in command
@@ -153,6 +179,16 @@ def test_a_compiler_that_is_killed_with_its_process_leaves_nothing_that_hurts(fo
     assert len(libraries(folder)) == 1
 
 
+def test_control_c_while_a_library_is_compiled_leaves_nothing_that_hurts(folder, monkeypatch, tmp_path):
+    interrupt = 'case "$*" in *--version) ;; *) kill -INT $PPID; sleep 0.1;; esac; exec cc "$@"'
+    monkeypatch.setenv("CC", program(tmp_path, interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        load()
+    assert not list(folder.glob("*.part"))
+    monkeypatch.delenv("CC")
+    load()
+
+
 def test_the_oldest_libraries_go_when_the_cache_is_full_but_none_that_is_locked(folder, monkeypatch):
     shapes = [Convolution(2, width, 1, 1, 1, 1, 2, 0) for width in range(2, 7)]
     for age, conv in enumerate(shapes[:4]):
@@ -172,6 +208,15 @@ def test_the_oldest_libraries_go_when_the_cache_is_full_but_none_that_is_locked(
     compiler.loaded.clear()
     for conv in shapes:
         load(conv)
+
+
+def test_a_library_that_is_used_again_is_no_longer_the_oldest(folder):
+    load()
+    [library] = libraries(folder)
+    os.utime(library, (1, 1))
+    compiler.loaded.clear()
+    load()
+    assert library.stat().st_mtime > 1
 
 
 def test_threads_that_want_the_same_compile_it_once(folder, monkeypatch):
@@ -260,7 +305,7 @@ runpy.run_module("resnet50", run_name="__main__")
 def test_a_full_disk_gets_a_sentence(folder, weights_dir):
     command = [sys.executable, "-c", LIMITED, "bench", "--size", "32", "--weights", str(weights_dir)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    refused(done)
+    refused(done, "failed with exit code", "File size limit exceeded")
     assert not libraries(folder)
 
 

@@ -17,7 +17,7 @@ from conftest import narrow_tensors, random, write_weights
 from resnet50 import ResNet50, ThreadsError, threads
 from resnet50.codegen import source
 from resnet50.compiler import FLAGS
-from resnet50.instruction_sets import instruction_set
+from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
 from resnet50.processors import processors
 from resnet50.tiles import Convolution
 
@@ -31,6 +31,15 @@ ADDRESSES = pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reaso
 def tasks():
     """The threads of this process."""
     return len(os.listdir("/proc/self/task"))
+
+
+def tasks_become(count):
+    """Whether there are so many; one that has been joined may be seen for a moment more."""
+    for _ in range(100):
+        if tasks() == count:
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def run(*arguments, **variables):
@@ -48,6 +57,12 @@ def test_any_number_of_threads_gives_the_same_bits(count, net, weights_dir):
         np.testing.assert_array_equal(other.run(image, lambda *_: None), net(image))
 
 
+def test_neighbouring_parts_share_the_larger_of_picture_and_weights():
+    picture, weights = Convolution(56, 56, 64, 64, 3, 3, 1, 1), Convolution(7, 7, 512, 512, 3, 3, 1, 1)
+    assert "band = part / 2, strip = part % 2;" in source(picture, INSTRUCTION_SETS["avx512"])
+    assert "strip = part / 7, band = part % 7;" in source(weights, INSTRUCTION_SETS["avx512"])
+
+
 @LINUX
 def test_a_network_has_its_threads_from_the_beginning_and_takes_them_along(weights_dir):
     before = tasks()
@@ -57,10 +72,10 @@ def test_a_network_has_its_threads_from_the_beginning_and_takes_them_along(weigh
     assert tasks() == before + 2 + 3
     del one
     gc.collect()
-    assert tasks() == before + 3
+    assert tasks_become(before + 3)
     del other
     gc.collect()
-    assert tasks() == before
+    assert tasks_become(before)
 
 
 def test_a_network_without_work_uses_no_processor_time(weights_dir):
@@ -186,7 +201,7 @@ def test_a_forked_child_makes_threads_of_its_own_when_it_needs_them(weights_dir)
             during = tasks()
             del network
             gc.collect()
-            status = 0 if right and (before, during, tasks()) == (1, 3, 1) else 2
+            status = 0 if right and (before, during) == (1, 3) and tasks_become(1) else 2
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
