@@ -138,6 +138,16 @@ def test_the_c_holds_no_weight_and_no_address(narrow, isa):
         assert text == source(conv, isa)
 
 
+def test_the_c_tells_which_kernel_columns_its_pixels_read():
+    text = source(convolution(56, 56, 64, 64, 3, 1, 1), INSTRUCTION_SETS["avx512"])
+    assert re.findall(r"Kernel .*\.", text) == [
+        "Kernel column 0, in x for pixels 1 to 13.",
+        "Kernel columns 1 to 2, in x for all pixels.",
+        "Kernel columns 0 to 1, in x for all pixels.",
+        "Kernel column 2, in x for pixels 0 to 12.",
+    ]
+
+
 def test_the_c_is_indented_and_its_lines_can_be_read(narrow):
     for conv in narrow:
         depth = 0

@@ -130,7 +130,8 @@ def row_calls(conv: Convolution, span: Span, name: str) -> Lines:
         column, left = plus(span.column), plus(span.column * conv.stride - conv.padding)
     else:
         column, left = " + column", f" + {times('column', conv.stride)}{plus(-conv.padding)}"
-    output = f"output + (band * {conv.columns}{column}) * {conv.outputs}"
+    pixel = f"(band * {conv.columns}{column})" if column else f"band * {conv.columns}"
+    output = f"output + {pixel} * {conv.outputs}"
     call = f"{name}({output}, x, (top * {conv.width}{left}) * {conv.channels}, weight, first, end);"
     if column != " + column":
         return [call]
@@ -188,15 +189,20 @@ def run_loop(conv: Convolution, isa: InstructionSet, registers: range, run: Run,
         body.append(f"value = {isa.prefix}_set1_ps(values[k{plus((p - run.first) * pixel)}]);")
         body += [f"sum{p}_{r} = {isa.prefix}_fmadd_ps(value, factor{r}, sum{p}_{r});" for r in registers]
     lines = [
-        f"const float *values = x + (corner{values}), *factors = weight{factors};",
+        f"const float *values = x + {f'(corner{values})' if values else 'corner'}, *factors = weight{factors};",
         *loop(f"for (ptrdiff_t k = 0; k < {(run.end - run.column) * conv.channels}; k++, factors += {width})", body),
     ]
     if len(kind.runs) == 1 and run.last - run.first == kind.pixels:
         return lines
-    columns, pixels = (f"{first} to {end - 1}" if end > first + 1 else f"{first} alone"
-                       for first, end in ((run.column, run.end), (run.first, run.last)))  # fmt: skip
-    told = f"Kernel columns {columns}: of pixels {pixels} they lie in x."
+    columns = numbered("Kernel column", run.column, run.end)
+    pixels = "all pixels" if run.last - run.first == kind.pixels else numbered("pixel", run.first, run.last)
+    told = f"{columns}, in x for {pixels}."
     return [*comment([told]), *loop("", lines)]
+
+
+def numbered(thing: str, first: int, end: int) -> str:
+    """Those from `first` to before `end`, for a reader."""
+    return f"{thing} {first}" if end == first + 1 else f"{thing}s {first} to {end - 1}"
 
 
 def store(isa: InstructionSet, outputs: int, register: int, place: int, value: str) -> str:
