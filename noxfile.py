@@ -4,9 +4,12 @@ import os
 import re
 import shutil
 import sys
+from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 
 import nox
+from filelock import FileLock, Timeout  # virtualenv's, which nox needs
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "none"  # `environment` makes one for several sessions and keeps it
@@ -199,6 +202,10 @@ def clean(session: nox.Session) -> None:
         home = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache"
         folder = Path(os.environ.get("RESNET50_CACHE") or home / "resnet50")
         files = [file for file in folder.glob("*") if re.fullmatch(r"[0-9a-f]{64}(\.\d+)*\.(so|lock|part)", file.name)]
-        for file in files:
-            file.unlink(missing_ok=True)
-        session.log(f"{folder}: {sum(file.suffix == '.so' for file in files)} compiled convolutions removed")
+        for key, own in groupby(sorted(files), lambda file: file.name[:64]):
+            lock = folder / f"{key}.lock"
+            with suppress(Timeout), FileLock(lock, mode=0o600).acquire(blocking=False):  # else another process is at it
+                for file in {lock, *own}:
+                    file.unlink(missing_ok=True)
+        removed = sum(file.suffix == ".so" and not file.exists() for file in files)
+        session.log(f"{folder}: {removed} compiled convolutions removed")
