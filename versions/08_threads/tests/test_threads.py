@@ -347,6 +347,8 @@ plan = net.plan(*image.shape[:2])
 arena, run, result = plan.idle[0], plan.program.run, memoryview(logits)
 run(plan.pool, arena, image, logits)
 logits[:] = 0
+while len(os.listdir("/proc/self/task")) > 2:
+    pass  # threads that compiled are joined, but some are still ending, for which they call the system
 WRITE, FUTEX, SETAFFINITY, GETAFFINITY, EXIT_GROUP = 1, 202, 203, 204, 231
 LOAD, EQUAL, RETURN, KILL, ALLOW = 0x20, 0x15, 0x06, 0x80000000, 0x7FFF0000
 allowed = (WRITE, FUTEX, SETAFFINITY, GETAFFINITY, EXIT_GROUP)
