@@ -34,6 +34,7 @@ def cache_folder() -> Path:
     try:
         for part in (*reversed(folder.parents), folder):
             part.mkdir(mode=0o700, exist_ok=True)  # with parents=True only the last one would be for its owner alone
+        folder = folder.resolve()  # a link's owner could turn it elsewhere after this check
         found = folder.stat()
     except OSError as error:
         raise CacheError(f"{folder}: the cache folder cannot be made: {error.strerror}; {ADVICE}") from error
