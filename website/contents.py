@@ -17,7 +17,7 @@ SECTIONS = {
         "pics/SOURCES.md",
         "pics/cutouts/README.md",
     ),
-    "Working on it": ("CONTRIBUTING.md", "website/README.md"),
+    "Working on it": ("CONTRIBUTING.md", "versions/fuzzing/README.md", "website/README.md"),
 }
 
 
