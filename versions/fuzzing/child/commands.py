@@ -51,14 +51,14 @@ def pictures(folder: Path):
 
 def tools(folder: Path):
     """The other command lines: they are parsed, and not run."""
+    parsers = {tool: getattr(importlib.import_module(module), name)() for tool, (module, name) in PARSERS.items()}
 
     def call(data: bytes) -> None:
         given = json.loads(data)
-        module, function = PARSERS[given["tool"]]
-        parser = getattr(importlib.import_module(module), function)()
+        parser = parsers[given["tool"]]
 
         def parse() -> int:
-            parser.parse_known_args(given["arguments"])
+            parser.parse_args(given["arguments"])
             return 0
 
         run(parse, "")
