@@ -23,6 +23,7 @@ IN_C = [version for version in VERSIONS if list((ROOT / "versions" / version).gl
 TESTS = {  # part -> (environment, folder)
     "ladder": ("tools", "versions/ladder/tests"),
     "fuzzing": ("fuzzing", "versions/fuzzing/tests"),
+    "scrutiny": ("tools", "versions/scrutiny/tests"),
     "shared_weights": ("tools", "shared_weights/tests"),
     "cv_basics": ("cv_basics", "cv_basics/tests"),
     "mnist": ("mnist", "mnist/tests"),
@@ -136,7 +137,7 @@ def lint(session: nox.Session) -> None:
     fix = "--fix" in session.posargs
     python(session, "-m", "ruff", "check", *(["--fix"] if fix else []), ".", group="lint")
     python(session, "-m", "ruff", "format", *([] if fix else ["--check"]), ".", group="lint")
-    parts = "shared_weights", "versions/ladder", "versions/fuzzing", "cv_basics", "mnist", "website"
+    parts = "shared_weights", "versions/ladder", "versions/fuzzing", "versions/scrutiny", "cv_basics", "mnist", "website"
     python(session, "-m", "mypy", "noxfile.py", *parts, group="lint")
     for version in VERSIONS:
         python(session, "-m", "mypy", f"versions/{version}/src/resnet50", group="lint")
@@ -157,6 +158,12 @@ def sanitize(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Give hostile files and command lines to every version: -- --minutes 30 --targets pictures --versions 08."""
     python(session, "-m", "fuzzing", *session.posargs, group="fuzzing")
+
+
+@nox.session
+def numbers(session: nox.Session) -> None:
+    """Compare the versions with float64 on random networks and unusual images: -- --seeds 200 --versions 07 08."""
+    python(session, "-m", "scrutiny", "numbers", *session.posargs)
 
 
 @nox.session

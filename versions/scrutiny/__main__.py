@@ -1,0 +1,65 @@
+"""The command line: python -m scrutiny COMMAND."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ladder import terminal
+from ladder.__main__ import VERSION_HELP, Parser, positive
+from ladder.errors import BuildError, LadderError
+from ladder.versions import ROOT
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = Parser(
+        prog="scrutiny",
+        description="Tries whether the versions keep their promises.",
+        epilog="Exit code 0; 1 if a promise is broken; 2 if something given is wrong, with a line that says what.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, summary: str, details: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {details}")
+        made.add_argument("--versions", nargs="+", default=(), metavar="NAME", help=f"{VERSION_HELP} (default: all)")
+        return made
+
+    numbers = command(
+        "numbers",
+        "compare the versions with float64 on random networks",
+        "Each seed makes two narrow networks with an image each: one of four listed sizes, and one of any size, which "
+        "those versions do not see that compile C for each. Then zeros, black, white, denormal numbers, NaN, infinity; "
+        "and whether the bits are the same from run to run, in another process, and with other numbers of threads.",
+    )
+    numbers.add_argument("--seeds", type=positive, default=4, metavar="N", help="how many (default: 4)")
+    return top
+
+
+def run(arguments: argparse.Namespace, root: Path) -> int:
+    """Run a command; each is imported only when it is wanted, so that none pays for another's libraries."""
+    match arguments.command:
+        case "numbers":
+            from scrutiny.numbers import numbers
+
+            return numbers(root, arguments.versions, arguments.seeds)
+    raise AssertionError(f"no such command: {arguments.command}")
+
+
+def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
+    """Run the command line `argv` on the project in `root`; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        return run(arguments, root)
+    except LadderError as error:
+        if isinstance(error, BuildError):
+            terminal.note(error.output.rstrip())
+        terminal.note(f"scrutiny: {error}")
+    except OSError as error:
+        terminal.note(f"scrutiny: {error.filename or 'the system'}: {error.strerror}")
+    except KeyboardInterrupt:
+        return 130
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

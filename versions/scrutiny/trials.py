@@ -1,0 +1,100 @@
+"""What `numbers` tries: images for narrow networks, ordinary ones and others."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from scrutiny.networks import LISTED, Size, Tensors, free_size, random_image, random_tensors
+
+BLACK, WHITE = -2.0, 2.6  # about what preparing makes of 0 and 255
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is made of a random image, and by what the first layer's kernels are multiplied.
+
+    `column`: where it stands in the tables.
+    """
+
+    column: str
+    name: str
+    change: Callable[[np.ndarray], np.ndarray]
+    factor: float = 1.0
+
+
+def flat(value: float) -> Callable[[np.ndarray], np.ndarray]:
+    """An image of this value alone."""
+    return lambda image: np.full_like(image, value)
+
+
+def spoilt(value: float) -> Callable[[np.ndarray], np.ndarray]:
+    """The image with this value in one place."""
+
+    def change(image: np.ndarray) -> np.ndarray:
+        image = image.copy()
+        image[image.shape[0] // 3, image.shape[1] // 2, 1] = value
+        return image
+
+    return change
+
+
+def times(factor: float) -> Callable[[np.ndarray], np.ndarray]:
+    """The image multiplied."""
+    return lambda image: image * np.float32(factor)
+
+
+def chequered(image: np.ndarray) -> np.ndarray:
+    """Black and white in turn, from pixel to pixel and from channel to channel."""
+    return np.where(np.indices(image.shape).sum(axis=0) % 2, BLACK, WHITE).astype(np.float32)
+
+
+RANDOM = Kind("random", "", times(1.0))
+SPECIAL = (
+    Kind("one colour", "zeros", flat(0.0)),
+    Kind("one colour", "black", flat(BLACK)),
+    Kind("one colour", "white", flat(WHITE)),
+    Kind("chequered", "chequered", chequered),
+    # The smallest normal float32 is 1.2e-38. If smaller ones were taken for zero, so would be all that follows.
+    Kind("denormal", "denormal image", times(1e-39), 1e38),
+    Kind("denormal", "denormal kernels", times(3e37), 3e-38),
+    Kind("NaN", "NaN", spoilt(np.nan)),
+    Kind("infinity", "infinity", spoilt(np.inf)),
+    Kind("infinity", "minus infinity", spoilt(-np.inf)),
+    Kind("too large", "sums too large for float32", times(7e37)),
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network of a size, the weights and the image made from a seed."""
+
+    kind: Kind
+    size: Size
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.kind.name or f'seed {self.seed}'}: {self.size}"
+
+    @property
+    def listed(self) -> bool:
+        """Whether versions that compile C for each size see it."""
+        return self.size in LISTED
+
+    def weights(self) -> Tensors:
+        """The network's float32 tensors."""
+        tensors = random_tensors(self.size, self.seed)
+        tensors["conv1.weight"] *= np.float32(self.kind.factor)
+        return tensors
+
+    def image(self) -> np.ndarray:
+        """float32 (height, width, 3)."""
+        return self.kind.change(random_image(self.size, self.seed))
+
+
+def all_trials(seeds: int) -> list[Trial]:
+    """The special images, one of each for each listed size; for each seed one of a listed size, and one of any size."""
+    special = [Trial(kind, size, 0) for size in LISTED for kind in SPECIAL]
+    listed = [Trial(RANDOM, LISTED[seed % len(LISTED)], seed) for seed in range(seeds)]
+    free = [Trial(RANDOM, free_size(seed), seed) for seed in range(seeds)]
+    return special + listed + free
