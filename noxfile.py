@@ -167,6 +167,12 @@ def numbers(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Look for what many inferences and loads leave behind, for half an hour: -- --inferences 10000 --minutes 5."""
+    python(session, "-m", "scrutiny", "soak", *session.posargs)
+
+
+@nox.session
 def lineage(session: nox.Session) -> None:
     """Check that each version differs from its predecessor only where it says so."""
     python(session, "-m", "ladder", "lineage")

@@ -32,6 +32,18 @@ def parser() -> argparse.ArgumentParser:
         "and whether the bits are the same from run to run, in another process, and with other numbers of threads.",
     )
     numbers.add_argument("--seeds", type=positive, default=4, metavar="N", help="how many (default: 4)")
+
+    soak = command(
+        "soak",
+        "look for what is left behind after many inferences and loads",
+        "Each version runs a narrow network again and again, then loads one again and again; versions without C do a "
+        "hundredth. Memory, file descriptors and threads must be in the end what they were after the first hundred. "
+        "Then the newest version runs the full network at 224 x 224 pixels. All outputs must stay the same.",
+    )
+    soak.add_argument("--inferences", type=positive, default=10_000, metavar="N", help="default: 10000")
+    soak.add_argument("--loads", type=positive, default=300, metavar="N", help="default: 300")
+    soak.add_argument("--minutes", type=positive, default=5, metavar="N", help="with 224 x 224 pixels (default: 5)")
+
     return top
 
 
@@ -42,6 +54,10 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
             from scrutiny.numbers import numbers
 
             return numbers(root, arguments.versions, arguments.seeds)
+        case "soak":
+            from scrutiny.soak import soak
+
+            return soak(root, arguments.versions, arguments.inferences, arguments.loads, arguments.minutes)
     raise AssertionError(f"no such command: {arguments.command}")
 
 

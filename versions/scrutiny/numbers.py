@@ -51,6 +51,7 @@ def numbers(root: Path, names: Iterable[str], seeds: int) -> int:
     versions, trials = agreement.select(root, names), all_trials(seeds)
     float64 = networks.reference(root)
     with ExitStack() as stack:
+        begin = stack.enter_context(terminal.progress("numbers", len(trials)))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         contestants = [
             Contestant(
@@ -60,7 +61,6 @@ def numbers(root: Path, names: Iterable[str], seeds: int) -> int:
             )
             for version in versions
         ]
-        begin = stack.enter_context(terminal.progress("numbers", len(trials)))
         for trial in trials:
             begin(str(trial))
             weights, image = trial.weights(), trial.image()

@@ -13,6 +13,7 @@ import numpy as np
 from resnet50 import PictureError, ResNet50, WeightsError
 
 Image = tuple[int, int, bytes]
+Answer = tuple[int, float, bytes]  # which image, the seconds it took, its logits
 
 
 def process() -> int:
@@ -26,11 +27,8 @@ def infer(weights: str, images: list[Image], threads: int | None) -> list[bytes]
     return [net(array(image)).tobytes() for image in images]
 
 
-def repeat(weights: str, images: list[Image], count: int) -> list[tuple[int, float, bytes]]:
-    """`count` inferences of a network that is loaded once for all calls, the images in turn; one image is refused too.
-
-    For each: which image it was, the seconds it took, and its logits.
-    """
+def repeat(weights: str, images: list[Image], count: int) -> list[Answer]:
+    """`count` inferences of a network that is loaded once for all calls, the images in turn; one more is refused."""
     if weights not in networks:
         networks[weights] = ResNet50(weights)
     net, arrays = networks[weights], [array(image) for image in images]
@@ -44,11 +42,13 @@ def repeat(weights: str, images: list[Image], count: int) -> list[tuple[int, flo
     return answers
 
 
-def reload(weights: str, broken: str, image: Image, count: int) -> list[bytes]:
-    """`count` times: a network is loaded, infers once and is let go; so is one that is refused. The logits of each."""
+def reload(weights: str, broken: str, image: Image, count: int) -> list[Answer]:
+    """`count` times: a network is loaded, infers once and is let go; another one is refused."""
     answers = []
     for _ in range(count):
-        answers += infer(weights, [image], None)
+        begin = perf_counter()
+        [logits] = infer(weights, [image], None)
+        answers.append((0, perf_counter() - begin, logits))
         with suppress(WeightsError):
             ResNet50(broken)
         gc.collect()

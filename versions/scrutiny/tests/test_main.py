@@ -4,7 +4,7 @@ import pytest
 
 from scrutiny.__main__ import main
 
-COMMANDS = ("numbers",)
+COMMANDS = ("numbers", "soak")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -15,7 +15,16 @@ def test_every_command_explains_itself(command: str, capsys):
     assert end.value.code == 0 and f"usage: scrutiny {command}" in out and len(out) > 200
 
 
-@pytest.mark.parametrize("arguments", [[], ["no_such_command"], ["numbers", "--seeds", "0"], ["numbers", "7"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["no_such_command"],
+        ["numbers", "--seeds", "0"],
+        ["numbers", "7"],
+        ["soak", "--loads", "0"],
+    ],
+)
 def test_a_wrong_command_gives_one_line_and_code_2(arguments: list[str], capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
