@@ -23,7 +23,7 @@ IN_C = [version for version in VERSIONS if list((ROOT / "versions" / version).gl
 TESTS = {  # part -> (environment, folder)
     "ladder": ("tools", "versions/ladder/tests"),
     "fuzzing": ("fuzzing", "versions/fuzzing/tests"),
-    "scrutiny": ("tools", "versions/scrutiny/tests"),
+    "scrutiny": ("lint", "versions/scrutiny/tests"),
     "shared_weights": ("tools", "shared_weights/tests"),
     "cv_basics": ("cv_basics", "cv_basics/tests"),
     "mnist": ("mnist", "mnist/tests"),
@@ -137,7 +137,8 @@ def lint(session: nox.Session) -> None:
     fix = "--fix" in session.posargs
     python(session, "-m", "ruff", "check", *(["--fix"] if fix else []), ".", group="lint")
     python(session, "-m", "ruff", "format", *([] if fix else ["--check"]), ".", group="lint")
-    parts = "shared_weights", "versions/ladder", "versions/fuzzing", "versions/scrutiny", "cv_basics", "mnist", "website"
+    tools = "versions/ladder", "versions/fuzzing", "versions/scrutiny"
+    parts = *tools, "shared_weights", "cv_basics", "mnist", "website"
     python(session, "-m", "mypy", "noxfile.py", *parts, group="lint")
     for version in VERSIONS:
         python(session, "-m", "mypy", f"versions/{version}/src/resnet50", group="lint")
@@ -170,6 +171,12 @@ def numbers(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Look for what many inferences and loads leave behind, for half an hour: -- --inferences 10000 --minutes 5."""
     python(session, "-m", "scrutiny", "soak", *session.posargs)
+
+
+@nox.session
+def checkers(session: nox.Session) -> None:
+    """Look for faults in all C with valgrind's memcheck, gcc -fanalyzer and clang-tidy: -- --versions 07 08."""
+    python(session, "-m", "scrutiny", "checkers", *session.posargs, group="lint")
 
 
 @nox.session

@@ -44,6 +44,12 @@ def parser() -> argparse.ArgumentParser:
     soak.add_argument("--loads", type=positive, default=300, metavar="N", help="default: 300")
     soak.add_argument("--minutes", type=positive, default=5, metavar="N", help="with 224 x 224 pixels (default: 5)")
 
+    command(
+        "checkers",
+        "look for faults in the C with valgrind, gcc -fanalyzer and clang-tidy",
+        "Memcheck watches a narrow network that is loaded, infers and is let go, twice; the analyzers read all C, that "
+        "which is generated for that network too. What clang-tidy is asked stands in .clang-tidy. Any finding fails.",
+    )
     return top
 
 
@@ -58,6 +64,10 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
             from scrutiny.soak import soak
 
             return soak(root, arguments.versions, arguments.inferences, arguments.loads, arguments.minutes)
+        case "checkers":
+            from scrutiny.checkers import checkers
+
+            return checkers(root, arguments.versions)
     raise AssertionError(f"no such command: {arguments.command}")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from scrutiny.__main__ import main
 
-COMMANDS = ("numbers", "soak")
+COMMANDS = ("numbers", "soak", "checkers")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -23,6 +23,7 @@ def test_every_command_explains_itself(command: str, capsys):
         ["numbers", "--seeds", "0"],
         ["numbers", "7"],
         ["soak", "--loads", "0"],
+        ["checkers", "--seeds", "3"],
     ],
 )
 def test_a_wrong_command_gives_one_line_and_code_2(arguments: list[str], capsys):
