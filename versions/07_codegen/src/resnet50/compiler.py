@@ -68,7 +68,7 @@ def run(command: list[str], text: str = "") -> str:
         done = subprocess.run(
             command, input=text, capture_output=True, text=True, errors="replace", timeout=PATIENCE, env=english
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # the last in a subinterpreter
         raise CompilerError(f"the C compiler {command[0]!r} cannot be run: {error}") from error
     except subprocess.TimeoutExpired as error:
         raise CompilerError(f"the C compiler {command[0]!r} did not end within {PATIENCE} s") from error
