@@ -100,7 +100,8 @@ def test_a_folder_that_truly_is_another_users_is_refused(folder):
 @pytest.mark.parametrize(("options", "words"), [("ro", "Read-only file system"), ("size=8k", "")])
 def test_a_disk_that_takes_no_more_gets_a_sentence(tmp_path, weights_dir, options, words):
     (tmp_path / "mounted").mkdir()
-    script = f'mount -t tmpfs -o {options},mode=700 none "$1" || exit 77; "$0" -m resnet50 bench --size 32 --weights "$2"'
+    mount = f'mount -t tmpfs -o {options},mode=700 none "$1"'
+    script = f'{mount} || exit 77; exec "$0" -m resnet50 bench --size 32 --weights "$2"'
     command = ["unshare", "--mount", "--map-root-user", "sh", "-c", script, sys.executable]
     variables = os.environ | {"RESNET50_CACHE": str(tmp_path / "mounted")}
     done = subprocess.run(
