@@ -180,6 +180,12 @@ def checkers(session: nox.Session) -> None:
 
 
 @nox.session
+def supply(session: nox.Session) -> None:
+    """Test each version's sdist and wheel with the lowest and the newest libraries, without network: --every-test."""
+    python(session, "-m", "ladder", "supply", *session.posargs)
+
+
+@nox.session
 def lineage(session: nox.Session) -> None:
     """Check that each version differs from its predecessor only where it says so."""
     python(session, "-m", "ladder", "lineage")

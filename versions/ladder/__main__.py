@@ -188,6 +188,15 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("version", metavar="VERSION", help=VERSION_HELP)
         one.add_argument("--build", choices=BUILDS, default="release", help="how to build it (default: release)")
 
+    supply = command(
+        "supply",
+        "test each version as others get it: from its built files, with old and new libraries, without network",
+        "Its sdist with the lowest versions of all that it declares; its wheel with the newest, in a network namespace "
+        "without a device where the system allows one. Both in empty environments and away from the repository.",
+    )
+    supply.add_argument("--versions", nargs="+", default=(), metavar="NAME", help=f"{VERSION_HELP} (default: all)")
+    supply.add_argument("--every-test", action="store_true", help="run all tests, not only the command line's")
+
     reference = command(
         "reference",
         "compare the versions with torchvision itself (needs torch)",
@@ -265,6 +274,10 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
             from ladder.run_tests import build_alone
 
             return build_alone(root, arguments.version, arguments.build)
+        case "supply":
+            from ladder.supply import supply
+
+            return supply(root, arguments.versions, arguments.every_test)
         case "reference":
             from ladder.reference import reference
 
