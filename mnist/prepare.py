@@ -7,7 +7,7 @@ with its proportions kept, then placed so that the centre of mass lies in the mi
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageStat
 
 from cv_basics.files import silence
 from cv_basics.gaussian_blur import gaussian_blur_numpy
@@ -28,38 +28,42 @@ SPECK = 0.1  # of the largest connected piece of ink: what is smaller is dirt
 def read_picture(file: Path) -> Array:
     """The colour channel with the most contrast, uint8 (H, W). Raises PictureError.
 
-    That one, not the brightness, because red ink on green paper may be just as bright.
+    That one, not the brightness, because red ink on green paper may be just as bright. A picture may have 179 million
+    pixels, Pillow's limit against decompression bombs: the arrays made on the way take at most 12 bytes for each.
     """
     try:
         with silence(), Image.open(file) as opened:
             opened.draft("RGB", (4 * SEARCH, 4 * SEARCH))  # a large JPEG is decoded at a fraction of its size
             picture = ImageOps.exif_transpose(opened)
             if picture.mode in ("F", "I") or picture.mode.startswith("I;16"):
-                return stretched(np.asarray(picture, np.float64), file)
+                return stretched(np.array(picture, np.float64), file)
             if picture.has_transparency_data:
                 picture = on_opposite(picture.convert("RGBA"))
-            channels = np.asarray(picture.convert("RGB"))
+            colours = picture.convert("RGB")
+            return np.asarray(colours.getchannel(int(np.argmax(ImageStat.Stat(colours).stddev))))
     except FileNotFoundError:
         raise PictureError(f"{file}: there is no such file") from None
     except Image.DecompressionBombError:
         raise PictureError(f"{file} has too many pixels to be read safely") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise PictureError(f"{file} is not a picture that can be read: {error}") from error
-    return channels[:, :, channels.reshape(-1, 3).std(axis=0).argmax()]
 
 
 def stretched(values: Array, file: Path) -> Array:
-    """Values of any range (H, W), the smallest to 0 and the largest to 255. Raises PictureError if not finite."""
+    """Values of any range (H, W), the smallest to 0 and the largest to 255, in place; uint8. PictureError if not finite."""
     if not np.isfinite(values).all():
         raise PictureError(f"{file} holds values that are not finite")
     span = np.ptp(values)
-    return ((values - values.min()) * (255 / span if span > 0 else 0)).astype(np.uint8)
+    values -= values.min()
+    values *= 255 / span if span > 0 else 0
+    return values.astype(np.uint8)
 
 
 def on_opposite(picture: Image.Image) -> Image.Image:
     """A transparent RGBA picture on white paper, or on black if what is opaque is light."""
-    colours, alpha = np.asarray(picture)[:, :, :3], np.asarray(picture)[:, :, 3]
-    light = alpha.any() and np.average(colours.mean(axis=2), weights=alpha) > 127
+    pixels = np.asarray(picture)
+    colours, alpha = pixels[:, :, :3], pixels[:, :, 3]
+    light = np.einsum("hwc,hw->", colours, alpha, dtype=np.int64) > 127 * 3 * alpha.sum(dtype=np.int64)
     paper = Image.new("RGBA", picture.size, "black" if light else "white")
     return Image.alpha_composite(paper, picture)
 

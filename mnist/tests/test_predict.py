@@ -1,6 +1,7 @@
 """Pictures of digits as people make them: drawn, printed, photographed, cut, turned, damaged."""
 
 import subprocess
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -220,6 +221,18 @@ def test_the_libraries_that_read_pictures_are_silent(
     Image.new("RGB", (50, 40)).save(tmp_path / "half_exif.jpg", exif=exif)
     read_picture(tmp_path / "half_exif.jpg")
     assert (capfd.readouterr().err, list(recwarn)) == ("", [])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "F", "L"])
+def test_a_large_picture_takes_no_more_than_twelve_bytes_a_pixel_beside_pillows_own(tmp_path: Path, mode: str) -> None:
+    Image.effect_noise((2000, 1000), 50).convert(mode).save(tmp_path / "large.tiff")
+    tracemalloc.start()
+    try:
+        read_picture(tmp_path / "large.tiff")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12.5 * 2000 * 1000
 
 
 def test_text_shows_28_lines_of_56_characters(seven: Path) -> None:
