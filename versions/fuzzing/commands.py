@@ -87,6 +87,7 @@ TOOLS = {  # the words that each of the other command lines knows
     "ladder": "classify compare bench diff lineage carry new asm test build reference --version --versions --weights "
     "--top --size --threads --rounds --seconds --json --full --stat --html --from --idea --out --build --write",
     "fuzzing": "--minutes --targets --versions --seed --again",
+    "scrutiny": "numbers soak checkers --versions --seeds --inferences --loads --minutes",
 }
 
 

@@ -14,6 +14,7 @@ PARSERS = {
     "shared_weights": ("shared_weights.__main__", "_parser"),
     "ladder": ("ladder.__main__", "parser"),
     "fuzzing": ("fuzzing.__main__", "parser"),
+    "scrutiny": ("scrutiny.__main__", "parser"),
 }
 
 
