@@ -17,7 +17,12 @@ SECTIONS = {
         "pics/SOURCES.md",
         "pics/cutouts/README.md",
     ),
-    "Working on it": ("CONTRIBUTING.md", "versions/fuzzing/README.md", "website/README.md"),
+    "Working on it": (
+        "CONTRIBUTING.md",
+        "versions/fuzzing/README.md",
+        "versions/scrutiny/README.md",
+        "website/README.md",
+    ),
 }
 
 
