@@ -50,7 +50,10 @@ def read_picture(file: Path) -> Array:
 
 
 def stretched(values: Array, file: Path) -> Array:
-    """Values of any range (H, W), the smallest to 0 and the largest to 255, in place; uint8. PictureError if not finite."""
+    """Values of any range (H, W), the smallest to 0 and the largest to 255, uint8; they are scaled in place.
+
+    Raises PictureError if not all are finite.
+    """
     if not np.isfinite(values).all():
         raise PictureError(f"{file} holds values that are not finite")
     span = np.ptp(values)
