@@ -1,6 +1,7 @@
 """What the tests share: how an operator of this version is called, and narrow networks with seeded weights."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -93,3 +94,11 @@ def weights_dir(tmp_path_factory, tensors):
 @pytest.fixture(scope="session")
 def net(weights_dir):
     return ResNet50(weights_dir)
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C is a KeyboardInterrupt, also in what a shell runs in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

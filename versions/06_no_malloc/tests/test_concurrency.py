@@ -109,6 +109,7 @@ def test_processes_of_multiprocessing_load_the_network(method, net, weights_dir)
             np.testing.assert_array_equal(logits, expected)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_control_c_during_an_inference_leaves_a_usable_network(net):
     expected = net(IMAGE)
     for delay in (0.001, 0.003, 0.01, 0.03):

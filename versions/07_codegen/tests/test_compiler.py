@@ -179,6 +179,7 @@ def test_a_compiler_that_is_killed_with_its_process_leaves_nothing_that_hurts(fo
     assert len(libraries(folder)) == 1
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_control_c_while_a_library_is_compiled_leaves_nothing_that_hurts(folder, monkeypatch, tmp_path):
     interrupt = 'case "$*" in *--version) ;; *) kill -INT $PPID; sleep 0.1;; esac; exec cc "$@"'
     monkeypatch.setenv("CC", program(tmp_path, interrupt))
