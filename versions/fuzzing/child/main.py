@@ -7,6 +7,7 @@ exceptions that the call may raise. An input comes on stdin behind its length, a
 
 import importlib
 import json
+import logging
 import os
 import resource
 import signal
@@ -26,6 +27,7 @@ def main(name: str, folder: Path) -> None:
     """Prepares, says so, and answers inputs until there are no more."""
     answers, inputs = os.fdopen(os.dup(1), "w"), sys.stdin.buffer
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever else is printed is not an answer
+    logging.lastResort = logging.StreamHandler()  # on the descriptor, also where a call is given another sys.stderr
     os.chdir(folder)
     module, function = name.split(".")
     call, named = getattr(importlib.import_module(module), function)(folder)
