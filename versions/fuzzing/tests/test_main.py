@@ -3,14 +3,22 @@
 from pathlib import Path
 
 import pytest
+from ladder.tests.markdown import commands, documents
 
-from fuzzing.__main__ import main
+from fuzzing.__main__ import main, parser
 
 
 def test_help_explains(capsys):
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     assert end.value.code == 0 and "AddressSanitizer" in capsys.readouterr().out
+
+
+def test_the_commands_of_the_readmes_are_understood():
+    typed = [words for document in documents() for words in commands(document) if words[:3] == ["nox", "-s", "fuzz"]]
+    assert len(typed) > 3
+    for words in typed:
+        parser().parse_args(words[4:])
 
 
 @pytest.mark.parametrize(

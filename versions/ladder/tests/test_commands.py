@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import scrutiny.__main__
 
 import cv_basics.cli
 import ladder.__main__
@@ -23,9 +24,10 @@ PARSERS = {
     "cv_basics": cv_basics.cli.build_parser,
     "ladder": ladder.__main__.parser,
     "mnist": mnist.__main__.parser,
+    "scrutiny": scrutiny.__main__.parser,
     "shared_weights": shared_weights.__main__._parser,
 }
-NO_PARSER = ("pytest", "timeit", "website")
+NO_PARSER = ("pytest", "timeit", "website", "fuzzing")  # the last needs Hypothesis; its own tests parse its commands
 PARSE = "import sys; from resnet50.__main__ import parser; parser().parse_args(sys.argv[1:])"
 QUICK = ["ladder diff", "ladder classify pics/", "resnet50 classify", "resnet50 plan", "shared_weights structure"]
 
