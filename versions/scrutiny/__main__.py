@@ -50,6 +50,16 @@ def parser() -> argparse.ArgumentParser:
         "Memcheck watches a narrow network that is loaded, infers and is let go, twice; the analyzers read all C, that "
         "which is generated for that network too. What clang-tidy is asked stands in .clang-tidy. Any finding fails.",
     )
+
+    hardening = command(
+        "hardening",
+        "measure what the stack protector costs",
+        "Each version that has C is built with it and without; both are timed in alternating rounds, and beside them a "
+        "second process of the same build, since two of those differ too. All are begun anew again and again. Takes "
+        "ten minutes. Leave the machine alone meanwhile.",
+    )
+    hardening.add_argument("--starts", type=positive, default=12, metavar="N", help="of the processes (default: 12)")
+    hardening.add_argument("--rounds", type=positive, default=20, metavar="N", help="in each (default: 20)")
     return top
 
 
@@ -68,6 +78,10 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
             from scrutiny.checkers import checkers
 
             return checkers(root, arguments.versions)
+        case "hardening":
+            from scrutiny.hardening import hardening
+
+            return hardening(root, arguments.versions, arguments.starts, arguments.rounds)
     raise AssertionError(f"no such command: {arguments.command}")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from scrutiny.__main__ import main
 
-COMMANDS = ("numbers", "soak", "checkers")
+COMMANDS = ("numbers", "soak", "checkers", "hardening")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -24,6 +24,7 @@ def test_every_command_explains_itself(command: str, capsys):
         ["numbers", "7"],
         ["soak", "--loads", "0"],
         ["checkers", "--seeds", "3"],
+        ["hardening", "--starts", "0"],
     ],
 )
 def test_a_wrong_command_gives_one_line_and_code_2(arguments: list[str], capsys):
