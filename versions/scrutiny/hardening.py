@@ -38,7 +38,7 @@ class Cost:
 
 
 def hardening(root: Path, names: Iterable[str], starts: int, most: int) -> int:
-    """Print the ratios of every version that has C; the exit code is 0.
+    """Print the ratios of every version that has C; the exit code is 0, or 130 if Ctrl-C ended the measurement early.
 
     `starts`: how often the processes are begun anew, since where a process's memory lies moves its times by more than
     the rounds do; `most`: rounds in each.
@@ -48,15 +48,17 @@ def hardening(root: Path, names: Iterable[str], starts: int, most: int) -> int:
         raise LadderError("none of these versions has C")
     folder = weights.find("synthetic")
     pythons = {version.name: interpreters(version) for version in versions}
-    costs, order = [], Random(0)
-    with terminal.progress("hardening", len(versions) * starts) as begin:
-        for version in versions:
-            costs.append(Cost(version.name))
-            for start in range(starts):
-                begin(f"{version.name}, start {start + 1}")
-                costs[-1].add(time(pythons[version.name], folder, most, order))
-    report(costs)
-    return 0
+    costs, order, code = [Cost(version.name) for version in versions], Random(0), 0
+    try:
+        with terminal.progress("hardening", len(versions) * starts) as begin:
+            for cost in costs:
+                for start in range(starts):
+                    begin(f"{cost.version}, start {start + 1}")
+                    cost.add(time(pythons[cost.version], folder, most, order))
+    except KeyboardInterrupt:
+        code = 130
+    report([cost for cost in costs if cost.cost])
+    return code
 
 
 def interpreters(version: Version) -> dict[str, Path]:

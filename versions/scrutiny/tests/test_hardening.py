@@ -59,6 +59,19 @@ def test_every_version_is_begun_as_often_as_asked(monkeypatch, capsys):
     assert "03_naive_c" in capsys.readouterr().out
 
 
+def test_ctrl_c_shows_what_was_measured_so_far(monkeypatch, capsys):
+    def time(pythons, folder, most, order):
+        if "04" in pythons:
+            raise KeyboardInterrupt
+        return timings(1, 1, 1)
+
+    monkeypatch.setattr(hardening, "interpreters", lambda version: {version.number: Path()})
+    monkeypatch.setattr(hardening, "time", time)
+    assert hardening.hardening(ROOT, ["03", "04"], 2, 7) == 130
+    out = capsys.readouterr().out
+    assert "03_naive_c" in out and "04_avx2" not in out
+
+
 def test_versions_without_c_have_nothing_to_measure():
     with pytest.raises(LadderError, match="none of these versions has C"):
         hardening.hardening(ROOT, ["01", "02"], 1, 1)
