@@ -63,6 +63,8 @@ def read_picture(path: str | Path) -> Picture:
         raise PictureError(f"{path}: has more than {Image.MAX_IMAGE_PIXELS} pixels") from None
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from None
+    except MemoryError:
+        raise PictureError(f"{path}: there is not enough memory for this picture") from None
     except Exception as error:  # Pillow's decoders raise many kinds for a damaged file: SyntaxError, struct.error, ...
         raise PictureError(f"{path}: can't be read ({error})") from None
 

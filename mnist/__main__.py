@@ -215,6 +215,9 @@ def main() -> int:
     except (MnistError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    except MemoryError:
+        print("there is not enough memory", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     return 0

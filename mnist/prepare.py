@@ -45,7 +45,11 @@ def read_picture(file: Path) -> Array:
         raise PictureError(f"{file}: there is no such file") from None
     except Image.DecompressionBombError:
         raise PictureError(f"{file} has too many pixels to be read safely") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except MemoryError:
+        raise PictureError(f"{file}: there is not enough memory for this picture") from None
+    except PictureError:
+        raise
+    except Exception as error:  # of a damaged file, one of Pillow's 40 decoders may raise anything
         raise PictureError(f"{file} is not a picture that can be read: {error}") from error
 
 

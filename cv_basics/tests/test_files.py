@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cv_basics.files import PictureError, read_picture, write_picture
 
@@ -119,3 +119,12 @@ def test_the_libraries_that_read_pictures_are_silent(tmp_path, capfd, recwarn):
     Image.new("RGB", (50, 40)).save(tmp_path / "half_exif.jpg", exif=exif)
     read_picture(tmp_path / "half_exif.jpg")
     assert (capfd.readouterr().err, list(recwarn)) == ("", [])
+
+
+def test_a_picture_that_does_not_fit_into_memory_is_named(tmp_path, monkeypatch):
+    def transpose(image):
+        raise MemoryError
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", transpose)
+    with pytest.raises(PictureError, match=r"a\.png: there is not enough memory"):
+        read_picture(saved(tmp_path / "a.png", Image.new("L", (9, 7))))

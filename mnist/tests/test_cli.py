@@ -3,15 +3,18 @@
 import importlib.util
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+import mnist.__main__ as command_line
 from mnist.errors import WeightsError
-from mnist.network import Parameters
+from mnist.network import Network, Parameters
 from mnist.weights import SHIPPED, load_parameters
 
 Mnist = Callable[..., subprocess.CompletedProcess]
@@ -80,6 +83,16 @@ def test_weights_of_another_network_are_refused(
     save_file(changed(change), tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match=message):
         load_parameters(tmp_path / "w.safetensors")
+
+
+def test_too_little_memory_gives_one_line_and_code_2(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def predict(network: Network, file: Path) -> NoReturn:
+        raise MemoryError
+
+    monkeypatch.setattr(command_line, "predict", predict)
+    monkeypatch.setattr(sys, "argv", ["mnist", "predict", "x.png"])
+    assert command_line.main() == 2
+    assert capsys.readouterr().err == "there is not enough memory\n"
 
 
 @pytest.mark.parametrize("keep", [0, 5, 300, 10_000])

@@ -1,11 +1,13 @@
 """Pictures of digits as people make them: drawn, printed, photographed, cut, turned, damaged."""
 
+import io
+import struct
 import subprocess
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -185,6 +187,7 @@ BAD_PICTURES: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "text": (lambda seven, file: file.write_text("seven"), "not a picture"),
     "truncated": (lambda seven, file: file.write_bytes(seven.read_bytes()[:300]), "not a picture"),
     "folder": (lambda seven, file: file.mkdir(), "not a picture"),
+    "fractional offset": (lambda seven, file: file.write_bytes(fractional_offset()), "not a picture"),
     "one colour": (lambda seven, file: Image.new("RGB", (99, 99), "teal").save(file), "nothing stands out"),
     "one pixel": (lambda seven, file: Image.new("RGB", (1, 1)).save(file), "nothing stands out"),
     "noise": (lambda seven, file: noise().save(file), "nothing stands out"),
@@ -196,6 +199,23 @@ def noise() -> Image.Image:
     """Grey paper with the grain of a scanner, and nothing on it."""
     grain = np.random.default_rng(0).normal(200, 6, (300, 300))
     return Image.fromarray(grain.clip(0, 255).astype(np.uint8))
+
+
+def fractional_offset() -> bytes:
+    """A TIFF whose pixels begin at a fraction, for which Pillow raises TypeError."""
+    tiff = io.BytesIO()
+    Image.new("L", (9, 7)).save(tiff, "tiff")
+    offset, long, rational = 273, 4, 5
+    return tiff.getvalue().replace(struct.pack("<HHI", offset, long, 1), struct.pack("<HHI", offset, rational, 1))
+
+
+def test_a_picture_that_does_not_fit_into_memory_is_named(monkeypatch: pytest.MonkeyPatch, seven: Path) -> None:
+    def transpose(image: Image.Image) -> NoReturn:
+        raise MemoryError
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", transpose)
+    with pytest.raises(PictureError, match="not enough memory"):
+        read_picture(seven)
 
 
 @pytest.mark.parametrize("name", BAD_PICTURES)
