@@ -40,8 +40,8 @@ class Cost:
 def hardening(root: Path, names: Iterable[str], starts: int, most: int) -> int:
     """Print the ratios of every version that has C; the exit code is 0, or 130 if Ctrl-C ended the measurement early.
 
-    `starts`: how often the processes are begun anew, since where a process's memory lies moves its times by more than
-    the rounds do; `most`: rounds in each.
+    `starts`: how often the processes are begun anew, since two of the same build differ, in all of their rounds alike;
+    `most`: rounds in each.
     """
     versions = [version for version in agreement.select(root, names) if version.has_c()]
     if not versions:
@@ -56,6 +56,8 @@ def hardening(root: Path, names: Iterable[str], starts: int, most: int) -> int:
                     begin(f"{cost.version}, start {start + 1}")
                     cost.add(time(pythons[cost.version], folder, most, order))
     except KeyboardInterrupt:
+        if not costs[0].cost:
+            raise
         code = 130
     report([cost for cost in costs if cost.cost])
     return code

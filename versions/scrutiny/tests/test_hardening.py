@@ -24,6 +24,12 @@ def timings(protected: float, again: float, unprotected: float) -> Timings:
     return Timings(seconds={name: dict.fromkeys(range(3), value) for name, value in seconds.items()})
 
 
+def row(version: str, out: str) -> str:
+    """What the printed table says of a version."""
+    (line,) = [line for line in out.splitlines() if version in line]
+    return " ".join(line.split()[1:])
+
+
 def test_only_the_protected_build_has_the_protector_and_both_are_timed():
     pythons = interpreters(find(discover(ROOT), "03"))
     called = {process: b"__stack_chk_fail" in extension(python) for process, python in pythons.items()}
@@ -37,15 +43,14 @@ def test_the_cost_is_with_over_without_and_the_noise_with_over_with(capsys):
     for again in (1.0, 2.0, 1.0, 1.0, 1.0, 0.5):
         cost.add(timings(1.1, 1.1 * again, 1.0))
     report([cost])
-    line = next(line for line in capsys.readouterr().out.splitlines() if "04_avx2" in line)
-    assert line.split() == ["04_avx2", "6", "1.100", "(1.100", "to", "1.100)", "1.000", "(0.500", "to", "2.000)"]
+    assert row("04_avx2", capsys.readouterr().out) == "6 1.100 (1.100 to 1.100) 1.000 (0.500 to 2.000)"
 
 
 def test_too_few_starts_give_no_interval(capsys):
     cost = Cost("04_avx2")
     cost.add(timings(1.1, 1.1, 1.0))
     report([cost])
-    assert "to" not in capsys.readouterr().out.splitlines()[-2]
+    assert row("04_avx2", capsys.readouterr().out) == "1 1.100 1.000"
 
 
 def test_every_version_is_begun_as_often_as_asked(monkeypatch, capsys):
@@ -70,6 +75,17 @@ def test_ctrl_c_shows_what_was_measured_so_far(monkeypatch, capsys):
     assert hardening.hardening(ROOT, ["03", "04"], 2, 7) == 130
     out = capsys.readouterr().out
     assert "03_naive_c" in out and "04_avx2" not in out
+
+
+def test_ctrl_c_before_anything_was_measured_shows_no_table(monkeypatch, capsys):
+    def time(pythons, folder, most, order):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hardening, "interpreters", lambda version: {version.number: Path()})
+    monkeypatch.setattr(hardening, "time", time)
+    with pytest.raises(KeyboardInterrupt):
+        hardening.hardening(ROOT, ["03"], 2, 7)
+    assert capsys.readouterr().out == ""
 
 
 def test_versions_without_c_have_nothing_to_measure():
