@@ -19,6 +19,7 @@ from resnet50.instruction_sets import instruction_set
 from resnet50.tiles import Convolution
 
 CONV = Convolution(4, 5, 3, 7, 3, 3, 1, 1)
+CLOSED = "resnet50: cannot write the output: standard output is closed\n"
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache is for systems with users")
 
@@ -439,6 +440,15 @@ def test_the_c_is_written_for_the_reader(weights_dir, tmp_path):
     command = [*Compiler(instruction_set()).command[:-3], "-Wall", "-Wextra", "-Werror", "-o", tmp_path / "c.so"]
     for file in files[:2]:
         subprocess.run([*command, file], check=True)
+
+
+@pytest.mark.parametrize(("redirection", "code"), [("| :", 0), (">&-", 2)])
+def test_c_is_written_also_where_its_list_cannot_be_printed(redirection, code, weights_dir, tmp_path):
+    command = [sys.executable, "-m", "resnet50", "codegen", "--out", tmp_path / "c\n\x1b[2J", "--weights", weights_dir]
+    shell = ["sh", "-c", f'{{ "$@"; echo $? >&2; }} {redirection}', "sh", *command]
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("", CLOSED * (code == 2) + f"{code}\n")
+    assert list((tmp_path / "c\n\x1b[2J").glob("*.c"))
 
 
 def test_c_that_cannot_be_written_gets_a_sentence(weights_dir, tmp_path):

@@ -80,6 +80,12 @@ def test_the_plan_can_be_printed(capsys, weights_dir):
     assert "largest live set" in last
 
 
+def test_a_plan_that_cannot_be_printed(capsys, monkeypatch, weights_dir):
+    monkeypatch.setattr(sys, "stdout", None)  # as it is in a process whose stdout is closed
+    assert cli.main(["plan", "--size", "64", "--weights", str(weights_dir)]) == 2
+    assert capsys.readouterr().err == "resnet50: cannot write the output: standard output is closed\n"
+
+
 COUNTER = """
 #define _GNU_SOURCE
 #include <dlfcn.h>

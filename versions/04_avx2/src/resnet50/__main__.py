@@ -1,5 +1,10 @@
 """Name what is in a picture: the command line of this ResNet-50."""
 
+from . import console
+
+if __name__ == "__main__":
+    console.begin()
+
 import argparse
 import io
 import json
@@ -14,6 +19,7 @@ from time import perf_counter
 import numpy as np
 
 from . import PictureError, ResNet50, ResNet50Error, WeightsError
+from .console import complain, say
 from .network import LARGEST, SMALLEST
 
 NO_WEIGHTS = (
@@ -26,7 +32,11 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong with the command in one line, not below a page of usage."""
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
+        complain(f"{message} (try {self.prog} --help)", self.prog)
+        self.exit(2)
+
+    def print_help(self, file=None):
+        console.write(self.format_help())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="python -m resnet50", description=__doc__, epilog="Exit code 0, or 2 and a line that says why.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     weights = Parser(add_help=False)
-    weights.add_argument("--weights", metavar="DIR", help="the weight folder (default: $RESNET50_WEIGHTS)")
+    weights.add_argument("--weights", type=path, metavar="DIR", help="the weight folder (default: $RESNET50_WEIGHTS)")
 
     classify = commands.add_parser("classify", parents=[weights], help="print the likeliest labels of pictures")
     classify.add_argument("pictures", nargs="+", metavar="PICTURE", help="any picture file that Pillow reads")
@@ -44,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
     logits = commands.add_parser("logits", parents=[weights], help="save the network's output for one picture")
     logits.add_argument("picture", metavar="PICTURE_OR_NPY", help="a picture, or float32 (height, width, 3) as .npy")
-    logits.add_argument("--out", required=True, metavar="FILE.npy", help="where to write float32 (classes,)")
+    logits.add_argument("--out", type=path, required=True, metavar="FILE.npy", help="where to write float32 (classes,)")
     logits.set_defaults(run=run_logits)
 
     bench = commands.add_parser("bench", parents=[weights], help="measure the time of one inference")
@@ -55,6 +65,13 @@ def parser() -> argparse.ArgumentParser:
                        "one inference and a line of JSON with its seconds and logits")  # fmt: skip
     bench.set_defaults(run=run_bench)
     return top
+
+
+def path(text: str) -> str:
+    """A name that is not empty, for argparse: Path("") is the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
 
 
 def positive(text: str) -> int:
@@ -85,11 +102,7 @@ def silence() -> Iterator[None]:
 
     For the command line, whose main thread alone is at work then: the descriptor belongs to the whole process.
     """
-    try:
-        kept = os.dup(2)
-    except OSError:  # stderr is closed
-        yield
-        return
+    kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
@@ -110,8 +123,8 @@ def load_image(net: ResNet50, path: str) -> np.ndarray:
     """An .npy file as it is, any other file as a picture."""
     if not path.endswith(".npy"):
         return load_picture(net, path)
-    if not os.path.isfile(path):
-        raise PictureError(f"{path}: {'not a file' if os.path.exists(path) else 'no such file'}")
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+        raise PictureError(f"{path}: not a file")
     try:
         return np.load(path, allow_pickle=False)
     except MemoryError as error:
@@ -158,11 +171,11 @@ def run_classify(args: argparse.Namespace) -> int:
             result = {"picture": picture, "error": str(error)}
             exit_code = 2
         if args.json:
-            print(json.dumps(result), flush=True)
+            say(json.dumps(result))
         elif "top" in result:
-            print(f"{picture}  ({seconds * 1e3:.0f} ms)")
+            say(f"{picture}  ({seconds * 1e3:.0f} ms)")
             for guess in result["top"]:
-                print(f"  {guess['probability']:7.2%}  {guess['label']}", flush=True)
+                say(f"  {guess['probability']:7.2%}  {guess['label']}")
     return exit_code
 
 
@@ -193,24 +206,23 @@ def run_bench(args: argparse.Namespace) -> int:
         "load_seconds": load_seconds, "peak_memory": peak_memory(),
     }  # fmt: skip
     if args.json:
-        print(json.dumps(result))
+        say(json.dumps(result))
     else:
-        print(f"{args.size} x {args.size} pixels, {args.repeat} inferences: median {result['median_seconds']:.4f} s, "
-              f"fastest {times[0]:.4f} s, slowest {times[-1]:.4f} s; loaded in {load_seconds:.3f} s")  # fmt: skip
+        say(f"{args.size} x {args.size} pixels, {args.repeat} inferences: median {result['median_seconds']:.4f} s, "
+            f"fastest {times[0]:.4f} s, slowest {times[-1]:.4f} s; loaded in {load_seconds:.3f} s")  # fmt: skip
     return 0
 
 
 def work(net: ResNet50, random_image: np.ndarray, load_seconds: float) -> int:
     """Answers lines until the input ends: how the benchmark drives every version in the same alternating rounds."""
-    print(json.dumps({"load_seconds": load_seconds}), flush=True)
-    for line in sys.stdin or ():
-        path = line.rstrip("\r\n")
+    say(json.dumps({"load_seconds": load_seconds}))
+    for path in console.lines():
         try:
             logits, seconds = infer(net, load_image(net, path) if path else random_image, path or "random image")
             answer = {"seconds": seconds, "peak_memory": peak_memory(), "logits": logits.tolist()}
         except PictureError as error:
             answer = {"error": str(error)}
-        print(json.dumps(answer), flush=True)
+        say(json.dumps(answer))
     return 0
 
 
@@ -224,42 +236,28 @@ def peak_memory() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def complain(error: Exception) -> None:
-    """One line on stderr, whatever the message holds."""
-    if sys.stderr:  # None if it is closed, which `print` takes for stdout
-        print("resnet50:", " ".join(str(error).split()), file=sys.stderr, flush=True)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    args = parser().parse_args(arguments)
     warnings.simplefilter("ignore")  # Pillow's, of damaged EXIF or many pixels: image.py decides what is an error
     np.seterr(all="ignore")  # NaN and infinity are carried to the logits and reported there
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=errors)  # a file's name may be any bytes, a terminal may know few letters
     try:
-        exit_code = args.run(args)
-        sys.stdout.flush()
-        return exit_code
+        with console.interruptible():
+            args = parser().parse_args(arguments)
+            return args.run(args)
     except ResNet50Error as error:
         complain(error)
     except MemoryError:
-        complain(MemoryError("not enough memory"))
+        complain("not enough memory")
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader, `head` say, has seen enough
-        drop_output()
         return 0
-    except OSError as error:
-        complain(OSError(f"cannot write the output: {error.strerror}"))
-        drop_output()
+    except OSError as error:  # too many open files, say
+        complain(f"{error.filename or 'the system'}: {error.strerror}")
     return 2
-
-
-def drop_output() -> None:
-    """Sends what is still to be written nowhere, so that Python does not try again when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

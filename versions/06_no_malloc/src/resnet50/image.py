@@ -23,7 +23,7 @@ def load_picture(picture: str | PathLike[str] | Image.Image) -> Image.Image:
             return to_rgb(picture)
         path = Path(picture)
         if not path.is_file():
-            raise PictureError("not a file" if path.exists() else "no such file")
+            raise PictureError("not a file" if picture != "" and path.exists() else "no such file")  # Path("") is "."
         with Image.open(path) as opened:
             return to_rgb(opened)
     except PictureError as error:
@@ -39,7 +39,7 @@ def load_picture(picture: str | PathLike[str] | Image.Image) -> Image.Image:
 
 def name_of(picture: object) -> str:
     """What an error calls the picture: its path, or what else it is."""
-    return str(picture) if isinstance(picture, str | PathLike) else f"the {type(picture).__name__}"
+    return str(picture) or "''" if isinstance(picture, str | PathLike) else f"the {type(picture).__name__}"
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:

@@ -13,6 +13,10 @@ class WeightsError(ResNet50Error, ValueError):
     """A weight folder that is missing, damaged, or not a ResNet-50's."""
 
 
+class InstallationError(ResNet50Error, RuntimeError):
+    """Several distributions have installed their package of this name into one folder."""
+
+
 class UnsupportedProcessor(ResNet50Error, RuntimeError):
     """This processor lacks instructions that the version is written in, if it is written in particular ones."""
 
