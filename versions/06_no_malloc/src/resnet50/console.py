@@ -12,16 +12,16 @@ from .errors import InstallationError, ResNet50Error
 def begin() -> None:
     """Makes the process ready, before the imports that take their time; ends it if several versions are mixed up.
 
-    A standard descriptor that is closed becomes /dev/null: else the next file that is opened has its number, and what
-    a C library writes to stderr ends up in it. Ctrl-C ends the process, as it does any other, in place of a traceback.
+    Ctrl-C ends the process without a traceback. A standard descriptor that is closed becomes /dev/null: else the next
+    file that is opened would get its number, and with it what C libraries write to stderr.
     """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # in the background it is ignored, and stays so
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # in the background it is ignored, and stays so
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from .installation import check  # only now, since it imports other modules
 
     try:
