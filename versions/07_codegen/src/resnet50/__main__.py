@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
 
     codegen = commands.add_parser("codegen", parents=[weights], help="write the C that is compiled for this network")
     codegen.add_argument("--size", type=pixels, default=224, metavar="N", help="for N x N pixels (default: 224)")
-    codegen.add_argument("--out", type=path, required=True, metavar="DIR", help="where: a file for each convolution's shape")
+    codegen.add_argument("--out", type=path, required=True, metavar="DIR", help="where: one file per convolution shape")
     codegen.set_defaults(run=run_codegen)
     return top
 
