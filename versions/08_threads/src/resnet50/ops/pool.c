@@ -19,12 +19,10 @@ typedef cpu_set_t processor_set;
 typedef int processor_set;
 #endif
 
-/* What a thread is told; `placed`: for the time of a task it may use only `placed_on` of the `allowed` processors. */
+/* What a thread is told. */
 typedef struct {
     pool *pool;
     int worker;
-    bool placed;
-    processor_set allowed, placed_on;
 } seat;
 
 struct pool {
@@ -37,6 +35,7 @@ struct pool {
     atomic_bool busy;
     atomic_int arrived, asleep; /* at the barrier */
     atomic_uint phase;          /* how often the barrier has opened */
+    processor_set affinity;     /* what the threads were last pinned to */
     pthread_mutex_t mutex;
     pthread_cond_t opened;
 };
@@ -89,45 +88,27 @@ static void wait_for_all(pool *pool)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/* For the time of a task: the caller stays on its processor, and the threads keep off it.  Linux likes to wake a thread
- * where its waker runs; two that wait for each other then take turns on one processor to the end, each of them asleep
- * while the other works: of runs that began after a pause half took 42 ms in place of 20.  With this one in ten does.
- */
-static void take_places(pool *pool)
+/* Pins the pool's threads to the processors of the caller, but for the one where the caller is.  Linux may wake a thread
+ * where its waker runs; two that wait for each other then take turns on one processor, each asleep while the other works.
+ *
+ * Nobody else's affinity is touched, the caller's least of all: to read a mask and to set it are two steps, and what
+ * another program (taskset) sets between them would be undone.  Only a mask that is never set is safe from that. */
+static void keep_off_caller(pool *pool)
 {
 #ifdef __linux__
     const int here = sched_getcpu();
-    if (pool->spins == 0 || here < 0 || here >= CPU_SETSIZE)
+    cpu_set_t others;
+    if (pool->spins == 0 || here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof others, &others) != 0)
         return;
-    for (int i = 0; i < pool->workers; i++) {
-        const pthread_t thread = i == 0 ? pthread_self() : pool->threads[i];
-        seat *seat = &pool->seats[i];
-        if (pthread_getaffinity_np(thread, sizeof seat->allowed, &seat->allowed) != 0)
-            continue;
-        cpu_set_t others = seat->allowed, own;
-        CPU_CLR(here, &others);
-        CPU_ZERO(&own);
-        CPU_SET(here, &own);
-        seat->placed_on = i == 0 ? own : others;
-        if (CPU_COUNT(&others) > 0)
-            seat->placed = pthread_setaffinity_np(thread, sizeof own, &seat->placed_on) == 0;
-    }
+    CPU_CLR(here, &others);
+    if (CPU_COUNT(&others) == 0 || CPU_EQUAL(&others, &pool->affinity))
+        return;
+    for (int i = 1; i < pool->workers; i++)
+        pthread_setaffinity_np(pool->threads[i], sizeof others, &others);
+    pool->affinity = others;
 #else
     (void)pool;
 #endif
-}
-
-/* After a task: the calling thread, which has this seat, may go anywhere again, unless somebody has said meanwhile
- * where it is to be. */
-static void leave_place(seat *seat)
-{
-#ifdef __linux__
-    cpu_set_t now;
-    if (seat->placed && pthread_getaffinity_np(pthread_self(), sizeof now, &now) == 0 &&
-        CPU_EQUAL(&now, &seat->placed_on))
-        pthread_setaffinity_np(pthread_self(), sizeof seat->allowed, &seat->allowed);
-#endif
-    seat->placed = false;
 }
 
 void pool_barrier(const crew *me)
@@ -148,7 +129,6 @@ static void *work(void *argument)
         if (pool->task == NULL)
             return NULL;
         pool->task(pool->job, &me);
-        leave_place(seat);
         wait_for_all(pool); /* for the others to end */
     }
 }
@@ -237,10 +217,9 @@ void pool_run(pool *pool, pool_task *task, void *job)
     }
     pool->task = task;
     pool->job = job;
-    take_places(pool);
+    keep_off_caller(pool);
     wait_for_all(pool); /* the threads have the task */
     task(job, &(crew){.worker = 0, .workers = pool->workers, .pool = pool});
-    leave_place(&pool->seats[0]);
     wait_for_all(pool); /* and have ended it */
     atomic_store(&pool->busy, false);
 }
