@@ -37,7 +37,7 @@ def weights(folder: Path):
 def changing_weights(folder: Path):
     """A weight folder of which a file changes while a network is made of it, and run."""
     place = folder / "other"
-    right = {name: (place / name).read_bytes() for name in FILES}
+    right = {name: (folder / "weights" / name).read_bytes() for name in FILES}
 
     def call(data: bytes) -> None:
         given = json.loads(data)
