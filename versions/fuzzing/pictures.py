@@ -1,8 +1,13 @@
-"""Pictures: small ones of each format and kind that Pillow writes, with bytes, chunks and header numbers damaged."""
+"""Pictures: small ones of each format and kind that Pillow writes, with bytes, chunks and header numbers damaged.
+
+Also of formats that are not accepted: whatever a file's name says, its content decides which reader Pillow takes.
+"""
 
 import io
 import struct
+import warnings
 import zlib
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -17,7 +22,23 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 def inputs() -> SearchStrategy[bytes]:
     """Picture files, most of them damaged."""
-    return damaged(seeds, repaired)
+    return damaged(lambda: seeds() + strangers(), repaired)
+
+
+@cache
+def strangers() -> list[bytes]:
+    """Pictures of every other format that Pillow writes, and PostScript programs, for which it starts Ghostscript."""
+    rgb = Image.effect_mandelbrot((9, 7), (-2, -1, 1, 1), 50).convert("RGB")
+    found = []
+    Image.init()
+    for format in sorted(Image.SAVE.keys() - {Image.open(io.BytesIO(seed)).format for seed in seeds()}):
+        for mode in ("RGB", "L", "1"):
+            # Left out: modes that a format has not, libraries that Pillow was built without, formats that it will drop.
+            with suppress(Exception), warnings.catch_warnings(action="error"):
+                found.append(saved(rgb.convert(mode), format))
+    box = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 7\n%%EndComments\n"
+    binary = b"\xc5\xd0\xd3\xc6" + struct.pack("<7I", 32, 99, *[0] * 5)  # a header that says where the program lies
+    return [*found, box + b"showpage\n", box + b"{} loop\n", binary + box]
 
 
 @cache

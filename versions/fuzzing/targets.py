@@ -11,7 +11,7 @@ from ladder import environment, sanitizers, terminal
 from ladder.errors import LadderError
 from ladder.versions import Version, discover, find, obstacle
 
-from fuzzing import arrays, commands, operators, pictures, texts, weights
+from fuzzing import arrays, changes, commands, operators, pictures, texts, weights
 
 TOOLS = "tools"  # what stands in a version's place where the rest of the repository is tried
 
@@ -48,6 +48,8 @@ class Target:
 TARGETS = {
     "pictures": Target(pictures.inputs, "commands.pictures", any_version),
     "weights": Target(weights.inputs, "version.weights", any_version),
+    "changing_pictures": Target(changes.picture, "commands.changing_pictures", any_version),
+    "changing_weights": Target(changes.weights, "version.changing_weights", any_version),
     "preprocess": Target(texts.preprocessings, "version.preprocessings", with_another("image.py")),
     "labels": Target(texts.labels, "version.labels", with_another("weights.py")),
     "arrays": Target(arrays.npy, "version.arrays", any_version),

@@ -1,6 +1,7 @@
 """Weight files: a narrow ResNet-50 in safetensors, with its header damaged number by number and byte by byte."""
 
 import json
+import re
 import struct
 from functools import cache
 from typing import Any
@@ -55,6 +56,26 @@ def other_entry(draw: DrawFn, entry: dict[str, Any], end: int) -> Any:
     return changed if draw(st.integers(0, 7)) else {name: changed[name] for name in list(changed) if name != key}
 
 
+def other_form(draw: DrawFn, header: dict[str, Any]) -> str:
+    """The header as JSON that says the same in another form, which some readers take: lists, floats, names twice."""
+    name = draw(st.sampled_from(sorted(header)))
+    entry = header[name]
+    match draw(st.integers(0, 4)):
+        case 0:
+            return json.dumps(header | {name: list(entry.values()) if isinstance(entry, dict) else [entry]})
+        case 1:
+            return json.dumps(list(map(list, header.items())))
+        case 2:
+            number = draw(st.sampled_from([r"\1.0", r"\1e0", r'"\1"']))
+            return re.sub(r"(?<=[\[ ])(\d+)(?=[,\]])", number, json.dumps(header))
+        case 3:
+            other = draw(st.sampled_from(sorted(header)))
+            return f"{{{json.dumps(name)}: {json.dumps(header[other])}, {json.dumps(header)[1:]}"
+        case _:
+            blank = draw(st.sampled_from([" ", "\n", "\0", "\ufeff"])) * draw(st.integers(1, 9))
+            return draw(st.sampled_from([blank + json.dumps(header), json.dumps(header) + blank]))
+
+
 @st.composite
 def headers(draw: DrawFn) -> bytes:
     """The right header with some tensors' entries changed, exchanged, renamed, added or taken away, as JSON."""
@@ -74,7 +95,9 @@ def headers(draw: DrawFn) -> bytes:
                 header[draw(texts() | st.just("__metadata__"))] = draw(json_values() | st.just(header[name]))
             case _:
                 header[f"{name}.num_batches_tracked"] = header.pop(name)
-    text = json.dumps(header, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
+    same = draw(st.integers(0, 3))
+    written = json.dumps(header, ensure_ascii=draw(st.booleans())) if same else other_form(draw, header)
+    text = written.encode("utf-8", "surrogatepass")
     return text if draw(st.integers(0, 3)) else damage(draw, text)
 
 

@@ -1,5 +1,6 @@
 """Command lines, in this process: exit code 0 and silence on stderr, or 2 and a line that says why."""
 
+import base64
 import importlib
 import io
 import json
@@ -7,6 +8,8 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from watch import alone, changing
 
 PARSERS = {
     "mnist": ("mnist.__main__", "parser"),
@@ -42,12 +45,34 @@ def pictures(folder: Path):
 
     net = ResNet50(folder / "weights")
     cli.load_network = lambda args: net
+    cli.main(["classify", "picture.png"])  # some versions compile C for the first picture
 
     def call(data: bytes) -> None:
         (folder / "input").write_bytes(data)
         run(lambda: cli.main(["classify", "input"]), "")
 
-    return call, (Refused,)
+    return alone(call), (Refused,)
+
+
+def changing_pictures(folder: Path):
+    """A picture that is changed while it is read."""
+    call, refused = pictures(folder)
+    from resnet50 import __main__ as cli
+
+    prepare = cli.load_picture
+
+    def change(data: bytes) -> None:
+        given = json.loads(data)
+
+        def load_picture(net, path):
+            with changing(folder / "input", given):
+                return prepare(net, path)
+
+        cli.load_picture = load_picture
+        (folder / "input").unlink(missing_ok=True)
+        call(base64.b64decode(given["picture"]))
+
+    return change, refused
 
 
 def tools(folder: Path):

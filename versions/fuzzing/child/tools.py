@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from watch import alone
+
 from cv_basics.files import PictureError, read_picture
 from mnist.data import full
 from mnist.errors import MnistError
@@ -31,7 +33,7 @@ def cv_basics_pictures(folder: Path):
         with silent():
             read_picture(folder / "input")
 
-    return call, (PictureError,)
+    return alone(call), (PictureError,)
 
 
 def mnist_pictures(folder: Path):
@@ -43,7 +45,7 @@ def mnist_pictures(folder: Path):
         with silent():
             predict(network, folder / "input")
 
-    return call, (MnistError,)
+    return alone(call), (MnistError,)
 
 
 def mnist_digits(folder: Path):

@@ -1,12 +1,14 @@
 """A version's own readers of files, each followed by what the file is read for."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 from resnet50 import ResNet50, ResNet50Error
 from resnet50.__main__ import load_image
 from resnet50.image import Preprocessing
-from resnet50.weights import read_labels
+from resnet50.weights import FILES, read_labels
+from watch import changing
 
 IMAGE = np.random.RandomState(0).standard_normal((32, 32, 3)).astype(np.float32)
 
@@ -28,6 +30,22 @@ def weights(folder: Path):
     def call(data: bytes) -> None:
         (folder / "other" / "weights.safetensors").write_bytes(data)
         ResNet50(folder / "other")(IMAGE)
+
+    return call, (ResNet50Error,)
+
+
+def changing_weights(folder: Path):
+    """A weight folder of which a file changes while a network is made of it, and run."""
+    place = folder / "other"
+    right = {name: (folder / "weights" / name).read_bytes() for name in FILES}
+
+    def call(data: bytes) -> None:
+        given = json.loads(data)
+        for name, content in right.items():
+            (place / name).unlink(missing_ok=True)
+            (place / name).write_bytes(content)
+        with changing(place / given["file"], given):
+            ResNet50(place)(IMAGE)
 
     return call, (ResNet50Error,)
 

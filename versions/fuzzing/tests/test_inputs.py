@@ -3,9 +3,10 @@
 import io
 import json
 import zlib
+from contextlib import suppress
 
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from safetensors.numpy import load
 
 from fuzzing import arrays, fuzz, pictures, weights
@@ -34,7 +35,9 @@ def test_inputs_differ_and_are_the_same_for_the_same_seed(name: str):
     assert inputs == made(name)
 
 
-@pytest.mark.parametrize("name", ["commands", "tool_commands", "operators", "plans"])
+@pytest.mark.parametrize(
+    "name", ["commands", "tool_commands", "operators", "plans", "changing_pictures", "changing_weights"]
+)
 def test_inputs_that_describe_a_call_are_json(name: str):
     assert all(isinstance(json.loads(data), dict) for data in made(name))
 
@@ -44,6 +47,20 @@ def test_the_undamaged_pictures_are_of_six_formats():
     assert {picture.format for picture in opened} == {"PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"}
     for picture in opened:
         picture.load()
+
+
+def test_formats_that_are_not_accepted_are_tried_too():
+    formats = set()
+    for data in pictures.strangers():
+        with suppress(UnidentifiedImageError):  # Pillow writes PDF, and does not read it
+            formats.add(Image.open(io.BytesIO(data)).format)
+    assert {"EPS", "ICO", "PCX", "TGA", "JPEG2000"} <= formats
+
+
+def test_headers_are_tried_in_other_forms():
+    texts = [data[8:].lstrip()[:1] for data in made("weights")]
+    assert {b"{", b"["} <= set(texts)
+    assert any(b': ["F32"' in data for data in made("weights"))
 
 
 def test_the_checksums_of_a_png_are_repaired():

@@ -1,0 +1,68 @@
+"""What happens while an input is read: programs that are started, and files that are changed in between."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+STARTS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "pty.spawn"}
+
+
+def alone(call: Callable[[bytes], object]) -> Callable[[bytes], None]:
+    """`call`, which fails if a program is started meanwhile: Pillow has readers that start one."""
+    started: list[str] = []
+    sys.addaudithook(lambda event, arguments: started.append(event) if event in STARTS else None)
+
+    def watched(data: bytes) -> None:
+        started.clear()
+        try:
+            call(data)
+        finally:
+            assert not started, f"a program was started: {started[0]}"
+
+    return watched
+
+
+@contextmanager
+def changing(file: Path, given: dict[str, Any]) -> Iterator[None]:
+    """`file` is changed before the call number `given["at"]` of a function in C that this thread makes: every way to
+    read a file is one."""
+    left = given["at"]
+
+    def count(frame: object, event: str, function: object) -> None:
+        nonlocal left
+        if event == "c_call":
+            left -= 1
+            if left < 0:
+                sys.setprofile(None)
+                change(file, given["how"], given["place"], bytes([given["byte"]]))
+
+    sys.setprofile(count)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+def change(file: Path, how: str, place: int, byte: bytes) -> None:
+    """Changes a file as another program might."""
+    match how:
+        case "cut":
+            os.truncate(file, place)
+        case "grow":
+            with file.open("ab") as opened:
+                opened.write(byte * (place + 1))
+        case "overwrite":
+            with file.open("r+b") as opened:
+                opened.seek(place)
+                opened.write(byte * 400)
+        case "replace":
+            content = bytearray(file.read_bytes())
+            content[place : place + 4] = byte * 4
+            other = file.with_name("other.part")
+            other.write_bytes(content)
+            other.replace(file)
+        case _:
+            file.unlink()
