@@ -21,7 +21,7 @@ from ladder.versions import OWN, Version, discover, find
 class Step:
     """What carrying one edit into one version comes to.
 
-    The file as it is in HEAD, as it lies there, and as it will be; the edit of the predecessor's; a word for what is done.
+    The file as it is in HEAD, as it lies there, and as it will be; the predecessor's edit; a word for what is done.
     """
 
     version: Version
@@ -115,7 +115,8 @@ def edited(source: History) -> set[str]:
 
 def plan(histories: list[History], paths: list[str], ledger: Ledger) -> list[Step]:
     """Every edit followed down the chain of versions. Raises Conflict that names every file and version in conflict."""
-    steps, conflicts = [], []
+    steps: list[Step] = []
+    conflicts = []
     for path in paths:
         try:
             steps += follow(histories, path, ledger)

@@ -87,7 +87,8 @@ def hunks(before: bytes, after: bytes) -> list[Hunk]:
         for name, content in (("before", before), ("after", after)):
             Path(scratch, name).write_bytes(content)
         try:
-            done = subprocess.run(["git", "diff", *PLAIN, *READABLE, "before", "after"], cwd=scratch, capture_output=True)
+            command = ["git", "diff", *PLAIN, *READABLE, "before", "after"]
+            done = subprocess.run(command, cwd=scratch, capture_output=True)
         except FileNotFoundError:
             return plain_hunks(before, after)
     found = [Hunk(span(*head.group(1, 2)), span(*head.group(3, 4))) for head in HUNK.finditer(done.stdout)]

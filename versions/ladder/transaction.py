@@ -55,7 +55,8 @@ def commit(writes: list[Write], staging: Path) -> None:
             if read(write.path) != write.before:
                 raise LadderError(f"nothing was written: {write.path} was changed meanwhile")
         with ExitStack() as undone:
-            for number, write in sorted(enumerate(writes), key=lambda pair: pair[1].after is not None):  # deletions first
+            deletions_first = sorted(enumerate(writes), key=lambda pair: pair[1].after is not None)
+            for number, write in deletions_first:
                 undone.callback(undo, write, Path(folder, str(number)))
                 apply(write, Path(folder, str(number)))
             undone.pop_all()

@@ -3,7 +3,6 @@
 import pytest
 
 from ladder.difference import Change, Row, blocks, compare, words
-from ladder.errors import LadderError
 from ladder.git import Hunk, hunks
 from ladder.highlight import lines_of_code, mark, tokens
 

@@ -102,7 +102,7 @@ def test_a_file_that_mentions_a_version_is_found(ladder: Tree):
     assert len(complaints(ladder)) == 2 and "mentions 01_one" in complaints(ladder)[0]
 
 
-@pytest.mark.parametrize("path", ["src/__pycache__/a.pyc", "src/a.py~", ".DS_Store", "src/.a.py.swp", "#a.py#", "made/a"])
+@pytest.mark.parametrize("path", ["src/__pycache__/a.pyc", "src/a.py~", ".DS_Store", "src/.a.swp", "#a.py#", "made/a"])
 def test_what_is_ignored_or_left_by_an_editor_is_no_difference(ladder: Tree, path: str):
     write(ladder.root / ".gitignore", "made/\n")
     ladder.write(f"02_two/{path}", "rubbish")
@@ -124,5 +124,3 @@ def test_a_committed_file_that_is_gone_is_a_difference(ladder: Tree):
 def test_a_folder_outside_git_and_a_machine_without_git_will_do(ladder: Tree, command: list[str], monkeypatch):
     monkeypatch.setenv("PATH", str(ladder.root))
     assert main(command, ladder.root) == 0
-
-
