@@ -67,10 +67,10 @@ def carry(root: Path, name: str, revision: str) -> int:
 
     Raises Conflict, and writes nothing at all, if one file of one version can't take its edit. Waits for another carry.
     """
-    git.need("carry", "because an edit is measured against what was committed", root, "rev-parse", "--git-dir")
     versions = discover(root)
     version = find(versions, name)
     later = versions[versions.index(version) + 1 :]
+    git.need("carry", "because an edit is measured against what was committed", root, "rev-parse", "--git-dir")
     git.check_commit(version.folder, revision)
     with alone(root / "build" / "carry.lock"):
         source = History(version, revision)

@@ -72,6 +72,12 @@ def toml(value: object) -> str:
     return json.dumps(value)
 
 
+def needs_git() -> None:
+    """Skip the test where there is no git."""
+    if shutil.which("git") is None:
+        pytest.skip("there is no git on this machine, which this test needs")
+
+
 class Tree:
     """A made-up repository with versions in it."""
 
@@ -81,8 +87,7 @@ class Tree:
 
     def git(self, *arguments: str) -> None:
         """Run git with an author; the first time in a new repository. Skips the test where there is no git."""
-        if shutil.which("git") is None:
-            pytest.skip("there is no git on this machine, which this test needs")
+        needs_git()
         if not (self.root / ".git").exists():
             subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=self.root, check=True)
         author = ["-c", "user.name=nobody", "-c", "user.email=nobody@localhost", "-c", "commit.gpgsign=false"]
