@@ -9,10 +9,7 @@ FENCE = "~" * 40  # longer than any in a file that is shown
 
 
 def difference(root: Path, name: str) -> str:
-    """The code of a version beside its predecessor's; empty for the first version.
-
-    Raises LadderError if git is missing or fails.
-    """
+    """The code of a version beside its predecessor's; empty for the first version."""
     versions = discover(root)
     version = find(versions, name)
     if version == versions[0]:

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ladder.git import working_tree
+from ladder.files import names
 from ladder.highlight import lexer
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -42,14 +42,11 @@ def copied(file: Path) -> bool:
 
 
 def collect(app: Sphinx) -> Iterator[Page]:
-    """The pages of all files and folders that are linked to, and of what is in these folders.
-
-    Raises LadderError if git is missing or fails.
-    """
+    """The pages of all files and folders that are linked to, and of what is in these folders."""
     root, todo = Path(app.srcdir), sorted(wanted(app.env))
     for path in status_iterator(todo, "showing files and folders... ", "brown", verbosity=app.verbosity):
         if (root / path).is_dir():
-            inside = sorted({path / PurePosixPath(name).parts[0] for name in working_tree(root / path)})
+            inside = sorted({path / PurePosixPath(name).parts[0] for name in names(root / path)})
             todo += [child for child in inside if child not in todo and page_of(root, str(child)) is None]
             yield page(path, f"{path}/index", listing(root, path, inside))
         elif copied(root / path):

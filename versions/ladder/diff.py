@@ -11,8 +11,8 @@ from rich.text import Text
 from ladder import diff_html, diff_text, gains, highlight, terminal
 from ladder.difference import Change, compare
 from ladder.errors import LadderError
+from ladder.files import working_tree
 from ladder.gains import HOW, Gain, Measured
-from ladder.git import working_tree
 from ladder.lineage import Step, check
 from ladder.versions import OWN, Version, discover, find
 

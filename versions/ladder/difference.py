@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from ladder.git import Hunk, Tree, hunks
+from ladder.files import Tree
+from ladder.git import Hunk, hunks
 from ladder.lineage import changes
 from ladder.versions import OWN
 

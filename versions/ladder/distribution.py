@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ladder import environment, git
-from ladder.git import Tree
+from ladder.files import Tree, working_tree
 from ladder.versions import Version
 
 AUTHOR = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost", "-c", "commit.gpgsign=false")
@@ -26,15 +26,15 @@ class Distribution:
 def build(version: Version, scratch: Path) -> Distribution:
     """Build the version's working tree: the sdist, and from it the wheel; raises BuildError if that fails.
 
-    meson puts into an sdist what git has committed. So the files are committed in a copy of the folder: what is
-    built is what lies there, and it is built without the rest of the repository.
+    Raises LadderError if there is no git: meson puts into an sdist what git has committed. So the files are committed
+    in a copy of the folder: what is built is what lies there, and it is built without the rest of the repository.
     """
     copy, built = scratch / "copy", scratch / "built"
-    tree = git.working_tree(version.folder)
+    tree = working_tree(version.folder)
     for path, content in tree.items():
         (copy / path).parent.mkdir(parents=True, exist_ok=True)
         (copy / path).write_bytes(content)
-    git.run(copy, "init", "--quiet")
+    git.need("supply", "because meson packs into an sdist what git has committed", copy, "init", "--quiet")
     git.run(copy, "add", "--all", "--force")
     git.run(copy, *AUTHOR, "commit", "--quiet", "--message=as it lies there")
     environment.call(version, [sys.executable, "-m", "uv", "build", "--out-dir", str(built), str(copy)])
@@ -46,7 +46,7 @@ def build(version: Version, scratch: Path) -> Distribution:
 
 def complaints(version: Version, distribution: Distribution, place: Path) -> list[str]:
     """What is missing in the built files or should not be there, and where they tell of `place`, the machine's."""
-    tree = git.working_tree(version.folder)
+    tree = working_tree(version.folder)
     source = files(distribution.source)
     source.pop("PKG-INFO", None)
     with zipfile.ZipFile(distribution.wheel) as archive:

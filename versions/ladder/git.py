@@ -1,5 +1,6 @@
-"""The few questions that the tool asks git, each about one folder of the working tree."""
+"""The few questions that the tool asks git. Only `carry` and `supply` need an answer."""
 
+import difflib
 import re
 import subprocess
 import tempfile
@@ -8,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ladder.errors import LadderError
+from ladder.files import Tree, rule
 
-Tree = dict[str, bytes]  # path inside a folder, with forward slashes -> content
 HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 PLAIN = ("--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--text")  # whatever the user has configured
 READABLE = ("--histogram", "--indent-heuristic", "--unified=0", "--inter-hunk-context=0")
@@ -27,23 +28,29 @@ def run(folder: Path, *arguments: str) -> bytes:
     try:
         return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True).stdout
     except FileNotFoundError:
-        raise LadderError("git is needed for this and was not found") from None
+        raise LadderError("git was not found") from None
     except subprocess.CalledProcessError as error:
-        words = error.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise LadderError(f"git {arguments[0]} failed in {folder}: {words[0]}") from None
+        words = " ".join(error.stderr.decode(errors="replace").split()) or "no reason given"
+        raise LadderError(f"git {arguments[0]} failed in {folder}: {words}") from None
 
 
-def working_tree(folder: Path) -> Tree:
-    """The files of `folder` as they lie on the disk, new ones too, but nothing that .gitignore excludes."""
-    listing = run(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
-    paths = [path for path in listing.decode().split("\0") if path and (folder / path).is_file()]
-    return {path: (folder / path).read_bytes() for path in paths}
+def need(command: str, reason: str, folder: Path, *arguments: str) -> None:
+    """As `run`, for a command of the tool that needs git: if git fails, the message says which one, and why."""
+    try:
+        run(folder, *arguments)
+    except LadderError as error:
+        raise LadderError(f"{command} needs git, {reason}: {error}") from None
 
 
 def committed_tree(folder: Path, revision: str, paths: Iterable[str] = (".",)) -> Tree:
-    """The files of `folder` at a commit, or those of `paths` that were there; empty if the folder was not."""
+    """The files of `folder` at a commit, as a checkout would write them, or those of `paths` that were there.
+
+    Empty if the folder was not; without what `files` leaves out.
+    """
     listing = run(folder, "ls-tree", "-r", "-z", "--name-only", revision, "--", *paths)
-    return {path: run(folder, "show", f"{revision}:./{path}") for path in listing.decode().split("\0") if path}
+    belongs = rule(folder)
+    found = [path for path in listing.decode().split("\0") if path and belongs(path)]
+    return {path: run(folder, "cat-file", "--filters", f"{revision}:./{path}") for path in found}
 
 
 def check_commit(folder: Path, revision: str) -> None:
@@ -72,21 +79,27 @@ def merge(ours: bytes, base: bytes, theirs: bytes) -> bytes | None:
 def hunks(before: bytes, after: bytes) -> list[Hunk]:
     """Where two texts differ, as git sees it: it keeps functions whole where difflib pairs blank lines and braces.
 
-    A line ends with a line feed and nothing else. Raises LadderError if git is missing or fails.
+    Without git difflib has to do. A line ends with a line feed and nothing else.
     """
     if before == after:
         return []
     with tempfile.TemporaryDirectory() as scratch:
         for name, content in (("before", before), ("after", after)):
             Path(scratch, name).write_bytes(content)
-        command = ["git", "diff", *PLAIN, *READABLE, "before", "after"]
         try:
+            command = ["git", "diff", *PLAIN, *READABLE, "before", "after"]
             done = subprocess.run(command, cwd=scratch, capture_output=True)
         except FileNotFoundError:
-            raise LadderError("git is needed for this and was not found") from None
-    if done.returncode != 1:  # as diff: 1 where there is a difference
-        raise LadderError(f"git diff failed: {done.stderr.decode(errors='replace').strip() or 'no reason given'}")
-    return [Hunk(span(*found.group(1, 2)), span(*found.group(3, 4))) for found in HUNK.finditer(done.stdout)]
+            return plain_hunks(before, after)
+    found = [Hunk(span(*head.group(1, 2)), span(*head.group(3, 4))) for head in HUNK.finditer(done.stdout)]
+    return found or plain_hunks(before, after)  # git may be there and not work: a Mac without its developer tools
+
+
+def plain_hunks(before: bytes, after: bytes) -> list[Hunk]:
+    """Where two texts differ, as difflib sees it."""
+    old, new = (re.findall(rb"[^\n]*\n|[^\n]+", text) for text in (before, after))
+    blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return [Hunk(range(*block[1:3]), range(*block[3:])) for block in blocks if block[0] != "equal"]
 
 
 def span(start: bytes, count: bytes | None) -> range:

@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.text import Text
 
 from ladder import terminal
-from ladder.git import Tree, hunks, working_tree
+from ladder.files import Tree, working_tree
+from ladder.git import hunks
 from ladder.versions import OWN, Version, discover
 
 

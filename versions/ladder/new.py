@@ -7,7 +7,7 @@ import tomlkit
 
 from ladder import terminal
 from ladder.errors import LadderError
-from ladder.git import working_tree
+from ladder.files import working_tree
 from ladder.versions import Version, discover
 
 README = """\

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +47,6 @@ def tree(tmp_path: Path) -> Path:
         write(tmp_path, f"{folder}/pyproject.toml", DECLARED.format(name=name) + previous)
         write(tmp_path, f"{folder}/README.md", f"# {name}\n\nSee [the operators](src/ops) and [home](../..).\n")
         write(tmp_path, f"{folder}/src/ops/conv2d.c", f"int tile = {value};\n")
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     return tmp_path
 
 

@@ -1,9 +1,9 @@
 """The files of the site: complete, and without a dead link."""
 
-import subprocess
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ladder.files import names
 from lxml.html import HtmlElement
 
 from website.tests.conftest import ROOT, VERSIONS
@@ -32,8 +32,8 @@ def test_nothing_is_loaded_from_another_site(pages: Pages):
 
 
 def test_every_markdown_file_is_a_page(site: Path):
-    listing = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert [name for name in listing.stdout.split() if not (site / name).with_suffix(".html").exists()] == []
+    documents = [name for name in names(ROOT) if name.endswith(".md")]
+    assert documents and [name for name in documents if not (site / name).with_suffix(".html").exists()] == []
 
 
 def test_every_version_shows_its_lesson_its_profile_and_its_difference(pages: Pages, site: Path):

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,16 +72,24 @@ def toml(value: object) -> str:
     return json.dumps(value)
 
 
+def needs_git() -> None:
+    """Skip the test where there is no git."""
+    if shutil.which("git") is None:
+        pytest.skip("there is no git on this machine, which this test needs")
+
+
 class Tree:
     """A made-up repository with versions in it."""
 
     def __init__(self, root: Path):
         self.root = root
-        self.git("init", "--quiet", "--initial-branch=main")
         write(root / ".gitignore", "/build/\n__pycache__/\n")
 
     def git(self, *arguments: str) -> None:
-        """Run git with an author."""
+        """Run git with an author; the first time in a new repository. Skips the test where there is no git."""
+        needs_git()
+        if not (self.root / ".git").exists():
+            subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=self.root, check=True)
         author = ["-c", "user.name=nobody", "-c", "user.email=nobody@localhost", "-c", "commit.gpgsign=false"]
         subprocess.run(["git", *author, *arguments], cwd=self.root, check=True, capture_output=True)
 

@@ -8,16 +8,15 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ladder import git
+from ladder.files import names
 from ladder.versions import ROOT
 
 COMMAND = re.compile(r"(\$ )?(pipx run )?(nox -|python -m |diff -r |build/\S+/python )")
 
 
 def documents() -> list[Path]:
-    """Every Markdown file that is, or could be, in git."""
-    listing = git.run(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.md")
-    return sorted(ROOT / name for name in listing.decode().split("\0") if name)
+    """Every Markdown file of the repository."""
+    return [ROOT / name for name in names(ROOT) if name.endswith(".md")]
 
 
 def tokens(document: Path) -> Iterator[Token]:

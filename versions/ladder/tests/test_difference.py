@@ -2,9 +2,7 @@
 
 import pytest
 
-from ladder import git
 from ladder.difference import Change, Row, blocks, compare, words
-from ladder.errors import LadderError
 from ladder.git import Hunk, hunks
 from ladder.highlight import lines_of_code, mark, tokens
 
@@ -80,10 +78,23 @@ def test_no_setting_of_the_user_changes_what_git_says(tmp_path, monkeypatch):
     assert len(hunks(b"a\nb\nc\n", b"A\nb\nC\n")) == 2
 
 
-def test_without_git_there_is_a_sentence(tmp_path, monkeypatch):
+@pytest.mark.parametrize("program", [None, "echo xcrun: error: invalid active developer path >&2; exit 1"])
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("", "a\nb\n", [Hunk(range(0), range(2))]),
+        ("a\nb\nc\n", "a\nB\nc\n", [Hunk(range(1, 2), range(1, 2))]),
+        ("a\r\n\x0cb\n", "a\r\n\x0cb\nc", [Hunk(range(2, 2), range(2, 3))]),
+    ],
+)
+def test_lines_are_compared_without_git_and_with_one_that_does_not_work(
+    before: str, after: str, expected: list[Hunk], program: str | None, tmp_path, monkeypatch
+):
+    if program:
+        (tmp_path / "git").write_text(f"#!/bin/sh\n{program}\n")
+        (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LadderError, match="git is needed"):
-        git.hunks(b"a", b"b")
+    assert hunks(before.encode(), after.encode()) == expected
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,8 @@ from .conftest import Tree
 
 @pytest.fixture
 def ladder(tree: Tree) -> Tree:
-    """Two versions, the second not committed yet."""
+    """Two versions; no git is asked."""
     tree.version("01_one", {"src/a.py": "a\n"})
-    tree.commit()
     tree.version("02_two", {"src/a.py": "A\n"}, previous="01_one", requires=["avx2"], changes=["src/a.py"])
     tree.write("02_two/src/__pycache__/a.pyc", "rubbish")
     return tree

@@ -9,7 +9,7 @@ from ladder.__main__ import main
 from ladder.distribution import Distribution
 from ladder.versions import Version, read
 
-from .conftest import Tree, write
+from .conftest import Tree, needs_git, write
 
 PYPROJECT = """
 [build-system]
@@ -44,6 +44,7 @@ def test_there_is_no_device_but_the_loopback():
 @pytest.fixture(scope="module")
 def version(tmp_path_factory: pytest.TempPathFactory) -> Version:
     """A small version without C whose tests pass only where there is no network."""
+    needs_git()
     tree = Tree(tmp_path_factory.mktemp("repository"))
     folder = tree.root / "versions" / "01_one"
     write(folder / "pyproject.toml", PYPROJECT)
@@ -134,3 +135,11 @@ def test_what_cannot_be_built_or_installed_is_a_row_and_shows_why(version: Versi
     finally:
         write(toml, PYPROJECT)
     assert capfd.readouterr().out.count("not installed") == 2
+
+
+def test_supply_says_why_it_needs_git(version: Version, capfd, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(supply, "isolation", lambda: ([], ""))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["supply"], version.folder.parents[1]) == 2
+    sentence = "supply needs git, because meson packs into an sdist what git has committed: git was not found\n"
+    assert capfd.readouterr().err.endswith(f"ladder: {sentence}")

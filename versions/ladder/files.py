@@ -1,0 +1,48 @@
+"""Which files belong to a folder: what .gitignore, dot files and backups leave. git itself is not asked.
+
+So a repository unpacked from a ZIP, or owned by somebody else, has the same files as a clone.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+Tree = dict[str, bytes]  # path inside a folder, with forward slashes -> content
+NEVER = (".*", "__pycache__/", "*~", r"\#*#", "*.orig", "*.rej")  # what editors, Python and patch leave beside a file
+
+
+def working_tree(folder: Path) -> Tree:
+    """The files of `folder` as they lie on the disk, new ones too, but nothing that is excluded."""
+    return {path: (folder / path).read_bytes() for path in names(folder)}
+
+
+def names(folder: Path) -> list[str]:
+    """The paths of these files, sorted. Raises OSError if a folder cannot be read."""
+    belongs = rule(folder)
+    found = []
+    for place, folders, files in os.walk(folder, onerror=fail):
+        inside = Path(place).relative_to(folder)
+        folders[:] = [name for name in folders if belongs(f"{(inside / name).as_posix()}/")]
+        paths = ((inside / name).as_posix() for name in files)
+        found += [path for path in paths if belongs(path) and (folder / path).is_file()]
+    return sorted(found)
+
+
+def rule(folder: Path) -> Callable[[str], bool]:
+    """Tells of a path inside `folder` (a folder's ends with a slash) whether it belongs to it.
+
+    The first .gitignore on the way up decides, which is the repository's: there is one only.
+    """
+    folder = folder.resolve()
+    root = next((place for place in (folder, *folder.parents) if (place / ".gitignore").is_file()), None)
+    lines = (root / ".gitignore").read_text(encoding="utf-8").splitlines() if root else []
+    excluded = GitIgnoreSpec.from_lines([*NEVER, *lines])
+    above = folder.relative_to(root or folder).as_posix()
+    return lambda path: not excluded.match_file(path if above == "." else f"{above}/{path}")
+
+
+def fail(error: OSError) -> None:
+    """What os.walk would pass over in silence."""
+    raise error
