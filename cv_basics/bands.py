@@ -31,7 +31,7 @@ def by_bands(function: Callable[[Picture], Picture]) -> Callable[[Picture], Pict
 
     @functools.wraps(function)
     def on_each_band(picture: Picture) -> Picture:
-        check_picture(picture, channels=(3,))
+        picture = check_picture(picture, channels=(3,))
         return np.concatenate([function(picture[rows]) for rows in bands(picture)])
 
     return on_each_band
