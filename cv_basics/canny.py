@@ -74,7 +74,8 @@ def magnitude_numpy(dx: Gradient, dy: Gradient, squared: bool = False) -> Magnit
 
 def suppress_loops(magnitude: Magnitude, dx: Gradient, dy: Gradient) -> Mask:
     """True where a pixel's magnitude is larger than those of its two neighbours along the gradient, which is taken as
-    horizontal, vertical or one of the diagonals, whichever is nearest. Outside the picture the magnitude is 0. ValueError if the three are not stages of one picture.
+    horizontal, vertical or one of the diagonals, whichever is nearest. Outside the picture the magnitude is 0.
+    ValueError if the three are not stages of one picture.
 
     No angle is computed: with x = |dx| and y = |dy| the gradient is nearly horizontal if y < x tan 22.5 degrees and
     nearly vertical if y > x tan 67.5 degrees. Of two equal neighbours on an axis the first is kept, on a diagonal none.
@@ -105,7 +106,8 @@ def suppress_loops(magnitude: Magnitude, dx: Gradient, dy: Gradient) -> Mask:
 
 def suppress_numpy(magnitude: Magnitude, dx: Gradient, dy: Gradient) -> Mask:
     """True where a pixel's magnitude is larger than those of its two neighbours along the gradient, which is taken as
-    horizontal, vertical or one of the diagonals, whichever is nearest. Outside the picture the magnitude is 0. ValueError if the three are not stages of one picture."""
+    horizontal, vertical or one of the diagonals, whichever is nearest. Outside the picture the magnitude is 0.
+    ValueError if the three are not stages of one picture."""
     dx, dy = _gradient(dx, dy)
     magnitude = check_stage(magnitude, "magnitude", np.int32, dx.shape)
     height, width = magnitude.shape
@@ -130,19 +132,19 @@ def hysteresis_loops(magnitude: Magnitude, kept: Mask, low: int, high: int) -> P
     """255 where a `kept` pixel is above `high`, or above `low` and linked to such a one by others; else 0.
     ValueError if the two are not stages of one picture or a threshold is not a finite number."""
     magnitude, kept = _ridges(magnitude, kept)
-    low, high = check_number(low, "low"), check_number(high, "high")
+    lower, higher = check_number(low, "low"), check_number(high, "high")
     height, width = magnitude.shape
     edges = np.zeros((height, width), np.uint8)
     waiting = []
     for y, x in np.ndindex(height, width):
-        if kept[y, x] and magnitude[y, x] > high:
+        if kept[y, x] and magnitude[y, x] > higher:
             edges[y, x] = 255
             waiting.append((y, x))
     while waiting:
         from_y, from_x = waiting.pop()
         for down, right in NEIGHBOURS:
             y, x = from_y + down, from_x + right
-            if 0 <= y < height and 0 <= x < width and kept[y, x] and magnitude[y, x] > low and not edges[y, x]:
+            if 0 <= y < height and 0 <= x < width and kept[y, x] and magnitude[y, x] > lower and not edges[y, x]:
                 edges[y, x] = 255
                 waiting.append((y, x))
     return edges
@@ -220,10 +222,10 @@ def ridges(picture: Picture, squared: bool = False) -> Iterator[tuple[slice, Gra
     picture = check_picture(picture)
     for rows in bands(picture, lowest=8):
         top = max(rows.start - HALO, 0)
-        stages = _strongest(picture[top : rows.stop + HALO], squared)
+        dx, dy, magnitude = _strongest(picture[top : rows.stop + HALO], squared)
+        kept = suppress_numpy(magnitude, dx, dy)
         inner = slice(rows.start - top, rows.stop - top)
-        dx, dy, magnitude, kept = (stage[inner] for stage in (*stages, suppress_numpy(stages[2], *stages[:2])))
-        yield rows, dx, dy, magnitude, kept
+        yield rows, dx[inner], dy[inner], magnitude[inner], kept[inner]
 
 
 def _strongest(picture: Picture, squared: bool) -> tuple[Gradient, Gradient, Magnitude]:

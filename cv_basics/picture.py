@@ -3,7 +3,6 @@
 import functools
 import math
 import operator
-import textwrap
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -15,6 +14,7 @@ Parameters = ParamSpec("Parameters")
 Number = TypeVar("Number", bound=np.generic)
 
 PLAIN = (np.ndarray, np.memmap)  # a memory-mapped array computes like any other; other subclasses do not
+SHOWN = 60  # characters of a wrong value in an error
 MAX_SIZE = 4096  # 255 * 4096**2 is the largest window sum that still fits 32 bits
 
 
@@ -85,7 +85,8 @@ def check_number(value: Any, name: str, low: float = -math.inf, high: float = ma
 
 
 def _shown(value: Any) -> str:
-    return textwrap.shorten(repr(value), 60)  # of an array too in one line
+    text = " ".join(repr(value).split())  # an array has line breaks
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def channel_by_channel(
