@@ -99,8 +99,9 @@ def test_no_legend_lies_over_what_is_plotted(lesson):
     picture = read_picture(gallery.PICS / settings.picture)
     figure = settings.run("picture", picture, **gallery.default_options(lesson)).figure
     FigureCanvasAgg(figure).draw()
+    legends = [*figure.legends, *filter(None, (axes.get_legend() for axes in figure.axes))]
     for axes in figure.axes:
-        for legend in [*figure.legends, *([axes.get_legend()] if axes.get_legend() else [])]:
+        for legend in legends:
             box = legend.get_window_extent()
             for line in axes.lines:
                 points = line.get_path().interpolated(50).transformed(line.get_transform()).vertices
