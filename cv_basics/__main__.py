@@ -2,6 +2,14 @@
 
 import sys
 
-from cv_basics.cli import main
+try:
+    from cv_basics.cli import main
 
-sys.exit(main())
+    code = main()
+except ModuleNotFoundError as error:
+    if not error.name or error.name.startswith("cv_basics"):
+        raise  # a fault of ours, not a missing package
+    advice = "`nox -s cv_basics -- LESSON PICTURE` installs what the lessons need"
+    print(f"cv_basics: {error.name} is not installed; {advice}", file=sys.stderr)
+    code = 2
+sys.exit(code)

@@ -6,7 +6,7 @@ cache, and the operating system hands out fresh, zeroed pages for each: more tha
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ Number = TypeVar("Number", bound=np.generic)
 BAND_VALUES = 1 << 16  # 256 kB in 32 bits: a handful of temporaries fit into L2
 
 
-def bands(picture: Picture, lowest: int = 1) -> Iterator[slice]:
+def bands(picture: npt.NDArray[Any], lowest: int = 1) -> Iterator[slice]:
     """Cut the rows of `picture` into slices of about BAND_VALUES values, but of `lowest` rows at least."""
     height = len(picture)
     rows = max(lowest, BAND_VALUES * height // picture.size)
@@ -31,7 +31,7 @@ def by_bands(function: Callable[[Picture], Picture]) -> Callable[[Picture], Pict
 
     @functools.wraps(function)
     def on_each_band(picture: Picture) -> Picture:
-        check_picture(picture, channels=(3,))
+        picture = check_picture(picture, channels=(3,))
         return np.concatenate([function(picture[rows]) for rows in bands(picture)])
 
     return on_each_band

@@ -10,13 +10,14 @@ Noise has edges too: blur the picture first, for example with `gaussian_blur_num
 """
 
 import math
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from cv_basics.bands import bands
 from cv_basics.border import extend, replicate
-from cv_basics.picture import Picture, check_number, check_picture
+from cv_basics.picture import Picture, check_number, check_picture, check_stage
 
 Gradient = npt.NDArray[np.int16]  # (H, W): differences of -1020 .. 1020
 Magnitude = npt.NDArray[np.int32]  # (H, W): up to 2040, or 2 * 1020**2 with squares
@@ -24,13 +25,14 @@ Mask = npt.NDArray[np.bool_]  # (H, W)
 
 TANGENT_SHIFT = 15
 TANGENT = round(math.tan(math.pi / 8) * (1 << TANGENT_SHIFT))  # of 22.5 degrees; that of 67.5 is larger by 2
+HALO = 2  # rows: how far the first three stages look
 NEIGHBOURS = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
 
 
 def sobel_loops(picture: Picture) -> tuple[Gradient, Gradient]:
     """dx and dy (H, W) of a grey picture (H, W): the difference of the two neighbours, smoothed with 1 2 1 across.
     The edge pixel goes on beyond the edge. ValueError if `picture` is not grey."""
-    check_picture(picture, channels=(1,))
+    picture = check_picture(picture, channels=(1,))
     height, width = picture.shape
     pixels = picture.tolist()
     dx, dy = np.empty((height, width), np.int16), np.empty((height, width), np.int16)
@@ -46,7 +48,7 @@ def sobel_loops(picture: Picture) -> tuple[Gradient, Gradient]:
 def sobel_numpy(picture: Picture) -> tuple[Gradient, Gradient]:
     """dx and dy (H, W) of a grey picture (H, W): the difference of the two neighbours, smoothed with 1 2 1 across.
     The edge pixel goes on beyond the edge. ValueError if `picture` is not grey."""
-    check_picture(picture, channels=(1,))
+    picture = check_picture(picture, channels=(1,))
     wide = extend(extend(picture.astype(np.int16), 1, 1, 0, replicate), 1, 1, 1, replicate)
     smooth_down = wide[:-2] + 2 * wide[1:-1] + wide[2:]
     smooth_across = wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]
@@ -54,7 +56,8 @@ def sobel_numpy(picture: Picture) -> tuple[Gradient, Gradient]:
 
 
 def magnitude_loops(dx: Gradient, dy: Gradient, squared: bool = False) -> Magnitude:
-    """|dx| + |dy| for each pixel, or dx**2 + dy**2 if `squared`."""
+    """|dx| + |dy| for each pixel, or dx**2 + dy**2 if `squared`. ValueError if dx and dy are not two gradients."""
+    dx, dy = _gradient(dx, dy)
     magnitude = np.empty(dx.shape, np.int32)
     for y, x in np.ndindex(dx.shape):
         right, down = int(dx[y, x]), int(dy[y, x])
@@ -63,7 +66,8 @@ def magnitude_loops(dx: Gradient, dy: Gradient, squared: bool = False) -> Magnit
 
 
 def magnitude_numpy(dx: Gradient, dy: Gradient, squared: bool = False) -> Magnitude:
-    """|dx| + |dy| for each pixel, or dx**2 + dy**2 if `squared`."""
+    """|dx| + |dy| for each pixel, or dx**2 + dy**2 if `squared`. ValueError if dx and dy are not two gradients."""
+    dx, dy = _gradient(dx, dy)
     right, down = dx.astype(np.int32), dy.astype(np.int32)
     return right * right + down * down if squared else abs(right) + abs(down)
 
@@ -71,10 +75,13 @@ def magnitude_numpy(dx: Gradient, dy: Gradient, squared: bool = False) -> Magnit
 def suppress_loops(magnitude: Magnitude, dx: Gradient, dy: Gradient) -> Mask:
     """True where a pixel's magnitude is larger than those of its two neighbours along the gradient, which is taken as
     horizontal, vertical or one of the diagonals, whichever is nearest. Outside the picture the magnitude is 0.
+    ValueError if the three are not stages of one picture.
 
     No angle is computed: with x = |dx| and y = |dy| the gradient is nearly horizontal if y < x tan 22.5 degrees and
     nearly vertical if y > x tan 67.5 degrees. Of two equal neighbours on an axis the first is kept, on a diagonal none.
     """
+    dx, dy = _gradient(dx, dy)
+    magnitude = check_stage(magnitude, "magnitude", np.int32, dx.shape)
     height, width = magnitude.shape
     rows = [[0] * (width + 2), *([0, *row, 0] for row in magnitude.tolist()), [0] * (width + 2)]
     kept = np.zeros((height, width), np.bool_)
@@ -99,7 +106,10 @@ def suppress_loops(magnitude: Magnitude, dx: Gradient, dy: Gradient) -> Mask:
 
 def suppress_numpy(magnitude: Magnitude, dx: Gradient, dy: Gradient) -> Mask:
     """True where a pixel's magnitude is larger than those of its two neighbours along the gradient, which is taken as
-    horizontal, vertical or one of the diagonals, whichever is nearest. Outside the picture the magnitude is 0."""
+    horizontal, vertical or one of the diagonals, whichever is nearest. Outside the picture the magnitude is 0.
+    ValueError if the three are not stages of one picture."""
+    dx, dy = _gradient(dx, dy)
+    magnitude = check_stage(magnitude, "magnitude", np.int32, dx.shape)
     height, width = magnitude.shape
     framed = np.zeros((height + 2, width + 2), np.int32)
     framed[1:-1, 1:-1] = magnitude
@@ -119,19 +129,22 @@ def suppress_numpy(magnitude: Magnitude, dx: Gradient, dy: Gradient) -> Mask:
 
 
 def hysteresis_loops(magnitude: Magnitude, kept: Mask, low: int, high: int) -> Picture:
-    """255 where a `kept` pixel is above `high`, or above `low` and linked to such a one by others; else 0."""
+    """255 where a `kept` pixel is above `high`, or above `low` and linked to such a one by others; else 0.
+    ValueError if the two are not stages of one picture or a threshold is not a finite number."""
+    magnitude, kept = _ridges(magnitude, kept)
+    lower, higher = check_number(low, "low"), check_number(high, "high")
     height, width = magnitude.shape
     edges = np.zeros((height, width), np.uint8)
     waiting = []
     for y, x in np.ndindex(height, width):
-        if kept[y, x] and magnitude[y, x] > high:
+        if kept[y, x] and magnitude[y, x] > higher:
             edges[y, x] = 255
             waiting.append((y, x))
     while waiting:
         from_y, from_x = waiting.pop()
         for down, right in NEIGHBOURS:
             y, x = from_y + down, from_x + right
-            if 0 <= y < height and 0 <= x < width and kept[y, x] and magnitude[y, x] > low and not edges[y, x]:
+            if 0 <= y < height and 0 <= x < width and kept[y, x] and magnitude[y, x] > lower and not edges[y, x]:
                 edges[y, x] = 255
                 waiting.append((y, x))
     return edges
@@ -139,21 +152,35 @@ def hysteresis_loops(magnitude: Magnitude, kept: Mask, low: int, high: int) -> P
 
 def hysteresis_numpy(magnitude: Magnitude, kept: Mask, low: int, high: int) -> Picture:
     """255 where a `kept` pixel is above `high`, or above `low` and linked to such a one by others; else 0.
-    All edges grow at once, by one pixel at a time."""
-    height, width = magnitude.shape
-    waiting = np.zeros((height + 2, width + 2), np.bool_)  # a frame of False: no neighbour is outside
-    waiting[1:-1, 1:-1] = kept & (magnitude > low)
-    edges = np.zeros_like(waiting)
-    edges[1:-1, 1:-1] = kept & (magnitude > high)
+    ValueError if the two are not stages of one picture or a threshold is not a finite number."""
+    magnitude, kept = _ridges(magnitude, kept)
+    waiting, edges = _frame(kept.shape), _frame(kept.shape)
+    waiting[1:-1, 1:-1] = kept & (magnitude > check_number(low, "low"))
+    edges[1:-1, 1:-1] = kept & (magnitude > check_number(high, "high"))
+    return grow(edges, waiting)
+
+
+def _frame(shape: tuple[int, ...]) -> Mask:
+    return np.zeros((shape[0] + 2, shape[1] + 2), np.bool_)  # one pixel more on each side: no neighbour is outside
+
+
+def grow(edges: Mask, waiting: Mask) -> Picture:
+    """255 where `edges` is True or linked to such a pixel by `waiting` ones; else 0. Both are (H + 2, W + 2) with a
+    frame of False, and both are used up. The edges of one band of rows grow all at once, by one pixel at a time."""
+    width = edges.shape[1]
     waiting &= ~edges
     still, found = waiting.ravel(), edges.ravel()
-    steps = np.array([down * (width + 2) + right for down, right in NEIGHBOURS])
-    tips = np.flatnonzero(found)
-    while tips.size:
-        around = (tips[:, np.newaxis] + steps).ravel()
-        tips = np.unique(around[still[around]])
-        found[tips] = True
-        still[tips] = False
+    steps = [down * width + right for down, right in NEIGHBOURS]
+    for rows in bands(edges):
+        tips = np.flatnonzero(edges[rows]) + rows.start * width
+        while tips.size:
+            reached = []
+            for step in steps:
+                around = tips + step
+                reached.append(around[still[around]])
+                still[reached[-1]] = False  # or the next step would reach them once more
+            tips = np.concatenate(reached)
+            found[tips] = True
     return edges[1:-1, 1:-1] * np.uint8(255)
 
 
@@ -161,7 +188,7 @@ def canny_loops(picture: Picture, low: float, high: float, squared: bool = False
     """255 on the edges of `picture`, (H, W) or (H, W, 3), else 0. In a colour picture each pixel takes the channel that
     changes most, the first of equals. Thresholds in the wrong order are swapped; with `squared` they are still meant
     for sqrt(dx**2 + dy**2). ValueError if a threshold is not a finite number."""
-    check_picture(picture)
+    picture = check_picture(picture)
     low, high = thresholds(low, high, squared)
     gradients = [sobel_loops(channel) for channel in _channels(picture)]
     magnitudes = [magnitude_loops(dx, dy, squared) for dx, dy in gradients]
@@ -177,13 +204,40 @@ def canny_numpy(picture: Picture, low: float, high: float, squared: bool = False
     """255 on the edges of `picture`, (H, W) or (H, W, 3), else 0. In a colour picture each pixel takes the channel that
     changes most, the first of equals. Thresholds in the wrong order are swapped; with `squared` they are still meant
     for sqrt(dx**2 + dy**2). ValueError if a threshold is not a finite number."""
-    check_picture(picture)
+    picture = check_picture(picture)
     low, high = thresholds(low, high, squared)
-    dx, dy = (np.stack(parts) for parts in zip(*map(sobel_numpy, _channels(picture)), strict=True))
-    magnitude = magnitude_numpy(dx, dy, squared)
-    strongest = magnitude.argmax(axis=0)[np.newaxis]
-    dx, dy, magnitude = (np.take_along_axis(each, strongest, axis=0)[0] for each in (dx, dy, magnitude))
-    return hysteresis_numpy(magnitude, suppress_numpy(magnitude, dx, dy), low, high)
+    edges, waiting = _frame(picture.shape), _frame(picture.shape)
+    for rows, _, _, magnitude, kept in ridges(picture, squared):
+        edges[1:-1, 1:-1][rows] = kept & (magnitude > high)
+        waiting[1:-1, 1:-1][rows] = kept & (magnitude > low)
+    return grow(edges, waiting)
+
+
+def ridges(picture: Picture, squared: bool = False) -> Iterator[tuple[slice, Gradient, Gradient, Magnitude, Mask]]:
+    """The first three stages on one band of rows after the other: the rows, and their dx, dy, magnitude and whether the
+    pixel is kept. On a whole picture these would take 40 bytes per pixel, against one for the pixel itself.
+
+    A band is computed with two rows more on each side, one for Sobel and one for the suppression. What comes out for
+    those is wrong, where the picture does not end there, and is cut off."""
+    picture = check_picture(picture)
+    for rows in bands(picture, lowest=8):
+        top = max(rows.start - HALO, 0)
+        dx, dy, magnitude = _strongest(picture[top : rows.stop + HALO], squared)
+        kept = suppress_numpy(magnitude, dx, dy)
+        inner = slice(rows.start - top, rows.stop - top)
+        yield rows, dx[inner], dy[inner], magnitude[inner], kept[inner]
+
+
+def _strongest(picture: Picture, squared: bool) -> tuple[Gradient, Gradient, Magnitude]:
+    """dx, dy and magnitude (H, W) of the channel that changes most at each pixel, the first of equals."""
+    if picture.ndim == 2:
+        dx, dy = sobel_numpy(picture)
+        return dx, dy, magnitude_numpy(dx, dy, squared)
+    gradients = [sobel_numpy(channel) for channel in _channels(picture)]
+    magnitudes = np.stack([magnitude_numpy(dx, dy, squared) for dx, dy in gradients])
+    first = magnitudes.argmax(axis=0)
+    dx, dy = (np.choose(first, parts) for parts in zip(*gradients, strict=True))
+    return dx, dy, np.choose(first, magnitudes)
 
 
 def thresholds(low: float, high: float, squared: bool = False) -> tuple[int, int]:
@@ -200,5 +254,15 @@ def _squared_threshold(value: float) -> float:
     return value * value if value > 0 else value
 
 
-def _channels(picture: Picture) -> list[Any]:
+def _gradient(dx: Gradient, dy: Gradient) -> tuple[Gradient, Gradient]:
+    dx = check_stage(dx, "dx", np.int16)
+    return dx, check_stage(dy, "dy", np.int16, dx.shape)
+
+
+def _ridges(magnitude: Magnitude, kept: Mask) -> tuple[Magnitude, Mask]:
+    magnitude = check_stage(magnitude, "magnitude", np.int32)
+    return magnitude, check_stage(kept, "kept", np.bool_, magnitude.shape)
+
+
+def _channels(picture: Picture) -> list[Picture]:
     return [picture] if picture.ndim == 2 else [picture[..., channel] for channel in range(3)]

@@ -25,7 +25,7 @@ OFFSET = (MIDDLE << SHIFT) + HALF
 
 def split_loops(picture: Picture) -> tuple[Picture, Picture, Picture]:
     """The red, green and blue (H, W) of an RGB picture (H, W, 3). ValueError if `picture` is not RGB."""
-    check_picture(picture, channels=(3,))
+    picture = check_picture(picture, channels=(3,))
     height, width, _ = picture.shape
     red, green, blue = (np.empty((height, width), np.uint8) for _ in range(3))
     for y in range(height):
@@ -36,13 +36,13 @@ def split_loops(picture: Picture) -> tuple[Picture, Picture, Picture]:
 
 def split_numpy(picture: Picture) -> tuple[Picture, Picture, Picture]:
     """The red, green and blue (H, W) of an RGB picture (H, W, 3). ValueError if `picture` is not RGB."""
-    check_picture(picture, channels=(3,))
+    picture = check_picture(picture, channels=(3,))
     return picture[..., 0].copy(), picture[..., 1].copy(), picture[..., 2].copy()
 
 
 def merge_loops(red: Picture, green: Picture, blue: Picture) -> Picture:
     """An RGB picture (H, W, 3) of three channels (H, W). ValueError if their shapes differ."""
-    _check_channels(red, green, blue)
+    red, green, blue = _check_channels(red, green, blue)
     height, width = red.shape
     picture = np.empty((height, width, 3), np.uint8)
     for y in range(height):
@@ -53,13 +53,13 @@ def merge_loops(red: Picture, green: Picture, blue: Picture) -> Picture:
 
 def merge_numpy(red: Picture, green: Picture, blue: Picture) -> Picture:
     """An RGB picture (H, W, 3) of three channels (H, W). ValueError if their shapes differ."""
-    _check_channels(red, green, blue)
+    red, green, blue = _check_channels(red, green, blue)
     return np.stack([red, green, blue], axis=-1)
 
 
 def rgb_to_yuv_loops(picture: Picture) -> Picture:
     """Y, U and V (H, W, 3) of an RGB picture (H, W, 3), pixel by pixel. ValueError if `picture` is not RGB."""
-    check_picture(picture, channels=(3,))
+    picture = check_picture(picture, channels=(3,))
     height, width, _ = picture.shape
     pixels = picture.tolist()
     yuv = np.empty((height, width, 3), np.uint8)
@@ -87,7 +87,7 @@ def rgb_to_yuv_numpy(picture: Picture) -> Picture:
 
 def yuv_to_rgb_loops(picture: Picture) -> Picture:
     """The RGB picture (H, W, 3) of Y, U and V (H, W, 3), pixel by pixel. ValueError if `picture` is not (H, W, 3)."""
-    check_picture(picture, channels=(3,))
+    picture = check_picture(picture, channels=(3,))
     height, width, _ = picture.shape
     pixels = picture.tolist()
     rgb = np.empty((height, width, 3), np.uint8)
@@ -120,8 +120,10 @@ def _clamp(value: int) -> int:
     return min(max(value, 0), 255)
 
 
-def _check_channels(red: Picture, green: Picture, blue: Picture) -> None:
+def _check_channels(red: Picture, green: Picture, blue: Picture) -> list[Picture]:
+    channels = []
     for name, channel in (("red", red), ("green", green), ("blue", blue)):
-        check_picture(channel, name, channels=(1,))
+        channels.append(check_picture(channel, name, channels=(1,)))
         if channel.shape != red.shape:
             raise ValueError(f"{name} must have the shape of red, {red.shape}, not {channel.shape}")
+    return channels

@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 PICS = HERE.parent / "pics"
 README_FIGURES = HERE / "figures"
 DOTS_PER_INCH = 110
-README_BYTES = 100_000  # the README's figures are kept in git: they are drawn smaller until they are below this
+README_BYTES = 300_000  # the README's figures are kept in git: they are drawn smaller until they are below this
+COLOURS = 256  # of a palette; median cut uses all of them, where an octree leaves 18 of a grey figure
 
 STYLE = """
 body { font-family: system-ui, sans-serif; max-width: 100rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -67,6 +68,7 @@ def make_all(pictures: Sequence[Path], folder: Path, console: Console) -> Path:
         for lesson, path, name in jobs:
             progress.update(task, description=f"{lesson} {path.name}")
             outcome, written = run_lesson(lesson, path, folder, name, default_options(lesson))
+            progress.console.print(f"{lesson} {path.name}: {outcome.findings}", markup=False, highlight=False)
             figures[lesson].append(_html_figure(path.name, outcome.findings, [each.name for each in written]))
             progress.advance(task)
     index = folder / "index.html"
@@ -98,11 +100,13 @@ def unique_names(pictures: Sequence[Path]) -> list[str]:
 
 
 def _save_small(figure: Figure, path: Path) -> None:
-    for dots_per_inch in range(84, 30, -4):
+    for dots_per_inch in range(100, 40, -4):
         drawn = io.BytesIO()
         figure.savefig(drawn, dpi=dots_per_inch, bbox_inches="tight")
         with Image.open(drawn) as image:
-            palette = image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+            palette = image.convert("RGB").quantize(
+                COLOURS, Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE
+            )
         palette.save(path, optimize=True)
         if path.stat().st_size < README_BYTES:
             return

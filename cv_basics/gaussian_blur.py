@@ -43,7 +43,11 @@ Unsigned = TypeVar("Unsigned", np.uint16, np.uint32)
 
 
 def gaussian_weights(size: int, sigma: float) -> list[float]:
-    """The textbook's kernel: `size` float weights that add up to 1. `sigma` > 0 is the standard deviation in pixels."""
+    """The textbook's kernel: `size` float weights that add up to 1. `sigma` > 0 is the standard deviation in pixels.
+    ValueError if `size` is not a whole number from 1 to 4096 or `sigma` not a finite number above 0."""
+    size, sigma = check_size(size), check_number(sigma, "sigma", low=0)
+    if sigma == 0:
+        raise ValueError("sigma must be above 0: the curve of a standard deviation of 0 has no width")
     radius = size // 2
     distances = [(i - radius) / sigma for i in range(size)]
     weights = [math.exp(-distance * distance / 2) for distance in distances]
@@ -107,7 +111,7 @@ def gaussian_blur_loops(picture: Picture, size: int, sigma: float) -> Picture:
 def gaussian_blur_numpy(picture: Picture, size: int, sigma: float) -> Picture:
     """Gaussian blur of `picture`, (H, W) or (H, W, 3), first along the rows, then down the columns.
     `size` and `sigma`, and the ValueErrors, as in `gaussian_kernel`."""
-    check_picture(picture)
+    picture = check_picture(picture)
     kernel = gaussian_kernel(size, sigma)
     radius = len(kernel) // 2
     extended = extend(extend(picture, radius, radius, 0, reflect_101), radius, radius, 1, reflect_101)

@@ -19,7 +19,7 @@ HALF = 1 << (SHIFT - 1)  # added before the shift, which rounds down, so that th
 
 def gray_loops(picture: Picture) -> Picture:
     """Grey (H, W) of an RGB picture (H, W, 3), pixel by pixel. ValueError if `picture` is not RGB."""
-    check_picture(picture, channels=(3,))
+    picture = check_picture(picture, channels=(3,))
     height, width, _ = picture.shape
     pixels = picture.tolist()
     gray = np.empty((height, width), np.uint8)

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cv_basics import canny, color, gaussian_blur, gray, mean_blur, median_blur, otsu, plots
+from cv_basics.bands import bands
 from cv_basics.noise import gaussian_noise_numpy, psnr, salt_and_pepper_numpy
 from cv_basics.picture import Picture
 
@@ -52,7 +53,7 @@ def run_color(name: str, picture: Picture) -> Outcome:
     back = color.yuv_to_rgb_numpy(yuv)
     figure = plots.color_figure(name, picture, channels, yuv, back)
     results = dict(zip(("red", "green", "blue", "y", "u", "v"), (*channels, *color.split_numpy(yuv)), strict=True))
-    changed = float((picture != back).any(axis=2).mean())
+    changed = sum(int((picture[rows] != back[rows]).any(axis=2).sum()) for rows in bands(picture)) / back[..., 0].size
     return Outcome(results, figure, f"{changed:.1%} of the pixels are not quite the same after RGB to YUV and back")
 
 
@@ -89,11 +90,12 @@ def run_gaussian_blur(name: str, picture: Picture, size: int, sigma: float) -> O
 
 def run_canny(name: str, picture: Picture, size: int, sigma: float, low: float, high: float, squared: bool) -> Outcome:
     blurred = gaussian_blur.gaussian_blur_numpy(_grey(picture), size, sigma)
-    dx, dy = canny.sobel_numpy(blurred)
-    magnitude = canny.magnitude_numpy(dx, dy, squared)
-    kept = canny.suppress_numpy(magnitude, dx, dy)
+    dx, dy = np.empty(blurred.shape, np.int16), np.empty(blurred.shape, np.int16)
+    magnitude, kept = np.empty(blurred.shape, np.int32), np.empty(blurred.shape, np.bool_)
+    for rows, right, down, strength, thin in canny.ridges(blurred, squared):
+        dx[rows], dy[rows], magnitude[rows], kept[rows] = right, down, strength, thin
     edges = canny.hysteresis_numpy(magnitude, kept, *canny.thresholds(low, high, squared))
-    shown = np.sqrt(magnitude).astype(np.int32) if squared else magnitude
+    shown = np.sqrt(magnitude, dtype=np.float32).astype(np.int32) if squared else magnitude
     figure = plots.canny_figure(name, blurred, (dx, dy), shown, kept, edges, (min(low, high), max(low, high)))
     return Outcome({"edges": edges}, figure, f"{(edges > 0).mean():.1%} of the pixels are edges")
 

@@ -28,7 +28,7 @@ LANES = 8  # so many sums of a row OpenCV divides at once, in float32; what is l
 def mean_blur_loops(picture: Picture, size: int) -> Picture:
     """Mean of the size x size window around each pixel of `picture`, (H, W) or (H, W, 3): the window is summed anew
     for every pixel. ValueError if `size` is not a whole number from 1 to 4096."""
-    check_picture(picture)
+    picture = check_picture(picture)
     size = check_size(size)
     height, width = picture.shape[:2]
     pixels = picture.reshape(height, width, -1).tolist()
@@ -48,7 +48,7 @@ def mean_blur_loops(picture: Picture, size: int) -> Picture:
 def mean_blur_numpy(picture: Picture, size: int) -> Picture:
     """Mean of the size x size window around each pixel of `picture`, (H, W) or (H, W, 3), by running sums: first down
     the columns, then along the rows of what came out. ValueError if `size` is not a whole number from 1 to 4096."""
-    check_picture(picture)
+    picture = check_picture(picture)
     size = check_size(size)
     before, after = size // 2, size - 1 - size // 2
     dtype: Any = np.uint16 if size * size <= SMALL_AREA else np.uint32

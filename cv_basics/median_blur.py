@@ -32,7 +32,7 @@ def median_blur_loops(picture: Picture, size: int) -> Picture:
 def median_blur_numpy(picture: Picture, size: int) -> Picture:
     """Median of the size x size window around each pixel of `picture`, (H, W) or (H, W, 3), found bit by bit.
     ValueError if `size` is not an odd number from 1 to 4095."""
-    check_picture(picture)
+    picture = check_picture(picture)
     size = check_size(size, odd=True)
     margin = size // 2
     extended = extend(extend(picture, margin, margin, 0, replicate), margin, margin, 1, replicate)

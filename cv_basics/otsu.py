@@ -13,7 +13,8 @@ is the smallest of the other. Only the 256 numbers of the histogram are needed, 
 import numpy as np
 import numpy.typing as npt
 
-from cv_basics.picture import Picture, check_picture
+from cv_basics.bands import bands
+from cv_basics.picture import Picture, check_picture, check_stage
 
 LEVELS = 256
 EMPTY = float(np.finfo(np.float32).eps)  # a class with a smaller share is empty to OpenCV (thresh.cpp)
@@ -21,7 +22,7 @@ EMPTY = float(np.finfo(np.float32).eps)  # a class with a smaller share is empty
 
 def histogram_loops(picture: Picture) -> npt.NDArray[np.int64]:
     """How many pixels of a grey picture (H, W) have each of the 256 levels. ValueError if `picture` is not grey."""
-    check_picture(picture, channels=(1,))
+    picture = check_picture(picture, channels=(1,))
     counts = [0] * LEVELS
     for row in picture.tolist():
         for level in row:
@@ -31,8 +32,11 @@ def histogram_loops(picture: Picture) -> npt.NDArray[np.int64]:
 
 def histogram_numpy(picture: Picture) -> npt.NDArray[np.int64]:
     """How many pixels of a grey picture (H, W) have each of the 256 levels. ValueError if `picture` is not grey."""
-    check_picture(picture, channels=(1,))
-    return np.bincount(picture.ravel(), minlength=LEVELS)
+    picture = check_picture(picture, channels=(1,))
+    counts = np.zeros(LEVELS, np.int64)
+    for rows in bands(picture):  # bincount turns what it counts into int64
+        counts += np.bincount(picture[rows].ravel(), minlength=LEVELS)
+    return counts
 
 
 def between_class_variance(histogram: npt.NDArray[np.int64]) -> list[float]:
@@ -40,8 +44,11 @@ def between_class_variance(histogram: npt.NDArray[np.int64]) -> list[float]:
 
     The mean of the darker class is carried from level to level as OpenCV does it, in this order of float64 operations:
     between two levels that are in use all thresholds are equally good, and the last bits decide which of them wins.
+    ValueError unless `histogram` is an int64 array of 256 counts with at least one pixel.
     """
-    counts = histogram.tolist()
+    counts = check_stage(histogram, "histogram", np.int64, (LEVELS,)).tolist()
+    if min(counts) < 0 or max(counts) == 0:
+        raise ValueError("histogram must count at least one pixel, and none of its counts may be negative")
     scale = 1 / sum(counts)
     mu = sum(level * count for level, count in enumerate(counts)) * scale
     q1 = mu1 = 0.0
@@ -60,7 +67,8 @@ def between_class_variance(histogram: npt.NDArray[np.int64]) -> list[float]:
 
 
 def otsu_threshold(histogram: npt.NDArray[np.int64]) -> int:
-    """The level (0 to 255) with the largest between-class variance, the lowest of equals; 0 if there is one class."""
+    """The level (0 to 255) with the largest between-class variance, the lowest of equals; 0 if there is one class.
+    ValueError as in `between_class_variance`."""
     variances = between_class_variance(histogram)
     return variances.index(max(variances))
 
@@ -68,6 +76,7 @@ def otsu_threshold(histogram: npt.NDArray[np.int64]) -> int:
 def otsu_loops(picture: Picture) -> tuple[int, Picture]:
     """Otsu's threshold of a grey picture (H, W), and the picture with 255 where a pixel is above it, else 0.
     ValueError if `picture` is not grey."""
+    picture = check_picture(picture, channels=(1,))
     threshold = otsu_threshold(histogram_loops(picture))
     height, width = picture.shape
     binary = np.empty((height, width), np.uint8)
@@ -80,5 +89,6 @@ def otsu_loops(picture: Picture) -> tuple[int, Picture]:
 def otsu_numpy(picture: Picture) -> tuple[int, Picture]:
     """Otsu's threshold of a grey picture (H, W), and the picture with 255 where a pixel is above it, else 0.
     ValueError if `picture` is not grey."""
+    picture = check_picture(picture, channels=(1,))
     threshold = otsu_threshold(histogram_numpy(picture))
     return threshold, (picture > threshold) * np.uint8(255)

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import combinations
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 from rich.console import Console
 
@@ -23,7 +25,7 @@ TITLES = {
     "color": ["RGB", "red", "green", "blue", "RGB to YUV and back", "Y:", "U:", "V:"],
     "mean_blur": ["picture", "salt and pepper: ", "mean 3 x 3: ", "median 3 x 3: ", "PSNR", "Gaussian noise: "],
     "gaussian_blur": ["weight of each row", "weight of each pixel", "the same as a surface", "before", "after", "row"],
-    "canny": ["picture, grey and blurred", "1 Sobel", "2 magnitude", "3 suppression", "4 hysteresis"],
+    "canny": ["picture, grey and blurred", "1 Sobel", "2 magnitude", "3 suppression", "4 hysteresis", "key to 1"],
     "otsu": ["grey picture", "above", "histogram"],
 }
 SHAPES = [(1, 1, 1), (1, 1, 3), (1, 40, 3), (40, 1, 1), (2, 2, 3), (40, 60, 1), (60, 40, 3)]
@@ -69,6 +71,94 @@ def test_no_label_is_cut(lesson):
                 assert min(box.x0, box.y0) >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1, text
 
 
+def drawn_texts(figure):
+    """Each text of a figure that has letters, and where it stands once the figure is drawn."""
+    FigureCanvasAgg(figure).draw()
+    texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    return [(text, text.get_window_extent()) for text in texts]
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_no_text_lies_over_another_or_is_too_small_to_read(lesson):
+    """Of the figures that the README shows. 8 points are 11 pixels there; the surface's axes run across each other."""
+    settings = LESSONS[lesson]
+    picture = read_picture(gallery.PICS / settings.picture)
+    figure = settings.run("picture", picture, **gallery.default_options(lesson)).figure
+    flat = drawn_texts(figure)
+    for axes in figure.axes:
+        if axes.name == "3d":
+            flat = [(text, box) for text, box in flat if text not in axes.findobj(Text)]
+    for (one, box), (other, other_box) in combinations(flat, 2):
+        assert not box.padded(-1).overlaps(other_box.padded(-1)), f"{one} lies over {other}"
+    assert min(text.get_fontsize() for text, _ in flat) >= 8
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_no_legend_lies_over_what_is_plotted(lesson):
+    settings = LESSONS[lesson]
+    picture = read_picture(gallery.PICS / settings.picture)
+    figure = settings.run("picture", picture, **gallery.default_options(lesson)).figure
+    FigureCanvasAgg(figure).draw()
+    legends = [*figure.legends, *filter(None, (axes.get_legend() for axes in figure.axes))]
+    for axes in figure.axes:
+        for legend in legends:
+            box = legend.get_window_extent()
+            for line in axes.lines:
+                points = line.get_path().interpolated(50).transformed(line.get_transform()).vertices
+                assert not any(box.contains(*point) for point in points), legend
+            assert not any(box.overlaps(bar.get_window_extent()) for bar in axes.patches), legend
+            if legend.axes is axes:
+                assert box.width < 0.75 * axes.get_window_extent().width
+
+
+def test_each_bar_shows_its_own_tenth_of_a_decibel():
+    picture = read_picture(gallery.PICS / "camera.png")
+    outcome = LESSONS["mean_blur"].run("camera", picture, **gallery.default_options("mean_blur"))
+    (bars,) = [axes for axes in outcome.figure.axes if axes.get_title().startswith("PSNR")]
+    labels = [text.get_text() for text in bars.texts if text.get_text()[0].isdigit()]
+    assert labels == re.findall(r"([\d.]+) dB", outcome.findings)
+    lowest, highest = sorted(bars.get_ylim())
+    for bar in bars.patches:
+        assert lowest <= bar.get_y() and bar.get_y() + bar.get_height() <= highest
+
+
+def test_the_row_that_is_plotted_is_marked_in_both_pictures():
+    """Also in a picture that is reduced to be drawn."""
+    picture = make_picture("smooth", 2000, 1900, 3, seed=1)
+    figure = LESSONS["gaussian_blur"].run("large", picture, **gallery.default_options("gaussian_blur")).figure
+    before, after = (axes for axes in figure.axes if axes.get_title() in ("before", "after"))
+    for axes in (before, after):
+        assert sorted(axes.get_ylim()) == [-0.5, 1999.5]
+        assert list(axes.lines[0].get_ydata()) == [1000, 1000]
+
+
+def test_the_colour_wheel_shows_the_hues_of_the_gradient():
+    """A picture that gets brighter to the right has the colour of the wheel's right side, and so on."""
+    ramp = np.tile(np.arange(0, 240, 6, dtype=np.uint8), (40, 1))
+    for turns, (y, x) in enumerate([(200, 350), (50, 200), (200, 50), (350, 200)]):  # right, up, left, down
+        figure = LESSONS["canny"].run("ramp", np.rot90(ramp, turns), **gallery.default_options("canny")).figure
+        shown = {axes.get_title().split()[0]: axes.images[0].get_array() for axes in figure.axes if axes.images}
+        sobel, wheel = np.asarray(shown["1"])[20, 20] / 255, np.asarray(shown["key"])[y, x]
+        assert (abs(sobel - wheel) <= 0.5 / 255 + 1e-6).all(), turns  # one is rounded to bytes, of float32 hues
+
+
+def test_the_readmes_grey_figures_keep_their_greys():
+    """An octree's palette left 18 colours of the figure of lesson 3."""
+    with Image.open(gallery.README_FIGURES / "mean_blur.png") as figure:
+        assert len(figure.convert("RGB").getcolors()) > 200
+
+
+@pytest.mark.parametrize("missing", ["numpy", "PIL", "matplotlib", "rich"])
+def test_a_missing_package_is_one_line_that_names_nox(tmp_path, missing):
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no {missing}', name='{missing}')")
+    done = subprocess.run(
+        [sys.executable, "-m", "cv_basics", "gray"], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert re.fullmatch(rf"cv_basics: {missing} is not installed; `nox -s cv_basics -- .*\n", done.stderr)
+
+
 @pytest.mark.parametrize(
     "arguments, results",
     [
@@ -93,7 +183,7 @@ def test_a_lesson_writes_its_results_and_its_figure(tmp_path, capsys, arguments,
     assert f"a_{lesson}_figure.png" in capsys.readouterr().out
 
 
-def test_all_writes_every_figure_and_an_index_that_shows_them(tmp_path):
+def test_all_writes_every_figure_and_an_index_that_shows_them(tmp_path, capsys):
     for folder, channels in (("one", 3), ("two", 1)):
         (tmp_path / folder).mkdir()
         write_picture(tmp_path / folder / "a & b.png", make_picture("smooth", 20, 30, channels, seed=1))
@@ -105,6 +195,8 @@ def test_all_writes_every_figure_and_an_index_that_shows_them(tmp_path):
     linked = {name.replace("&amp;", "&") for name in re.findall(r'href="([^#][^"]*)"', page)}
     assert shown == {path.name for path in out.glob("*_figure.png")}
     assert linked == {path.name for path in out.glob("*.png")}
+    printed = " ".join(capsys.readouterr().out.split())
+    assert all(f"{lesson} a & b.png: " in printed for lesson in LESSONS)
     assert len(shown) == 2 * len(LESSONS) - 2  # the grey picture is not shown to the two lessons about colour
 
 
