@@ -1,8 +1,8 @@
 """A safetensors file (https://huggingface.co/docs/safetensors), opened once and read through one descriptor.
 
-The safetensors library is not used because it maps the file: SIGBUS kills a process that touches a mapping after another
-process has shortened the file. Release 0.8 can read the numbers without one (`backend="pread"`), but not the header. Its
-other function takes the whole file as bytes, which needs 102 MB more.
+The safetensors library is not used because it maps the file: SIGBUS kills a process that touches a mapping after
+another process has shortened the file. Release 0.8 can read the numbers without a mapping (`backend="pread"`), but not
+the header. Its other function takes the whole file as bytes, which needs 102 MB more.
 """
 
 import json
@@ -17,7 +17,7 @@ import numpy as np
 
 from .errors import WeightsError
 
-DTYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}  # those whose numbers can be read
+DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}  # those whose numbers can be read
 LARGEST_HEADER = 10_000_000  # bytes, where a ResNet-50's has 30,000; Python's objects take up to 25 times as much
 MOST_DIMENSIONS = 32
 POSITION = threading.Lock()  # held while a file's position is moved, where there is no preadv
@@ -56,23 +56,26 @@ class TensorFile:
         except (OSError, ValueError, RecursionError) as error:
             raise WeightsError(f"{path}: cannot be read as safetensors: {error}") from error
 
-    def read(self, name: str) -> np.ndarray:
-        """The tensor `name`, float32 or float16, in memory of its own; raises `WeightsError`."""
+    def read(self, name: str, memory: np.ndarray | None = None) -> np.ndarray:
+        """The tensor `name`, float32 or float16, as it is stored; raises `WeightsError`.
+
+        It lies in `memory`, uint8 of at least as many bytes, or in memory of its own.
+        """
         tensor = self.tensors[name]
         try:
-            numbers = self.bytes_at(self.start + tensor.begin, tensor.end - tensor.begin)
+            numbers = self.bytes_at(self.start + tensor.begin, tensor.end - tensor.begin, memory)
         except (OSError, ValueError) as error:
             raise WeightsError(f"{self.path}: cannot be read any more: {error}") from error
         return numbers.view(DTYPES[tensor.dtype]).reshape(tensor.shape)
 
-    def bytes_at(self, offset: int, size: int) -> np.ndarray:
+    def bytes_at(self, offset: int, size: int, memory: np.ndarray | None = None) -> np.ndarray:
         """`size` bytes from `offset` on, uint8; raises `OSError`, `ValueError` if the file is too short or has changed.
 
         A change shows in the file's size or in its modification time, which has ticks of up to 10 ms on Linux.
         """
         if offset + size > self.status.st_size:
             raise ValueError(f"it ends after {self.status.st_size:,} bytes, in its header")
-        memory = np.empty(size, np.uint8)
+        memory = np.empty(size, np.uint8) if memory is None else memory[:size]
         done = 0
         while done < size and (count := read_at(self.descriptor, memory[done:], offset + done)):
             done += count
@@ -85,7 +88,7 @@ class TensorFile:
 def read_at(descriptor: int, memory: np.ndarray, offset: int) -> int:
     """Fills `memory`, uint8, with what a file holds from `offset` on, and returns how many bytes that were."""
     if hasattr(os, "preadv"):
-        return os.preadv(descriptor, [memory], offset)
+        return os.preadv(descriptor, [memory.data], offset)
     with POSITION:  # Windows: threads share the file's position, but no forked child does
         os.lseek(descriptor, offset, os.SEEK_SET)
         part = os.read(descriptor, len(memory))

@@ -81,13 +81,9 @@ class Weights:
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The tensor `name` from the file, float32, arranged; raises `WeightsError`."""
-        return arrange(self.read(name).astype(np.float32, copy=False))
-
-    def read(self, name: str) -> np.ndarray:
-        """The tensor `name` as it is stored, checked; raises `WeightsError`."""
         stored = self.file.read(name)
         self.check(name, stored)
-        return stored
+        return arrange(stored.astype(np.float32, copy=False))
 
     def check(self, name: str, values: np.ndarray) -> None:
         """Raises `WeightsError` if the tensor `name` holds what no trained network has."""
