@@ -111,7 +111,7 @@ class Weights:
     def load(self) -> None:
         """Reads, checks and arranges what is required into one pool, in the order of the layers; raises `WeightsError`.
 
-        Then the file is closed. All tensors are read into the same buffer: new memory for each costs 20 ms of page faults.
+        Then the file is closed. All tensors are read into one buffer: new memory for each costs 20 ms of page faults.
         """
         lines = [-(-prod(self.shapes[name]) * 4 // CACHE_LINE) for name in self.required]  # rounded up
         pool = aligned(sum(lines) * CACHE_LINE // 4)

@@ -111,7 +111,7 @@ class Weights:
     def load(self) -> None:
         """Reads, checks and arranges what is required into one pool, in the order of the layers; raises `WeightsError`.
 
-        Then the file is closed. All tensors are read into the same buffer: new memory for each costs 20 ms of page faults.
+        Then the file is closed. All tensors are read into one buffer: new memory for each costs 20 ms of page faults.
         """
         counts = [arranged_size(self.shapes[name], self.isa) for name in self.required]
         lines = [-(-count * 4 // CACHE_LINE) for count in counts]  # rounded up
