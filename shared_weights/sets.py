@@ -1,12 +1,13 @@
 """Finding a weight set by its name or folder, and reading it."""
 
+import re
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load as from_bytes
 
 from . import synthetic
 from .architecture import tensors
@@ -52,11 +53,23 @@ def load(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     """
     path = folder / "weights.safetensors"
     try:
-        labels = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
-        state = load_file(path)
-    except (OSError, SafetensorError, UnicodeDecodeError) as error:
+        labels = read_labels(folder)
+        state = from_bytes(path.read_bytes())  # not mapped: SIGBUS kills who maps a file that another shortens
+    except (OSError, SafetensorError, UnicodeDecodeError, LookupError) as error:  # LookupError: of a type NumPy lacks
         raise WeightSetError(f"{folder}: not a weight set that can be read: {error}") from error
     return checked(state, len(labels), str(path)), labels
+
+
+def read_labels(folder: Path) -> list[str]:
+    """The labels of the set in `folder`, one class per line, without a byte order mark and blank lines at the end.
+
+    Raises `OSError` or `UnicodeDecodeError`.
+    """
+    text = (folder / "labels.txt").read_bytes().decode("utf-8-sig")
+    labels = re.split(r"\r\n|\n|\r", text)  # str.splitlines would split at U+2028 and others, inside a label
+    while labels and not labels[-1].strip():
+        labels.pop()
+    return labels
 
 
 def checked(state: Mapping[str, np.ndarray], classes: int, source: str) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -105,6 +106,24 @@ def test_truncated_weights_are_refused(tmp_path: Path, keep: int) -> None:
 @pytest.mark.parametrize("about", ["[" * 10_000, "{"])
 def test_weights_with_a_damaged_note_are_refused(tmp_path: Path, about: str) -> None:
     save_file(load_parameters(SHIPPED)[0], tmp_path / "w.safetensors", {"about": about})
+    with pytest.raises(WeightsError, match="not a readable safetensors file"):
+        load_parameters(tmp_path / "w.safetensors")
+
+
+def test_weights_that_are_far_too_large_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").touch()
+    os.truncate(tmp_path / "w.safetensors", 3 << 30)  # zeros that take no room on the disk
+    with pytest.raises(WeightsError, match="it has more than 67,108,864 bytes"):
+        load_parameters(tmp_path / "w.safetensors")
+
+
+def test_weights_of_a_type_that_numpy_lacks_are_refused(tmp_path: Path) -> None:
+    data = SHIPPED.read_bytes()
+    length = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:length])
+    header["dense2.bias"] |= {"dtype": "BF16", "shape": [20]}
+    text = json.dumps(header).encode()
+    (tmp_path / "w.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data[length:])
     with pytest.raises(WeightsError, match="not a readable safetensors file"):
         load_parameters(tmp_path / "w.safetensors")
 

@@ -90,3 +90,24 @@ def test_load_refuses_a_truncated_file(folder: Path):
         file.truncate(1_000_000)
     with pytest.raises(WeightSetError, match="can be read"):
         sets.load(folder)
+
+
+@pytest.mark.parametrize("text", [b"\xef\xbb\xbfno\nyes\n", b"no\r\nyes\r\n\r\n", b"no\nyes\n \n\n", b"no\nyes"])
+def test_labels_are_the_same_whatever_an_editor_does_to_the_ends_of_the_file(folder: Path, text: bytes):
+    (folder / "labels.txt").write_bytes(text)
+    assert sets.read_labels(folder) == ["no", "yes"]
+
+
+def test_a_label_keeps_what_str_splitlines_splits_at(folder: Path):
+    (folder / "labels.txt").write_text("n\u2028o\ny\x0bes\n", encoding="utf-8", newline="")
+    assert sets.read_labels(folder) == ["n\u2028o", "y\x0bes"]
+
+
+def test_load_refuses_tensors_of_a_type_that_numpy_lacks(folder: Path):
+    save_file(zeros(), folder / "weights.safetensors")
+    data = (folder / "weights.safetensors").read_bytes()
+    length = 8 + int.from_bytes(data[:8], "little")
+    header = data[8:length].replace(b'"F16"', b'"BF16"')
+    (folder / "weights.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + data[length:])
+    with pytest.raises(WeightSetError, match="can be read"):
+        sets.load(folder)

@@ -29,6 +29,6 @@ def describe(folder: Path, asked: str | None) -> str:
 def read_labels(folder: Path) -> list[str]:
     """The set's labels, a class a line."""
     try:
-        return (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+        return sets.read_labels(folder)
     except (OSError, ValueError) as error:
         raise LadderError(f"{folder / 'labels.txt'} cannot be read: {error}") from None

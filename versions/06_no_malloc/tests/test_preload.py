@@ -1,9 +1,12 @@
 """The weights are in memory, checked and aligned, before the first picture."""
 
+import os
+
 import numpy as np
 import pytest
 from conftest import random, write_weights
 from resnet50 import ResNet50, WeightsError
+from test_weights import open_files
 
 
 def test_the_file_is_not_read_again(tmp_path, tensors, net):
@@ -11,6 +14,13 @@ def test_the_file_is_not_read_again(tmp_path, tensors, net):
     loaded = ResNet50(write_weights(tmp_path, tensors))
     (tmp_path / "weights.safetensors").unlink()
     np.testing.assert_array_equal(loaded(image), net(image))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system does not list a process's open files")
+def test_the_file_is_closed_once_it_has_been_read(tmp_path, tensors):
+    loaded = ResNet50(write_weights(tmp_path, tensors))
+    assert open_files(tmp_path) == []
+    loaded(random(0, 32, 32, 3))
 
 
 def test_a_bad_value_is_found_before_the_first_picture(tmp_path, tensors):

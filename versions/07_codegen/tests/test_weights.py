@@ -1,14 +1,17 @@
 """A weight folder that is not right is refused with one sentence that names the file."""
 
+import gc
 import json
 import os
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from conftest import PREPROCESS, narrow_tensors, random, write_weights
-from resnet50 import ResNet50, WeightsError
-from safetensors.numpy import save, save_file
+from conftest import PREPROCESS, narrow_tensors, random, save_file, write_weights
+from resnet50 import ResNet50, WeightsError, tensor_file
+from resnet50.weights import Weights
 
 IMAGE = random(0, 32, 32, 3)
 
@@ -30,6 +33,37 @@ def refused(folder, *says):
 
 def resave(folder, tensors):
     save_file(tensors, folder / "weights.safetensors")
+
+
+def rewrite_header(folder, change):
+    """Has `change` change the weight file's header, a dictionary; the numbers stay."""
+    path = folder / "weights.safetensors"
+    data = path.read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + size])
+    change(header)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
+
+
+def read_all(folder):
+    """A network with the weights in `folder`, each of which has been read."""
+    net = ResNet50(folder)
+    for name in net.weights.required:
+        net.weights[name]
+    return net
+
+
+def when_read(monkeypatch, name, change):
+    """Calls `change` once the tensor `name` has been read, before it is checked; with None, once the header has."""
+    check, require_no_others = Weights.check, Weights.require_no_others
+
+    def changing(self, read=None, *values):
+        if read == name:
+            change()
+        check(self, read, *values) if values else require_no_others(self)
+
+    monkeypatch.setattr(Weights, "check" if name else "require_no_others", changing)
 
 
 def test_a_folder_that_is_missing(tmp_path):
@@ -124,14 +158,64 @@ def test_a_tensor_of_the_wrong_type(folder, tensors, dtype):
     refused(folder, "layer1.0.bn1.bias is", "expected F32 or F16")
 
 
-def test_a_bfloat16_tensor(folder, tensors):
-    data = save(tensors)
-    size = struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8 : 8 + size])
-    header["fc.weight"]["dtype"], header["fc.weight"]["shape"] = "BF16", [7, 320]
-    text = json.dumps(header).encode()
-    (folder / "weights.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
+def test_a_bfloat16_tensor(folder):
+    rewrite_header(folder, lambda header: header["fc.weight"].update(dtype="BF16", shape=[7, 320]))
     refused(folder, "fc.weight is BF16")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data_offsets": [100, 3040]},
+        {"data_offsets": [10**9, 10**9 + 2940]},
+        {"data_offsets": [-2940, 0]},
+        {"data_offsets": [0, 10**30]},
+        {"data_offsets": [2940, 0]},
+        {"data_offsets": [0]},
+        {"data_offsets": None},
+        {"shape": [5, 3, 7, -7]},
+        {"shape": [5, 3, 7, True]},
+        {"shape": [5, 3, 7, 7.0]},
+        {"shape": [2**32, 2**32, 3, 5]},
+        {"shape": [5, 3, 7, 8]},
+        {"shape": "5377"},
+        {"dtype": ["F32"]},
+    ],
+    ids=str,
+)
+def test_a_header_that_contradicts_itself(folder, change):
+    rewrite_header(folder, lambda header: header["conv1.weight"].update(change))
+    refused(folder, "weights.safetensors", "cannot be read as safetensors")
+
+
+@pytest.mark.parametrize("entry", [None, 7, "F32", [], {}, ["F32", [5, 3, 7, 7], [0, 2940]]], ids=str)
+def test_a_header_whose_entry_is_no_object(folder, entry):
+    rewrite_header(folder, lambda header: header.update({"conv1.weight": entry}))
+    refused(folder, "weights.safetensors", "conv1.weight is not described by an object")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[]",
+        b"null",
+        b"7",
+        b'{"a": {"dtype": "F32", "dtype": "F32", "shape": [], "data_offsets": [0, 4]}}',
+        b'{"a": 1, "a": 1}',
+        b'{"a": {"dtype": "F32", "shape": [' + b"9" * 5000 + b'], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [NaN], "data_offsets": [0, 4]}}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        '{"__metadata__": {}}'.encode("utf-16"),
+        '{"__metadata__": {}}'.encode("utf-8-sig"),
+        b"\xff\xfe",
+        b"",
+    ],
+    ids=lambda header: repr(header[:20]),
+)
+def test_a_header_that_is_no_object_of_objects(folder, header):
+    (folder / "weights.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    refused(folder, "weights.safetensors", "cannot be read as safetensors")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -170,11 +254,219 @@ def test_a_file_that_is_rewritten_while_the_network_is_open_never_crashes(folder
     try:
         np.testing.assert_array_equal(open_net(IMAGE), net(IMAGE))
     except WeightsError as error:
-        assert "has become shorter" in str(error)
+        assert "has changed since it was opened" in str(error)
+
+
+SHORTENED_AT_EACH_STEP = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from test_weights import Weights, WeightsError, pytest, read_all, when_read
+folder = Path(sys.argv[2])
+file = folder / "weights.safetensors"
+whole = file.read_bytes()
+for name in read_all(folder).weights.required[:-1:7]:
+    file.write_bytes(whole)
+    with pytest.MonkeyPatch.context() as patch:
+        when_read(patch, name, lambda: os.truncate(file, 1000))
+        try:
+            read_all(folder)
+        except WeightsError as error:
+            assert str(error) == f"{file}: cannot be read any more: it has changed since it was opened", error
+        else:
+            raise AssertionError(name)
+print("all refused")
+"""
+
+
+def test_a_file_that_is_shortened_while_it_is_read_is_an_error_and_kills_nobody(folder):
+    command = [sys.executable, "-c", SHORTENED_AT_EACH_STEP, os.path.dirname(__file__), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "all refused\n", "")
+
+
+def test_a_file_that_is_shortened_while_its_header_is_read_is_an_error(folder, monkeypatch):
+    path, read_at = folder / "weights.safetensors", tensor_file.read_at
+
+    def shortening(*arguments):
+        os.truncate(path, 4)
+        return read_at(*arguments)
+
+    monkeypatch.setattr(tensor_file, "read_at", shortening)
+    refused(folder, str(path), "it has changed since it was opened")
+
+
+def test_a_file_that_is_overwritten_while_it_is_read_is_an_error(folder, tmp_path, monkeypatch):
+    path = folder / "weights.safetensors"
+    other = write_weights(tmp_path / "other", narrow_tensors(seed=1)) / path.name
+    os.utime(path, (0, 0))  # the clock of a file system may tick 100 times a second only
+    when_read(monkeypatch, "layer2.0.bn1.bias", lambda: path.write_bytes(other.read_bytes()))
+    refused(folder, str(path), "has changed since it was opened")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows replaces no file that is open")
+@pytest.mark.parametrize("last", [None, "layer2.0.bn1.bias"], ids=["header", "tensor"])
+@pytest.mark.parametrize("change", ["replaced", "deleted"])
+def test_a_file_that_is_replaced_or_deleted_while_it_is_read_is_read_to_its_end(
+    change, last, folder, tmp_path, net, monkeypatch
+):
+    path = folder / "weights.safetensors"
+    other = write_weights(tmp_path / "other", narrow_tensors(seed=1)) / path.name
+    changes = {"replaced": lambda: os.replace(other, path), "deleted": path.unlink}
+    with monkeypatch.context() as patch:
+        when_read(patch, last, changes[change])
+        changed = read_all(folder)
+    np.testing.assert_array_equal(changed(IMAGE), net(IMAGE))
+
+
+REPLACED_ALL_THE_TIME = """
+import os, sys
+from pathlib import Path
+place, *others = map(Path, sys.argv[1:])
+states = [other.read_bytes() for other in others]
+while True:
+    for state in states:
+        place.with_name("next").write_bytes(state)
+        os.replace(place.with_name("next"), place)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows replaces no file that is open")
+def test_a_file_that_is_replaced_all_the_time_is_read_whole_and_never_refused(folder, tmp_path, tensors):
+    half = {name: (tensor + 1).astype(np.float16) for name, tensor in tensors.items()}
+    folders = [write_weights(tmp_path / "some", tensors), write_weights(tmp_path / "other", half)]
+    files = [place / "weights.safetensors" for place in (folder, *folders)]
+    whole = [read_all(place).weights for place in folders]
+    replacing = subprocess.Popen([sys.executable, "-c", REPLACED_ALL_THE_TIME, *files])
+    try:
+        for _ in range(50):
+            weights = read_all(folder).weights
+            equal = [all(np.array_equal(weights[name], one[name]) for name in weights.required) for one in whole]
+            assert any(equal)
+    finally:
+        replacing.kill()
+        replacing.wait()
+
+
+def test_a_system_without_preadv_reads_the_same(folder, net, monkeypatch):
+    monkeypatch.delattr(os, "preadv", raising=False)
+    np.testing.assert_array_equal(ResNet50(folder)(IMAGE), net(IMAGE))
+
+
+def test_a_network_outlives_a_change_of_the_working_folder(folder, tmp_path, net, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    relative = ResNet50(folder.name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    np.testing.assert_array_equal(relative(IMAGE), net(IMAGE))
+
+
+def open_files(folder):
+    """Which files in `folder` this process has open."""
+    links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+    return [target for target in map(os.path.realpath, links) if target.startswith(os.path.realpath(folder))]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system does not list a process's open files")
+def test_a_network_that_is_gone_or_was_refused_holds_no_file_open(folder):
+    used = read_all(folder)
+    del used
+    (folder / "labels.txt").write_text("one label\n")
+    refused(folder, "has 1 labels")
+    gc.collect()
+    assert open_files(folder) == []
+
+
+MEMORY = """
+import re, sys
+from pathlib import Path
+from resnet50 import ResNet50, WeightsError
+def most():  # the most memory that this process ever had, in MB
+    return int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000
+before = most()
+try:
+    ResNet50(sys.argv[1])
+except WeightsError as error:
+    print(most() - before, error)
+"""
+
+
+def sparse(path, head, size):
+    """Writes a file of `size` bytes: `head`, then zeros that take no room on the disk."""
+    path.write_bytes(head)
+    os.truncate(path, size)
+
+
+def many_classes(folder):
+    """Weights for 400,000 classes, 3.3 GB of zeros, for one label."""
+    header, end = {}, 0
+    for name, tensor in narrow_tensors(base_width=64, classes=2).items():
+        shape = (400_000, *tensor.shape[1:]) if name.startswith("fc.") else tensor.shape
+        begin, end = end, end + 4 * int(np.prod(shape))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": (begin, end)}
+    text = json.dumps(header).encode()
+    sparse(folder / "weights.safetensors", struct.pack("<Q", len(text)) + text, 8 + len(text) + end)
+    (folder / "labels.txt").write_text("one label\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="this system does not say how much memory was used")
+@pytest.mark.parametrize(
+    ("fill", "says", "megabytes"),
+    [
+        (many_classes, "has 1 labels, but the weights have 400000 classes", 20),
+        (lambda folder: sparse(folder / "labels.txt", b"", 3 << 30), "has more than 16,777,216 bytes", 40),
+        (lambda folder: sparse(folder / "preprocess.json", b"", 3 << 30), "has more than 65,536 bytes", 20),
+        (lambda folder: sparse(folder / "weights.safetensors", b"", 3 << 30), "cannot be read as safetensors", 20),
+        (
+            lambda folder: sparse(folder / "weights.safetensors", struct.pack("<Q", 10**7), 3 << 30),
+            "cannot be read as safetensors",
+            60,
+        ),
+        (
+            lambda folder: sparse(folder / "weights.safetensors", struct.pack("<Q", 10**9), 3 << 30),
+            "its header would have 1,000,000,000 bytes, more than 10,000,000",
+            20,
+        ),
+    ],
+    ids=["classes", "labels", "preprocessing", "weights", "the longest header", "a longer header"],
+)
+def test_a_folder_that_is_refused_takes_little_memory_however_large_its_files(folder, fill, says, megabytes):
+    fill(folder)
+    done = subprocess.run([sys.executable, "-c", MEMORY, folder], capture_output=True, text=True, check=True)
+    grown, error = done.stdout.split(maxsplit=1)
+    assert says in error
+    assert float(grown) < megabytes
+
+
+def test_a_network_with_one_class_has_nothing_to_choose_from(tmp_path):
+    refused(write_weights(tmp_path, narrow_tensors(classes=1)), "weights.safetensors: has one class")
 
 
 def test_labels_come_in_the_order_of_the_file(tmp_path):
     labels = ["tabby", "a label of words", "Ägyptische Katze"]
+    assert ResNet50(write_weights(tmp_path, narrow_tensors(classes=3), labels)).labels == labels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a\nb b\nc\n",
+        b"a\nb b\nc",
+        b"a\r\nb b\r\nc\r\n",
+        b"a\rb b\rc\r",
+        b"\xef\xbb\xbfa\nb b\nc\n",
+        b"a\nb b\nc\n\n",
+        b"a\r\nb b\r\nc\r\n \t\r\n\r\n",
+    ],
+)
+def test_labels_are_the_same_whatever_an_editor_does_to_the_lines_and_ends_of_the_file(tmp_path, text):
+    folder = write_weights(tmp_path, narrow_tensors(classes=3))
+    (folder / "labels.txt").write_bytes(text)
+    assert ResNet50(folder).labels == ["a", "b b", "c"]
+
+
+def test_labels_end_at_the_end_of_a_line_and_at_nothing_else_that_unicode_takes_for_one(tmp_path):
+    labels = ["a\x0bb\x0cc\x1cd", "e\x1df\x1eg\x85h", "i\u2028j\u2029k"]
     assert ResNet50(write_weights(tmp_path, narrow_tensors(classes=3), labels)).labels == labels
 
 
@@ -186,6 +478,8 @@ def test_labels_come_in_the_order_of_the_file(tmp_path):
         (b"a\nb\n\nd\ne\nf\ng\n", "line 3 is empty"),
         (b"a\nb\n\xff\xfe\nd\ne\nf\ng\n", "UTF-8"),
         (b"", "has 0 labels"),
+        (b"\xef\xbb\xbf\n\n", "has 0 labels"),
+        (b"\n" * 7, "has 0 labels"),
     ],
 )
 def test_labels_that_do_not_fit(folder, text, says):
@@ -234,3 +528,9 @@ def test_preprocessing_that_is_not_right(folder, change):
 def test_preprocessing_that_is_no_such_json(folder, text):
     (folder / "preprocess.json").write_bytes(text)
     refused(folder, str(folder / "preprocess.json"))
+
+
+def test_preprocessing_may_begin_with_a_byte_order_mark(folder, net):
+    text = (folder / "preprocess.json").read_bytes()
+    (folder / "preprocess.json").write_bytes(b"\xef\xbb\xbf" + text)
+    assert ResNet50(folder).preprocess.steps == net.preprocess.steps

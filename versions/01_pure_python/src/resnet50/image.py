@@ -8,8 +8,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from .errors import PictureError, WeightsError
+from .weights import read_small
 
 FILTERS = {filter.name.lower(): filter for filter in Image.Resampling}
+MOST_PREPROCESSING = 1 << 16  # bytes of preprocess.json, which takes about 200
 LARGEST_PICTURE = 1 << 27  # pixels, 512 MiB as RGBA: more is taken for a decompression bomb
 
 
@@ -79,7 +81,7 @@ class Preprocessing:
 
     def __init__(self, path: Path) -> None:
         try:
-            says = json.loads(path.read_bytes())
+            says = json.loads(read_small(path, MOST_PREPROCESSING))
             if not isinstance(says, dict) or says.keys() != {"steps", "filter", "mean", "std"}:
                 raise ValueError("it must be an object with steps, filter, mean and std")
             if says["filter"] not in list(FILTERS):

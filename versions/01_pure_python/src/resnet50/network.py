@@ -173,6 +173,8 @@ class WeightCheck:
 
     def linear(self, channels, name):
         classes = self.weights.width(f"{name}.weight")
+        if classes == 1:  # softmax would call it 100 % certain, whatever the picture
+            raise WeightsError(f"{self.weights.path}: has one class, so there is nothing to choose from")
         self.weights.require(f"{name}.weight", (classes, channels))
         self.weights.require(f"{name}.bias", (classes,))
         return classes

@@ -1,18 +1,17 @@
 """A weight folder's tensors and labels: read, checked, and arranged as the operators take them."""
 
-import json
 import os
-from math import prod
+import re
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from .errors import WeightsError
+from .tensor_file import DTYPES, TensorFile
 
 FILES = ("weights.safetensors", "labels.txt", "preprocess.json")
-DTYPES = {"F32": "<f4", "F16": "<f2"}  # safetensors' name of a type -> NumPy's
+MOST_LABELS = 1 << 24  # bytes of labels.txt: a million classes of 16 letters
 
 
 def weight_folder(path: str | PathLike[str]) -> Path:
@@ -26,12 +25,27 @@ def weight_folder(path: str | PathLike[str]) -> Path:
     return folder
 
 
+def read_small(path: Path, most: int) -> bytes:
+    """What is in `path`; raises `OSError`, or `ValueError` if that is more than `most` bytes, without reading on."""
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return data
+
+
 def read_labels(path: Path, classes: int) -> list[str]:
-    """The labels in `path`, a class a line, in the order of the logits; raises `WeightsError`."""
+    """The labels in `path`, one class per line, in the order of the logits; raises `WeightsError`.
+
+    Lines end with LF, CR LF or CR; a byte order mark and blank lines at the end are dropped.
+    """
     try:
-        labels = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+        text = read_small(path, MOST_LABELS).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot be read as labels in UTF-8: {error}") from error
+    labels = re.split(r"\r\n|\n|\r", text)  # str.splitlines would split at U+2028 and eight more, inside of a label
+    while labels and not labels[-1].strip():
+        labels.pop()
     if len(labels) != classes:
         raise WeightsError(f"{path}: has {len(labels)} labels, but the weights have {classes} classes")
     if not all(label.strip() for label in labels):
@@ -52,47 +66,24 @@ def batch_norm_tensors(name: str) -> tuple[str, str, str, str]:
     return f"{name}.weight", f"{name}.bias", f"{name}.running_mean", f"{name}.running_var"
 
 
-def data_offsets(path: Path) -> dict[str, int]:
-    """Where each tensor's numbers begin in a safetensors file, in bytes.
-
-    The file is the header's length in 8 bytes, the header in JSON, and the numbers.
-    """
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    return {name: 8 + length + entry["data_offsets"][0] for name, entry in header.items() if name != "__metadata__"}
-
-
 class Weights:
     """The tensors of a safetensors file: shapes at once, values when asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "weights.safetensors"
         self.required: list[str] = []
-        try:
-            with safe_open(self.path, framework="numpy") as file:  # checks the header against the file's length
-                slices = {name: file.get_slice(name) for name in list(file.keys())}
-            self.offsets = data_offsets(self.path)
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(f"{self.path}: cannot be read as safetensors: {error}") from error
-        slices = {name: part for name, part in slices.items() if not name.endswith("num_batches_tracked")}
-        self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-        self.dtypes = {name: part.get_dtype() for name, part in slices.items()}
-        for name, dtype in self.dtypes.items():
-            if dtype not in DTYPES:
-                raise WeightsError(f"{self.path}: {name} is {dtype}, expected F32 or F16")
+        self.file = TensorFile(self.path)
+        tensors = {name: one for name, one in self.file.tensors.items() if not name.endswith("num_batches_tracked")}
+        self.shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        for name, tensor in tensors.items():
+            if tensor.dtype not in DTYPES:
+                raise WeightsError(f"{self.path}: {name} is {tensor.dtype}, expected F32 or F16")
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The tensor `name` from the file, float32, arranged; raises `WeightsError`."""
-        shape, dtype = self.shapes[name], DTYPES[self.dtypes[name]]
-        try:
-            stored = np.fromfile(self.path, dtype, prod(shape), offset=self.offsets[name])
-        except OSError as error:
-            raise WeightsError(f"{self.path}: cannot be read any more: {error.strerror}") from error
-        if stored.size != prod(shape):
-            raise WeightsError(f"{self.path}: has become shorter since it was opened")
+        stored = self.file.read(name)
         self.check(name, stored)
-        return arrange(stored.reshape(shape).astype(np.float32, copy=False))
+        return arrange(stored.astype(np.float32, copy=False))
 
     def check(self, name: str, values: np.ndarray) -> None:
         """Raises `WeightsError` if the tensor `name` holds what no trained network has."""

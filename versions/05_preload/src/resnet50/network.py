@@ -69,9 +69,9 @@ class ResNet50:
         self.weights = Weights(folder)
         classes = forward(WeightCheck(self.weights), 3)
         self.weights.require_no_others()
-        self.weights.load()
         self.labels = read_labels(folder / "labels.txt", classes)
         self.preprocess = Preprocessing(folder / "preprocess.json")
+        self.weights.load()
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """The logits, float32 (classes,), of `image`: float32 (height, width, 3), normalised, 32 to 1024 pixels.
@@ -176,6 +176,8 @@ class WeightCheck:
 
     def linear(self, channels, name):
         classes = self.weights.width(f"{name}.weight")
+        if classes == 1:  # softmax would call it 100 % certain, whatever the picture
+            raise WeightsError(f"{self.weights.path}: has one class, so there is nothing to choose from")
         self.weights.require(f"{name}.weight", (classes, channels))
         self.weights.require(f"{name}.bias", (classes,))
         return classes

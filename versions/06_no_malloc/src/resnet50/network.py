@@ -71,9 +71,9 @@ class ResNet50:
         self.weights = Weights(folder)
         classes = forward(WeightCheck(self.weights), 3)
         self.weights.require_no_others()
-        self.weights.load()
         self.labels = read_labels(folder / "labels.txt", classes)
         self.preprocess = Preprocessing(folder / "preprocess.json")
+        self.weights.load()
         self.plan = lru_cache(PLANS)(partial(make_plan, self.weights))
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
@@ -148,6 +148,8 @@ class WeightCheck:
 
     def linear(self, channels, name):
         classes = self.weights.width(f"{name}.weight")
+        if classes == 1:  # softmax would call it 100 % certain, whatever the picture
+            raise WeightsError(f"{self.weights.path}: has one class, so there is nothing to choose from")
         self.weights.require(f"{name}.weight", (classes, channels))
         self.weights.require(f"{name}.bias", (classes,))
         return classes
