@@ -117,21 +117,23 @@ def missing(folder):
 def test_a_process_that_is_stopped_is_named_and_not_waited_for_for_ever(folder, missing, stopped, monkeypatch, caplog):
     """Nor is it for each of the libraries that it has locked."""
     other = stopped(*missing)
-    waited = []
-    acquire = cache.FileLock.acquire
+    waited, acquire = [], cache.FileLock.acquire
+
+    def recorded(lock, timeout, **rest):
+        waited.append(timeout)
+        return acquire(lock, timeout, **rest)
+
     monkeypatch.setattr(cache, "SOON", 0.02)
     monkeypatch.setattr(cache, "ALONE", 0.1)
     monkeypatch.setattr(compiler, "processors", lambda: 1)
-    monkeypatch.setattr(
-        cache.FileLock, "acquire", lambda self, timeout, **rest: (waited.append(timeout), acquire(self, timeout, **rest))
-    )
+    monkeypatch.setattr(cache.FileLock, "acquire", recorded)
     compiler.load(SHAPES[:2], instruction_set())
     assert libraries(folder) == missing
     assert not list(folder.glob("*.part"))
     assert waited[:4] == [0.02, pytest.approx(0.08), 0, 0]
     [record] = caplog.records
     who = f"process {other.pid}" if sys.platform == "linux" else "another process"
-    assert record.getMessage() == f"waiting for {who}, which compiles the same; at most 0 s"
+    assert record.getMessage() == f"waiting for {who}, which compiles the same convolution; at most 0 s"
 
 
 def test_who_is_waited_for_stands_in_a_terminals_line(missing, stopped, monkeypatch, capsys, caplog):

@@ -2,8 +2,8 @@
 
 A library is published under its key: written under another name, loaded, then renamed, and never changed again. Behind
 its last byte stands a SHA-256 of key and content, so that a file that was cut short, damaged or exchanged is noticed;
-the loader ignores trailing bytes. A lock for each key lets one process at a time make a library; to load one, no lock is
-needed and nothing is written. `cache_folder` says who is trusted.
+the loader ignores trailing bytes. A lock for each key lets one process at a time make a library; loading one takes no
+lock and writes nothing that it needs. `cache_folder` says who is trusted.
 """
 
 import errno
@@ -37,18 +37,18 @@ def cache_folder() -> Path:
     What lies there is run, so only root and this user may be able to put it there:
 
     - Every folder and link on the way from / belongs to root or to this user. No other user can write to a folder on
-      the way unless it is sticky, as /tmp is: what lies in such a one only its owner, the folder's or root can exchange.
-      Each is checked before what lies in it, so nothing can be exchanged after it was checked. In the path that is
-      returned links are resolved.
+      the way, unless it is sticky as /tmp is: there an entry can be exchanged only by its owner, the folder's, or root.
+      Each is checked before anything in it is looked at, so nothing can be exchanged once it was checked. The path
+      that is returned has no links.
     - The last folder belongs to this user, and no other user can write to it.
-    - A group that has nobody else in it is no other user: with umask 002, Debian's for users with such a group, all
-      that they make can be written by it. From the last folder that permission is removed, in case somebody joins.
-      It is never removed for others: what they have put there until then would stay, files of this user's too that
-      they found elsewhere and moved there.
-    - A library is opened once. Its owner, permissions and digest are checked through the descriptor (`load_intact`) and
-      it is loaded through the descriptor (`name_of`).
+    - A group without other members does not count as another user: under umask 002, Debian's default for users with
+      such a group, it can write to all that they make. From the last folder that permission is removed, in case
+      somebody joins. Where others could write it is not repaired but refused: what they put there would stay, and that
+      may be a file of this user's, found elsewhere and moved.
+    - A library is opened once. Its owner, permissions and digest are checked through that descriptor (`load_intact`),
+      and it is loaded through it (`name_of`).
 
-    Raises `CacheError` if that is not so, or if the folder cannot be made.
+    Raises `CacheError` if one of these does not hold, or if the folder cannot be made.
     """
     folder = location()
     try:
@@ -116,7 +116,7 @@ def others_can_write(place: Path, found: os.stat_result) -> bool:
 
 
 def has_list(place: Path) -> bool:
-    """Whether a folder has an access control list (Linux): the group's permissions are then all that the list grants."""
+    """Whether a folder has an access control list (Linux): then the group's permissions are the most that it grants."""
     try:
         return "system.posix_acl_access" in os.listxattr(place)
     except (AttributeError, OSError):  # another system, or a file system that has none
@@ -154,19 +154,21 @@ def location() -> Path:
 
 @dataclass
 class Patience:
-    """How long the threads of one load wait for other processes: shared by them, so that they wait once and not each."""
+    """How long the threads of one load wait for other processes: it ends for all of them at once."""
 
     watched: bool = False  # somebody shows `words`; else they are logged
     words: str = ""  # who is waited for
+    told: bool = False
     ended: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def tell(self, library: Path) -> None:
-        """Says once who is waited for: a warning by `logging`, which shows it on stderr unless it is told otherwise."""
-        if not self.words and (other := holder(library)):
-            self.words = f"waiting for {other}, which compiles the same; at most {ALONE:.0f} s"
-            if not self.watched:
+        """Says who is waited for; once, where that is logged: as a warning, which is shown on stderr by default."""
+        if other := holder(library):
+            self.words = f"waiting for {other}, which compiles the same convolution; at most {ALONE:.0f} s"
+            if not self.watched and not self.told:
                 logging.getLogger("resnet50").warning(self.words)
+            self.told = True
 
 
 def load_or_make(
@@ -197,7 +199,7 @@ def load_or_make(
 def turn(library: Path, patience: Patience) -> Iterator[None]:
     """The lock on a library while nobody else has it; without it when patience ends, as with a process that is stopped.
 
-    To make a library without it only costs time. Raises `CacheError` if the waiting is cancelled.
+    Making a library without it costs only time. Raises `CacheError` if the waiting is cancelled.
     """
     own = lock(library)
     for seconds in (SOON, ALONE - SOON):
@@ -209,6 +211,7 @@ def turn(library: Path, patience: Patience) -> Iterator[None]:
         patience.tell(library)
     else:
         patience.ended = True
+    patience.words = ""
     try:
         yield
     finally:
@@ -282,7 +285,7 @@ def publish(library: Path, key: str, make: Callable[[Path], None], load: Callabl
 
     So what cannot be loaded is not kept.
     """
-    for left in library.parent.glob(f"{key}.*.part"):  # by a process that was killed, if it is that old
+    for left in library.parent.glob(f"{key}.*.part"):  # by a process that was killed, if it is old enough
         with suppress(FileNotFoundError):
             if time.time() - left.lstat().st_mtime > LONGEST:
                 left.unlink()

@@ -26,9 +26,9 @@ QUIET = 1.0  # seconds before a terminal is told that something is going on
 ENGLISH = {"LC_ALL": "C"}  # so that the version, which is part of the key, is the same in all languages
 
 
-loaded: dict[str, object] = {}  # key -> function, of this process: the last ones, and each stays while a plan has it
-MOST_LOADED = 1000
-MAPPINGS = 5  # of a library's code and data
+loaded: dict[str, object] = {}  # key -> function, of this process; unloaded when neither this nor a plan has it
+MOST_LOADED = 1000  # functions kept here, for those who come next
+MAPPINGS = 5  # of memory, for each library
 
 
 class Compiler:
@@ -116,25 +116,23 @@ def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convo
 
 
 def require_room(libraries: int) -> None:
-    """Raises `CompilerError` where Linux would soon refuse memory to this process: it counts the pieces of it.
+    """Raises `CompilerError` where this process has nearly as many memory mappings as Linux allows it.
 
-    A tenth is left to everybody else, since some cannot say so: safetensors then ends the process.
+    A tenth is left to others: past the limit any allocation can fail, and not all code survives that.
     """
     try:
         limit = int(Path("/proc/sys/vm/max_map_count").read_text())
-        pieces = Path("/proc/self/maps").read_bytes().count(b"\n") + libraries * MAPPINGS
+        mappings = Path("/proc/self/maps").read_bytes().count(b"\n")
     except OSError:  # another system
         return
-    if pieces > 0.9 * limit:
+    if mappings + libraries * MAPPINGS > 0.9 * limit:
         raise CompilerError(
-            f"this process has too much loaded: {pieces} pieces of memory with {libraries} more convolutions, of which "
-            f"the system allows {limit} (vm.max_map_count); keep fewer networks, or fewer sizes of pictures, at a time"
+            f"this process has too much loaded for {libraries} more convolutions: {mappings} memory mappings, of which "
+            f"the system allows {limit} (vm.max_map_count); keep fewer networks or picture sizes at a time"
         )
 
 
-def submit(
-    threads: ThreadPoolExecutor, work: list[Callable[[], object]], patience: Patience
-) -> list[Future[object]]:
+def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]], patience: Patience) -> list[Future[object]]:
     """Gives the threads their work; what they do not take, as when Python is ending, is done by the calling one."""
     tasks: list[Future[object]] = []
     for each in work:
