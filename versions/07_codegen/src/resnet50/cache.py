@@ -3,7 +3,7 @@
 A library is published under its key: written under another name, loaded, then renamed, and never changed again. Behind
 its last byte stands a SHA-256 of key and content, so that a file that was cut short, damaged or exchanged is noticed;
 the loader ignores trailing bytes. A lock for each key lets one process at a time make a library; loading one takes no
-lock and writes nothing that it needs. `cache_folder` says who is trusted.
+lock and need not write. `cache_folder` says who is trusted.
 """
 
 import errno
@@ -259,8 +259,9 @@ def name_of(file: BinaryIO, key: str) -> str:
     """A name by which the loader opens this very file, whatever has become of the name it was opened by.
 
     glibc takes a library whose name it has seen for the one that it has, and the number of a descriptor is soon used
-    again: so the key is part of the name, its bits as / and ./, which lead nowhere. Where there is no /proc it is the
-    name the file was opened by, which nobody else can give to another file in a folder that is `cache_folder`'s.
+    again: so the key is part of the name, its bits as / and ./, which lead nowhere. At most the library of this key that
+    was loaded, and checked, before is taken for it. Where there is no /proc (macOS) it is the name the file was opened
+    by, which nobody else can give to another file in a folder that is `cache_folder`'s.
     """
     bits = f"{int(key, 16):b}".replace("0", "/").replace("1", "./")
     name = f"/proc/self/fd/{bits}{file.fileno()}"
