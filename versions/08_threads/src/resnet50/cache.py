@@ -259,9 +259,9 @@ def name_of(file: BinaryIO, key: str) -> str:
     """A name by which the loader opens this very file, whatever has become of the name it was opened by.
 
     glibc takes a library whose name it has seen for the one that it has, and the number of a descriptor is soon used
-    again: so the key is part of the name, its bits as / and ./, which lead nowhere. At most the library of this key that
-    was loaded, and checked, before is taken for it. Where there is no /proc (macOS) it is the name the file was opened
-    by, which nobody else can give to another file in a folder that is `cache_folder`'s.
+    again: so the key is part of the name, its bits as / and ./, which lead nowhere. At most a library of this key that
+    was checked and loaded before is taken for it. Where there is no /proc (macOS) it is the name the file was opened by,
+    which nobody else can give to another file in a folder that is `cache_folder`'s.
     """
     bits = f"{int(key, 16):b}".replace("0", "/").replace("1", "./")
     name = f"/proc/self/fd/{bits}{file.fileno()}"
