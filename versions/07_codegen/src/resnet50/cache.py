@@ -260,7 +260,7 @@ def name_of(file: BinaryIO, key: str) -> str:
 
     glibc takes a library whose name it has seen for the one that it has, and the number of a descriptor is soon used
     again: so the key is part of the name, its bits as / and ./, which lead nowhere. At most a library of this key that
-    was checked and loaded before is taken for it. Where there is no /proc (macOS) it is the name the file was opened by,
+    was checked and loaded before is taken for it. Without /proc (macOS) it is the name that the file was opened by,
     which nobody else can give to another file in a folder that is `cache_folder`'s.
     """
     bits = f"{int(key, 16):b}".replace("0", "/").replace("1", "./")
