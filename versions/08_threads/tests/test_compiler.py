@@ -158,13 +158,16 @@ def test_a_damaged_library_is_noticed_and_made_again(folder, harm):
 def test_what_a_killed_process_left_is_removed(folder):
     load()
     [library] = libraries(folder)
-    left = library.with_suffix(".12345.part")
-    left.write_bytes(b"half a library")
+    left, new = (library.with_suffix(f".{number}.part") for number in (12345, 12346))
+    for part in (left, new):
+        part.write_bytes(b"half a library")
+    os.utime(left, (1, 1))
     library.unlink()
     compiler.loaded.clear()
     load()
     assert libraries(folder) == [library]
     assert not left.exists()
+    assert new.exists()  # another process may be at it, which has given up waiting for the lock
 
 
 def test_a_compiler_that_is_killed_with_its_process_leaves_nothing_that_hurts(folder, tmp_path):
@@ -367,7 +370,7 @@ def test_waiting_for_another_process_ends_when_another_convolution_fails(folder,
         compiler.load([other, CONV], instruction_set())
 
 
-@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777])
+@pytest.mark.parametrize("mode", [0o707, 0o777, 0o1777])
 def test_a_folder_that_others_can_write_is_refused(folder, mode):
     folder.mkdir()
     folder.chmod(mode)
@@ -419,10 +422,10 @@ def test_a_terminal_sees_progress_and_nobody_else(folder, monkeypatch, capsys, t
     assert capsys.readouterr().err.endswith("\r\033[K")
 
 
-def test_threads_that_cannot_be_made_get_a_sentence(folder, monkeypatch):
+def test_threads_that_cannot_be_made_are_done_without(folder, monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", lambda thread: (_ for _ in ()).throw(RuntimeError("no thread")))
-    with pytest.raises(CompilerError, match="no thread"):
-        load()
+    load()
+    assert len(libraries(folder)) == 1
 
 
 def test_stderr_need_not_be_there(folder, weights_dir):

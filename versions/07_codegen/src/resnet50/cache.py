@@ -1,25 +1,31 @@
 """The folder in which compiled convolutions are kept from one process to the next.
 
-A library is published under its key: written under another name, then renamed, and never changed again. Behind its
-last byte stands a SHA-256 of key and content, so that a file that was cut short, damaged or exchanged is noticed; what
-loads libraries does not read so far. A lock for each key lets one process at a time look it up or make it.
+A library is published under its key: written under another name, loaded, then renamed, and never changed again. Behind
+its last byte stands a SHA-256 of key and content, so that a file that was cut short, damaged or exchanged is noticed;
+the loader ignores trailing bytes. A lock for each key lets one process at a time make a library; loading one takes no
+lock and need not write. `cache_folder` says who is trusted.
 """
 
 import errno
+import logging
 import os
 import stat
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from filelock import FileLock, Timeout
 
 from .errors import CacheError
 
 LIMIT = 128 * 2**20  # bytes; a library has 15 to 30 KB, a full network about 20 of them for each picture size
+SOON, ALONE = 1.0, 30.0  # seconds before waiting for another process is reported, and before it ends
+LONGEST = 3600  # seconds in which every compiler has ended
 DIGEST = sha256().digest_size
 
 Loaded = TypeVar("Loaded")
@@ -28,29 +34,106 @@ Loaded = TypeVar("Loaded")
 def cache_folder() -> Path:
     """$RESNET50_CACHE, else $XDG_CACHE_HOME/resnet50, else ~/.cache/resnet50; made if it is not there.
 
-    Raises `CacheError` if it cannot be made, or if anybody else could put a library into it.
+    What lies there is run, so only root and this user may be able to put it there:
+
+    - Every folder and link on the way from / belongs to root or to this user. No other user can write to a folder on
+      the way, unless it is sticky as /tmp is: there an entry can be exchanged only by its owner, the folder's, or root.
+      Each is checked before anything in it is looked at, so nothing can be exchanged once it was checked. The path
+      that is returned has no links.
+    - The last folder belongs to this user, and no other user can write to it.
+    - A group without other members does not count as another user: under umask 002, Debian's default for users with
+      such a group, it can write to all that they make. From the last folder that permission is removed, in case
+      somebody joins. Where others could write it is not repaired but refused: what they put there would stay, and that
+      may be a file of this user's, found elsewhere and moved.
+    - A library is opened once. Its owner, permissions and digest are checked through that descriptor (`load_intact`),
+      and it is loaded through it (`name_of`).
+
+    Raises `CacheError` if one of these does not hold, or if the folder cannot be made.
     """
     folder = location()
     try:
-        for part in (*reversed(folder.parents), folder):
-            part.mkdir(mode=0o700, exist_ok=True)  # with parents=True only the last one would be for its owner alone
-        folder = folder.resolve()  # a link's owner could turn it elsewhere after this check
-        found = folder.stat()
+        for place, found in walk(folder):
+            check(place, found, folder)
+        if not stat.S_ISDIR(found.st_mode):
+            raise CacheError(f"{place}: is no folder, so compiled code cannot be kept there; {ADVICE}")
+        if found.st_uid != os.geteuid():
+            raise CacheError(f"{place}: belongs to another user, who could change what is run from there; {ADVICE}")
+        if others_can_write(place, found):  # a sticky one
+            raise CacheError(WRITABLE.format(folder=folder, place=place))
+        if found.st_mode & 0o022:
+            place.chmod(0o700)
+        return place
     except OSError as error:
         raise CacheError(f"{folder}: the cache folder cannot be made: {error.strerror}; {ADVICE}") from error
-    if not stat.S_ISDIR(found.st_mode):
-        raise CacheError(f"{folder}: is no folder, so compiled code cannot be kept there; {ADVICE}")
-    if found.st_uid != os.geteuid():
-        raise CacheError(f"{folder}: belongs to another user, who could change what is run from there; {ADVICE}")
-    if found.st_mode & 0o022:
+
+
+ADVICE = "set RESNET50_CACHE to a folder of your own that nobody else can write to"
+WRITABLE = (
+    "{folder}: other users can write to {place} and so change what is run from there; "
+    f"remove it, since they may have done so, or {ADVICE}"
+)
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Each folder and link that an absolute path leads through, from / on, with what it is; made if it is not there.
+
+    The last one is the folder, without links. Raises `OSError`.
+    """
+    here, names = Path("/"), list(reversed(folder.parts[1:]))
+    yield here, here.lstat()
+    while names:
+        place = here / names.pop()
+        with suppress(FileExistsError):
+            if not os.path.lexists(place):
+                place.mkdir(mode=0o700)
+        found = place.lstat()
+        if place.name == "..":
+            place = here.parent
+        yield place, found
+        if stat.S_ISLNK(found.st_mode):
+            place.stat()  # raises where it leads nowhere, or to itself
+            target = here / place.readlink()
+            here, place = Path("/"), Path("/")
+            names += reversed(target.parts[1:])
+        here = place
+
+
+def check(place: Path, found: os.stat_result, folder: Path) -> None:
+    """Raises `CacheError` if another user could exchange what lies in `place`, on the way to `folder`."""
+    if found.st_uid not in (0, os.geteuid()):
         raise CacheError(
-            f"{folder}: other users can write to it and so change what is run from there; "
-            f"remove it, since they may have done so, or {ADVICE}"
+            f"{folder}: {place} belongs to another user, who could change what is run from there; {ADVICE}"
         )
-    return folder
+    if stat.S_ISDIR(found.st_mode) and not found.st_mode & stat.S_ISVTX and others_can_write(place, found):
+        raise CacheError(WRITABLE.format(folder=folder, place=place))
 
 
-ADVICE = "set RESNET50_CACHE to a folder of your own"
+def others_can_write(place: Path, found: os.stat_result) -> bool:
+    """Whether a user who is neither the owner nor root can write to a folder."""
+    if found.st_mode & 0o022 == 0o020:
+        return has_list(place) or not is_private(found.st_gid)
+    return bool(found.st_mode & 0o022)
+
+
+def has_list(place: Path) -> bool:
+    """Whether a folder has an access control list (Linux): then the group's permissions are the most that it grants."""
+    try:
+        return "system.posix_acl_access" in os.listxattr(place)
+    except (AttributeError, OSError):  # another system, or a file system that has none
+        return False
+
+
+def is_private(group: int) -> bool:
+    """Whether a group has this user's name and no other member, by the system's lists."""
+    import grp  # not on Windows
+    import pwd
+
+    try:
+        name, members = grp.getgrgid(group).gr_name, set(grp.getgrgid(group).gr_mem)
+        members |= {user.pw_name for user in pwd.getpwall() if user.pw_gid == group}
+        return members == {name} == {pwd.getpwuid(os.geteuid()).pw_name}
+    except KeyError:  # a number without a name
+        return False
 
 
 def location() -> Path:
@@ -69,28 +152,81 @@ def location() -> Path:
         raise CacheError(f"there is no home folder to keep compiled code in; {ADVICE}") from error
 
 
+@dataclass
+class Patience:
+    """How long the threads of one load wait for other processes: it ends for all of them at once."""
+
+    watched: bool = False  # somebody shows `words`; else they are logged
+    words: str = ""  # who is waited for
+    told: bool = False
+    ended: bool = False
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def tell(self, library: Path) -> None:
+        """Says who is waited for; once, where that is logged: as a warning, which is shown on stderr by default."""
+        if other := holder(library):
+            self.words = f"waiting for {other}, which compiles the same convolution; at most {ALONE:.0f} s"
+            if not self.watched and not self.told:
+                logging.getLogger("resnet50").warning(self.words)
+            self.told = True
+
+
 def load_or_make(
-    key: str, make: Callable[[Path], None], load: Callable[[Path], Loaded], cancelled: Callable[[], bool]
+    key: str, make: Callable[[Path], None], load: Callable[[str, Path], Loaded], patience: Patience
 ) -> Loaded:
     """`load`s the library `key`, which `make` writes into the file that it is given if it was not made earlier.
 
-    Another process that is at it is waited for, until `cancelled`. Raises `CacheError` if the folder cannot be used,
-    and what `make` and `load` raise.
+    `load` is given a name to open it by, and one to call it in errors. Another process that makes the same is waited
+    for, until it is cancelled or `patience` ends: then it is made here too. Raises `CacheError` if the folder cannot be
+    used, and what `make` and `load` raise.
     """
     folder = cache_folder()
     library = folder / f"{key}.so"
     try:
-        with lock(library).acquire(cancel_check=cancelled):
-            if not intact(library, key):
-                publish(library, key, make)
+        if made := load_intact(library, key, load):
+            return made
+        with turn(library, patience):
+            if not (made := load_intact(library, key, load)):
+                made = publish(library, key, make, load)
                 shrink(folder)
-            os.utime(library)  # the least recently used go first
-            return load(library)
-    except Timeout as error:
-        raise CacheError(f"{library}: another process had the lock until the waiting was cancelled") from error
+            return made
     except OSError as error:
         reason = error.strerror or error
         raise CacheError(f"{folder}: compiled code cannot be kept there: {reason}; {ADVICE}") from error
+
+
+@contextmanager
+def turn(library: Path, patience: Patience) -> Iterator[None]:
+    """The lock on a library while nobody else has it; without it when patience ends, as with a process that is stopped.
+
+    Making a library without it costs only time. Raises `CacheError` if the waiting is cancelled.
+    """
+    own = lock(library)
+    for seconds in (SOON, ALONE - SOON):
+        with suppress(Timeout):
+            own.acquire(timeout=0 if patience.ended else seconds, cancel_check=patience.cancelled.is_set)
+            break
+        if patience.cancelled.is_set():
+            raise CacheError(f"{library}: another process had the lock until the waiting was cancelled")
+        patience.tell(library)
+    else:
+        patience.ended = True
+    patience.words = ""
+    try:
+        yield
+    finally:
+        own.release()
+
+
+def holder(library: Path) -> str:
+    """Which other process has the lock on a library, as far as the system tells (Linux does); "" if this one has it."""
+    with suppress(OSError):
+        inode = library.with_suffix(".lock").stat().st_ino
+        for line in Path("/proc/locks").read_text().splitlines():
+            _, kind, _, _, process, file, *_ = line.split()  # 1: FLOCK ADVISORY WRITE 4711 fe:00:1234 0 EOF
+            if kind == "FLOCK" and file.endswith(f":{inode}") and int(process) > 0:
+                return f"process {process}" if int(process) != os.getpid() else ""
+    return "another process"
 
 
 def lock(library: Path) -> FileLock:
@@ -99,19 +235,40 @@ def lock(library: Path) -> FileLock:
     return FileLock(library.with_suffix(".lock"), mode=0o600, thread_local=False)
 
 
-def intact(library: Path, key: str) -> bool:
-    """Whether the library is there, nobody else could have written it, and it is what was published under this key."""
+def load_intact(library: Path, key: str, load: Callable[[str, Path], Loaded]) -> Loaded | None:
+    """What `load` makes of a library if it is there, nobody else could have written it, and it is what was published
+    under this key; else None."""
     try:
         with open(library, "rb", opener=open_itself) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-                return False
+                return None
             content = file.read()
+            if content[-DIGEST:] != digest(content[:-DIGEST], key):
+                return None
+            with suppress(OSError):  # of a file system that is read-only
+                os.utime(file.fileno())  # the least recently used go first
+            return load(name_of(file, key), library)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.EISDIR):
-            return False
+            return None
         raise
-    return content[-DIGEST:] == digest(content[:-DIGEST], key)
+
+
+def name_of(file: BinaryIO, key: str) -> str:
+    """A name by which the loader opens this very file, whatever has become of the name it was opened by.
+
+    glibc takes a library whose name it has seen for the one that it has, and the number of a descriptor is soon used
+    again: so the key is part of the name, its bits as / and ./, which lead nowhere. At most a library of this key that
+    was checked and loaded before is taken for it. Without /proc (macOS) it is the name that the file was opened by,
+    which nobody else can give to another file in a folder that is `cache_folder`'s.
+    """
+    bits = f"{int(key, 16):b}".replace("0", "/").replace("1", "./")
+    name = f"/proc/self/fd/{bits}{file.fileno()}"
+    with suppress(OSError):
+        if os.path.samestat(os.stat(name), os.fstat(file.fileno())):
+            return name
+    return file.name
 
 
 def open_itself(path: str, flags: int) -> int:
@@ -124,20 +281,27 @@ def digest(content: bytes, key: str) -> bytes:
     return sha256(key.encode() + content).digest()
 
 
-def publish(library: Path, key: str, make: Callable[[Path], None]) -> None:
-    """Has the library made under a name of its own, and then gives it its name, in one step."""
-    for left in library.parent.glob(f"{key}.*.part"):  # by a process that was killed; this one has the lock
-        left.unlink()
+def publish(library: Path, key: str, make: Callable[[Path], None], load: Callable[[str, Path], Loaded]) -> Loaded:
+    """Has the library made under a name of its own, loads it, and then gives it its name, in one step.
+
+    So what cannot be loaded is not kept.
+    """
+    for left in library.parent.glob(f"{key}.*.part"):  # by a process that was killed, if it is old enough
+        with suppress(FileNotFoundError):
+            if time.time() - left.lstat().st_mtime > LONGEST:
+                left.unlink()
     part = library.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
     try:
         make(part)
-        with part.open("r+b") as file:
+        with open(part, "r+b", opener=open_itself) as file:
             content = file.read()
             file.write(digest(content, key))
             file.flush()
             os.fsync(file.fileno())
-        part.chmod(0o700)
+            os.fchmod(file.fileno(), 0o700)
+            made = load(name_of(file, key), library)
         part.replace(library)
+        return made
     finally:
         part.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""From generated C to functions in this process: compiled once, kept in the cache, loaded, and never unloaded."""
+"""From generated C to functions in this process: compiled once, kept in the cache, and loaded."""
 
 import os
 import shlex
@@ -10,10 +10,9 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
-from threading import Event
 
 from . import ops
-from .cache import ADVICE, load_or_make
+from .cache import ADVICE, Patience, load_or_make
 from .codegen import source
 from .errors import CacheError, CompilerError
 from .instruction_sets import InstructionSet
@@ -27,7 +26,9 @@ QUIET = 1.0  # seconds before a terminal is told that something is going on
 ENGLISH = {"LC_ALL": "C"}  # so that the version, which is part of the key, is the same in all languages
 
 
-loaded: dict[str, object] = {}  # key -> function, of this process
+loaded: dict[str, object] = {}  # key -> function, of this process; unloaded when neither this nor a plan has it
+MOST_LOADED = 1000  # functions kept here, for those who come next
+MAPPINGS = 5  # of memory, for each library
 
 
 class Compiler:
@@ -100,47 +101,79 @@ def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convo
     wanted = list(dict.fromkeys(convolutions))
     if not wanted:
         return {}
-    compiler, cancelled = Compiler(isa), Event()
+    require_room(len(wanted))
+    compiler, patience = Compiler(isa), Patience(watched=is_terminal())
     with ThreadPoolExecutor(processors()) as threads:
         try:
-            tasks = submit(threads, [partial(load_one, compiler, conv, cancelled.is_set) for conv in wanted])
-            watch(tasks)
+            tasks = submit(threads, [partial(load_one, compiler, conv, patience) for conv in wanted], patience)
+            watch(tasks, patience)
         finally:
-            cancelled.set()
+            patience.cancelled.set()
             threads.shutdown(cancel_futures=True)
+    for key in list(reversed(loaded))[MOST_LOADED:]:
+        loaded.pop(key, None)
     return dict(zip(wanted, (task.result() for task in tasks), strict=True))
 
 
-def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]]) -> list[Future[object]]:
-    """Gives the threads their work; raises `CompilerError` if the system does not allow threads."""
+def require_room(libraries: int) -> None:
+    """Raises `CompilerError` where this process has nearly as many memory mappings as Linux allows it.
+
+    A tenth is left to others: past the limit any allocation can fail, and not all code survives that.
+    """
     try:
-        return [threads.submit(each) for each in work]
-    except RuntimeError as error:
-        raise CompilerError(f"the C compiler cannot be called: {error}") from error
+        limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+        mappings = Path("/proc/self/maps").read_bytes().count(b"\n")
+    except OSError:  # another system
+        return
+    if mappings + libraries * MAPPINGS > 0.9 * limit:
+        raise CompilerError(
+            f"this process has too much loaded for {libraries} more convolutions: {mappings} memory mappings, of which "
+            f"the system allows {limit} (vm.max_map_count); keep fewer networks or picture sizes at a time"
+        )
 
 
-def load_one(compiler: Compiler, conv: Convolution, cancelled: Callable[[], bool]) -> object:
+def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]], patience: Patience) -> list[Future[object]]:
+    """Gives the threads their work; what they do not take, as when Python is ending, is done by the calling one."""
+    tasks: list[Future[object]] = []
+    for each in work:
+        try:
+            tasks.append(threads.submit(each))
+        except RuntimeError:
+            patience.watched = False
+            tasks.append(Future())
+            tasks[-1].set_result(each())
+    return tasks
+
+
+def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> object:
     """One loaded function."""
     text = source(conv, compiler.isa)
     key = compiler.key(text)
-    if key not in loaded:
-        loaded[key] = load_or_make(key, lambda library: compiler.compile(text, library), load_library, cancelled)
-    return loaded[key]
+    if (function := loaded.get(key)) is None:
+        function = load_or_make(key, lambda library: compiler.compile(text, library), load_library, patience)
+        loaded[key] = function
+    return function
 
 
-def load_library(library: Path) -> object:
-    """The function in a library, for ops.Plan; raises `CacheError` or `CompilerError` if the system refuses it."""
+def load_library(name: str, library: Path) -> object:
+    """The function in the library that `name` opens, for ops.Plan; raises `CacheError` or `CompilerError` if the system
+    refuses it."""
     try:
-        return ops.load(os.fsencode(library))
+        return ops.load(os.fsencode(name))
     except OSError as error:
-        if os.statvfs(library).f_flag & os.ST_NOEXEC:
+        if os.statvfs(name).f_flag & os.ST_NOEXEC:
             raise CacheError(f"{library.parent}: its file system is mounted noexec, so that compiled code cannot be "
                              f"run from there; {ADVICE}") from error  # fmt: skip
-        library.unlink()
-        raise CompilerError(f"what the C compiler made cannot be loaded: {error}") from error
+        reason = str(error).replace(name, str(library))
+        raise CompilerError(f"what the C compiler made cannot be loaded: {reason}") from error
 
 
-def watch(tasks: list[Future[object]]) -> None:
+def is_terminal() -> bool:
+    """Whether somebody watches stderr."""
+    return bool(sys.stderr and sys.stderr.isatty())
+
+
+def watch(tasks: list[Future[object]], patience: Patience) -> None:
     """Waits until all have ended, or one has raised, which is then raised here.
 
     Where stderr is a terminal and it takes its time: shows a line that is written over, and removed in the end.
@@ -152,9 +185,10 @@ def watch(tasks: list[Future[object]]) -> None:
             done, left = wait(left, timeout=QUIET, return_when=FIRST_EXCEPTION)
             for task in done:
                 task.result()
-            if left and sys.stderr and sys.stderr.isatty():
+            if left and is_terminal():
                 shown = True
                 words = f"compiling {len(tasks)} convolutions, {len(tasks) - len(left)} done"
+                words += f"; {patience.words}" if patience.words else ""
                 print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
     finally:
         if shown:

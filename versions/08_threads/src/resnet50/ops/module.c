@@ -14,6 +14,7 @@ enum { MOST_WEIGHTS = 4 };
 
 /* A convolution compiled for one shape, whose output sizes are left to be computed: what a capsule of `load` holds. */
 typedef struct {
+    void *library;
     conv2d_function *run;
     window_shape shape;
     ptrdiff_t weights, parts, strip;
@@ -33,6 +34,7 @@ enum { MOST_WORKERS = 1024 };
 
 typedef struct {
     PyObject_HEAD plan plan;
+    PyObject *source;   /* the steps as they were given, since what `load` returned keeps its library loaded */
     Py_buffer *weights; /* MOST_WEIGHTS for each step, held as long as the plan points into them */
     Py_ssize_t weight_count;
 } PlanObject;
@@ -242,6 +244,7 @@ static int plan_init(PyObject *object, PyObject *args, PyObject *keywords)
         PyErr_NoMemory();
         return -1;
     }
+    self->source = Py_NewRef(steps);
     self->weight_count = count * MOST_WEIGHTS;
     for (Py_ssize_t i = 0; i < count; i++) {
         if (!read_step(p, PyTuple_GetItem(steps, i), &p->steps[i], &self->weights[i * MOST_WEIGHTS]))
@@ -259,6 +262,7 @@ static void plan_dealloc(PyObject *object)
         PyBuffer_Release(&self->weights[i]); /* does nothing to a view that was never opened */
     PyMem_Free(self->weights);
     PyMem_Free(self->plan.steps);
+    Py_XDECREF(self->source);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(object);
     Py_DECREF(type);
@@ -358,7 +362,9 @@ static PyObject *py_run_step(PyObject *object, PyObject *args)
 
 static void free_kernel(PyObject *capsule)
 {
-    PyMem_Free(PyCapsule_GetPointer(capsule, KERNEL)); /* the library stays: a plan may have copied its function */
+    kernel *kernel = PyCapsule_GetPointer(capsule, KERNEL);
+    dlclose(kernel->library); /* no plan has its function any more: it would hold the capsule */
+    PyMem_Free(kernel);
 }
 
 static PyObject *py_load(PyObject *module, PyObject *path)
@@ -376,12 +382,17 @@ static PyObject *py_load(PyObject *module, PyObject *path)
         if (text != NULL)
             PyErr_SetObject(PyExc_OSError, text);
         Py_XDECREF(text);
+        if (library != NULL)
+            dlclose(library);
         return NULL;
     }
     kernel *made = PyMem_Malloc(sizeof *made);
-    if (made == NULL)
+    if (made == NULL) {
+        dlclose(library);
         return PyErr_NoMemory();
-    *made = (kernel){.run = run,
+    }
+    *made = (kernel){.library = library,
+                     .run = run,
                      .shape = {.height = sizes[0],
                                .width = sizes[1],
                                .channels = sizes[2],
@@ -394,8 +405,10 @@ static PyObject *py_load(PyObject *module, PyObject *path)
                      .parts = sizes[9],
                      .strip = sizes[10]};
     PyObject *capsule = PyCapsule_New(made, KERNEL, free_kernel);
-    if (capsule == NULL)
+    if (capsule == NULL) {
+        dlclose(library);
         PyMem_Free(made);
+    }
     return capsule;
 }
 
