@@ -2,6 +2,9 @@
 
 import sys
 
-from cv_basics.cli import main
+try:
+    from cv_basics.cli import main
 
-sys.exit(main())
+    sys.exit(main())
+except KeyboardInterrupt:  # while libraries are imported; `main` answers it itself
+    sys.exit(130)
