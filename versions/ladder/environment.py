@@ -48,8 +48,10 @@ def python(version: Version, build: str = "release") -> Path:
     settings have changed since the last call, else this takes milliseconds. Processes that ask at the same time wait
     for one another.
     Raises BuildError, with all that pip and meson printed, when the version can't be built; LadderError when the
-    compiler that the build asks for is not there.
+    compiler that the build asks for is not there, or when the folder's path has a letter that no build can take.
     """
+    if reason := installing.unfit(version.folder):
+        raise LadderError(reason)
     compiler = BUILDS[build].compiler
     if compiler and not shutil.which(compiler):
         raise LadderError(f"{compiler} is needed for the build {build!r} and was not found")

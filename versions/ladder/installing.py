@@ -21,6 +21,8 @@ NAME = re.compile(r"[A-Za-z0-9._-]+")
 PIP = {"PIP_ROOT": os.sep, "PIP_DRY_RUN": "0", "PIP_NO_DEPS": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
 # Those of virtualenv that say from where, and not how, an environment is made.
 VIRTUALENV = ("VIRTUALENV_DOWNLOAD", "VIRTUALENV_EXTRA_SEARCH_DIR", "VIRTUALENV_OVERRIDE_APP_DATA")
+# What a path may not hold, and for whom; tried with each. Spaces, `$`, `"` and letters of all scripts are no trouble.
+UNFIT = {":": "virtualenv", ";": "pip", "'": "meson", "\\": "meson", "\n": "meson", "\r": "meson"}
 # In the environment itself, without what lies elsewhere: is each distribution there, with every file of its record?
 CHECK = """
 import pathlib, sys
@@ -46,6 +48,15 @@ def variables(given: Mapping[str, str] = os.environ) -> dict[str, str]:
         and (name in VIRTUALENV or not name.startswith("VIRTUALENV_"))
     }
     return own | PIP | {"VIRTUALENV_CONFIG_FILE": os.devnull}
+
+
+def unfit(place: Path) -> str | None:
+    """A sentence that says why nothing can be built in this place, or None."""
+    for letter in str(place):
+        if letter in UNFIT or "\ud800" <= letter <= "\udfff":  # bytes that are no UTF-8
+            who = UNFIT.get(letter, "virtualenv")
+            return f"{str(place)!a}: {who} can't work in a folder whose path holds {letter!a}: move the repository"
+    return None
 
 
 def make(folder: Path) -> list[str]:
@@ -92,6 +103,9 @@ def fill(folder: Path, requirements: list[str]) -> int:
 
     installed.txt in it is written last. So what was interrupted has none, and is made anew.
     """
+    if reason := unfit(folder):
+        note(reason)
+        return 2
     stamp, wanted = folder / "installed.txt", "\n".join(requirements)
     with held(folder.with_name(f"{folder.name}.lock"), f"installing {folder.name}", note):
         before = stamp.read_text() if stamp.exists() and interpreter_of(folder).exists() else None

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ladder import installing
+from ladder import environment, installing
+from ladder.errors import LadderError
+from ladder.versions import Version
 
 
 @pytest.fixture
@@ -100,3 +102,23 @@ def test_what_an_interrupted_run_has_left_is_made_anew_and_what_is_complete_is_k
     inode = (folder / "pyvenv.cfg").stat().st_ino
     assert fill(folder).wait(timeout=300) == 0
     assert (folder / "pyvenv.cfg").stat().st_ino == inode
+
+
+@pytest.mark.parametrize("letter", [":", ";", "'", "\\", "\n", "\udcff"])
+def test_in_a_folder_where_nothing_can_be_built_one_sentence_says_so_before(letter: str, fill, tmp_path: Path):
+    folder = tmp_path / f"a{letter}b"
+    folder.mkdir()
+    process = fill(folder / "env")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "can't work in a folder whose path holds" in err and err.count("\n") == 1
+    assert not list(folder.iterdir())
+    with pytest.raises(LadderError, match="move the repository"):
+        environment.python(Version(folder, "resnet50", "an idea"))
+
+
+def test_a_space_a_dollar_and_foreign_letters_in_the_path_are_no_trouble(fill, tmp_path: Path):
+    folder = tmp_path / 'ä $HOME "漢" #%&()' / "env"
+    process = fill(folder)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert value(folder) == "1"
