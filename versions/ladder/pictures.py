@@ -88,10 +88,10 @@ def collect(given: Iterable[Path], pics: Path, weight_set: str) -> tuple[list[Pi
                 continue
             before = len(complaints)
             inside = sorted(walk(path, complaints))
-            pictures = [file for file in inside if looks_like_a_picture(file)]
-            found += pictures
-            others += len(inside) - len(pictures)
-            if not pictures and len(complaints) == before:
+            meant = [file for file in inside if looks_like_a_picture(file)]
+            found += meant
+            others += len(inside) - len(meant)
+            if not meant and len(complaints) == before:
                 complaints.append(f"{path}: no picture is in this folder")
     pictures = [known.get(os.path.realpath(path), Picture(path, "")) for path in found]
     named = [replace(picture, path=path, name=str(path)) for picture, path in zip(pictures, found)]
