@@ -2,7 +2,9 @@
 
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import sys
 from contextlib import suppress
 from itertools import groupby
@@ -30,6 +32,10 @@ TESTS = {  # part -> (environment, folder)
     "website": ("site", "website/tests"),
 }
 
+SELECTED: list[bool] = []  # for each run of pytest whether any test was selected in it
+# With `nox -j` every session is a nox of its own, and none of them knows of all.
+ALONE = os.environ.setdefault("RESNET50_NOX", str(os.getpid())) == str(os.getpid())
+
 os.environ["PYTHONPYCACHEPREFIX"] = str(BUILD / "pycache")
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "versions")])
 
@@ -37,14 +43,15 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "versions")])
 def environment(session: nox.Session, group: str) -> str:
     """The interpreter of build/env/GROUP, with the packages that pyproject.toml lists for the group."""
     folder = BUILD / "env" / group
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        session.error(f"{error.filename}: {error.strerror}: what is made here goes to build/, so it must be writable")
     packages = nox.project.dependency_groups(PROJECT, group)
-    installed = folder / "installed.txt"
-    if not installed.exists() or installed.read_text() != "\n".join(packages):
-        session.run(sys.executable, "-m", "virtualenv", "--quiet", str(folder))
-        session.run(str(python), "-m", "pip", "install", "--quiet", *packages)
-        installed.write_text("\n".join(packages))
-    return str(python)
+    installing = ROOT / "versions" / "ladder" / "installing.py"
+    # -P: beside the program lie modules with the names of the library's, such as `profile`.
+    session.run(sys.executable, "-P", str(installing), str(folder), *packages, log=False)
+    return str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
 
 
 def python(session: nox.Session, *arguments: str, group: str = "tools", **settings) -> None:
@@ -52,10 +59,44 @@ def python(session: nox.Session, *arguments: str, group: str = "tools", **settin
     session.run(environment(session, group), *arguments, **settings)
 
 
+def python_here(session: nox.Session, *arguments: str, group: str = "tools") -> None:
+    """As `python`, in the folder where the user stands, which the paths among `arguments` are relative to.
+
+    No module is taken from that folder: a `numpy.py` that lies there may be a stranger's.
+    """
+    interpreter = environment(session, group)
+    with session.chdir(session.invoked_from):
+        session.run(interpreter, *arguments, env={"PYTHONSAFEPATH": "1"})
+
+
+def pytest(session: nox.Session, *arguments: str, group: str = "tools") -> None:
+    """Runs Python with arguments that end in pytest; that no test is selected is said, and is no failure by itself.
+
+    If it stays so in all that is run, the session `selection` fails, which comes last then.
+    """
+    command = [environment(session, group), *arguments]
+    session.log(shlex.join(command))
+    code = subprocess.run(command).returncode
+    SELECTED.append(code != 5)  # pytest's code for no test
+    if code == 5:
+        session.log(f"no test is selected here by {shlex.join(session.posargs)}")
+        if ALONE:
+            session.notify("selection", session.posargs)
+    elif code:
+        session.error(f"the tests ended with exit code {code}")
+
+
+@nox.session(default=False)
+def selection(session: nox.Session) -> None:
+    """Fail where arguments for pytest have selected no test at all; `test` and `sanitize` ask for it."""
+    if not any(SELECTED):
+        session.error(f"no test was selected by {shlex.join(session.posargs)}, in all that was run")
+
+
 @nox.session
 def classify(session: nox.Session) -> None:
     """Name what is in the pictures of pics/, or in your own: -- PICTURES and FOLDERS, --version 02_numpy_dot."""
-    python(session, "-m", "ladder", "classify", *session.posargs)
+    python_here(session, "-m", "ladder", "classify", *session.posargs)
 
 
 @nox.session
@@ -69,12 +110,12 @@ def classify(session: nox.Session) -> None:
 def test(session: nox.Session, part: str) -> None:
     """Test every version in an environment of its own, then the rest of the repository: -- arguments for pytest."""
     if part in VERSIONS:
-        python(session, "-m", "ladder", "test", part, *session.posargs)
+        pytest(session, "-m", "ladder", "test", part, *session.posargs)
     elif part in ("lineage", "compare"):
         python(session, "-m", "ladder", part)
     else:
         group, tests = TESTS[part]
-        python(session, "-m", "pytest", tests, *session.posargs, group=group)
+        pytest(session, "-m", "pytest", tests, *session.posargs, group=group)
 
 
 @nox.session
@@ -92,31 +133,31 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def diff(session: nox.Session) -> None:
     """Show what one version changes against another: -- 05 06 [--full | --stat] [--html FILE]; without: the ladder."""
-    python(session, "-m", "ladder", "diff", *session.posargs)
+    python_here(session, "-m", "ladder", "diff", *session.posargs)
 
 
 @nox.session
 def profile(session: nox.Session) -> None:
     """Where the time goes in a version, layer by layer, with a roofline plot: -- 07, or two side by side: -- 05 07."""
-    python(session, "-m", "ladder", "profile", *session.posargs)
+    python_here(session, "-m", "ladder", "profile", *session.posargs)
 
 
 @nox.session
 def features(session: nox.Session) -> None:
     """Draw what the network sees in a picture, its feature maps stage by stage: -- PICTURE --channels 8."""
-    python(session, "-m", "ladder", "features", *session.posargs)
+    python_here(session, "-m", "ladder", "features", *session.posargs)
 
 
 @nox.session
 def asm(session: nox.Session) -> None:
     """Show what the compiler made of a kernel, with its source: -- 04 conv2d."""
-    python(session, "-m", "ladder", "asm", *session.posargs)
+    python_here(session, "-m", "ladder", "asm", *session.posargs)
 
 
 @nox.session
 def cv_basics(session: nox.Session) -> None:
     """Make every figure of the image lessons in build/cv_basics: -- LESSON PICTURE for one of your own."""
-    python(session, "-m", "cv_basics", *(session.posargs or ["all"]), group="cv_basics")
+    python_here(session, "-m", "cv_basics", *(session.posargs or ["all"]), group="cv_basics")
 
 
 @nox.session
@@ -152,7 +193,7 @@ def sanitize(session: nox.Session) -> None:
     """Run every C version's tests under AddressSanitizer and UndefinedBehaviorSanitizer, and compile it with clang."""
     for version in IN_C:
         python(session, "-m", "ladder", "build", version, "--build", "clang")
-        python(session, "-m", "ladder", "test", version, "--build", "sanitize", *session.posargs)
+        pytest(session, "-m", "ladder", "test", version, "--build", "sanitize", *session.posargs)
 
 
 @nox.session
@@ -213,7 +254,7 @@ def new(session: nox.Session) -> None:
 def weights(session: nox.Session) -> None:
     """Make a weight set, or show the network's structure: -- imagenet | synthetic | structure."""
     needs_torch = "imagenet" in session.posargs or "--onnx" in session.posargs
-    python(session, "-m", "shared_weights", *session.posargs, group="reference" if needs_torch else "tools")
+    python_here(session, "-m", "shared_weights", *session.posargs, group="reference" if needs_torch else "tools")
 
 
 @nox.session

@@ -12,4 +12,6 @@ except ModuleNotFoundError as error:
     advice = "`nox -s cv_basics -- LESSON PICTURE` installs what the lessons need"
     print(f"cv_basics: {error.name} is not installed; {advice}", file=sys.stderr)
     code = 2
+except KeyboardInterrupt:  # while libraries are imported; `main` answers it itself
+    code = 130
 sys.exit(code)

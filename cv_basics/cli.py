@@ -1,6 +1,7 @@
 """The command line: a lesson on a picture, all lessons on all pictures, or the table of times."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from cv_basics.picture import check_whole
 
-DEFAULT_FOLDER = Path("build/cv_basics")
+DEFAULT_FOLDER = Path(os.path.relpath(Path(__file__).parents[1] / "build" / "cv_basics"))
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,5 +1,10 @@
 """The weight sets of this project, and the structure of the network they belong to."""
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback while libraries are imported
+
 import argparse
 import sys
 from pathlib import Path
@@ -28,11 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.run(options)
     except WeightSetError as error:
-        print(f"shared_weights: {error}", file=sys.stderr)
+        print(f"shared_weights: {_printable(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:  # such as a file that can't be written, or a full disk
         where = error.filename2 or error.filename
-        print(f"shared_weights: {where}: {error.strerror}" if where else f"shared_weights: {error}", file=sys.stderr)
+        text = f"{where}: {error.strerror}" if where else str(error)
+        print(f"shared_weights: {_printable(text)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -87,6 +93,11 @@ def _parser() -> argparse.ArgumentParser:
     return top
 
 
+def _printable(text: str) -> str:
+    """`text` in one line, its control characters and what else steers a terminal as in a Python literal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def _size(text: str) -> int:
     """A picture's side, for argparse."""
     if not text.isdecimal() or int(text) not in SIZES:
@@ -121,7 +132,7 @@ def _structure(options: argparse.Namespace) -> None:
         from . import drawing  # here, since matplotlib takes half a second to import
 
         drawing.write_svg(options.svg, options.size)
-        console.print(f"Drawn: {options.svg}")
+        console.print(_printable(f"Drawn: {options.svg}"), markup=False)
     if options.onnx:
         try:
             from . import onnx_file
@@ -129,8 +140,10 @@ def _structure(options: argparse.Namespace) -> None:
             raise WeightSetError(f"--onnx needs the package {error.name}") from error
         folder = sets.find(options.weights)
         onnx_file.write(options.onnx, folder, options.size)
-        console.print(f"Written with the weights {folder.name}: {options.onnx}")
+        console.print(_printable(f"Written with the weights {folder.name}: {options.onnx}"), markup=False)
 
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -1,11 +1,18 @@
 """Make the site in build/site: `python -m website`, from the repository's root."""
 
+if __name__ == "__main__":
+    from ladder import ctrl_c
+
+    ctrl_c.ends_the_process()
+
 import shutil
 import sys
 from pathlib import Path
 
+from ladder import terminal
 from ladder.__main__ import Parser
 from ladder.errors import LadderError
+from ladder.installing import held
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 from sphinx.util.console import color_terminal, nocolor
@@ -23,9 +30,10 @@ def main(argv: list[str] | None = None, root: Path = HERE.parent) -> int:
     site, notes = root / "build" / "site", root / "build" / "website"
     if not color_terminal():
         nocolor()
+    lock = held(root / "build" / "site.lock", "making the site", terminal.note)
     try:
-        shutil.rmtree(site, ignore_errors=True)
-        with patch_docutils(HERE), docutils_namespace():
+        with lock, patch_docutils(HERE), docutils_namespace():
+            shutil.rmtree(site, ignore_errors=True)
             app = Sphinx(
                 root,
                 HERE,
@@ -49,4 +57,5 @@ def main(argv: list[str] | None = None, root: Path = HERE.parent) -> int:
 
 
 if __name__ == "__main__":
+    ctrl_c.raises()
     sys.exit(main())

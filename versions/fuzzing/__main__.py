@@ -4,6 +4,11 @@ Hypothesis makes them; they are tried in processes of their own, whose C is buil
 accepted, or refused with a named exception. What breaks that is kept in build/fuzz.
 """
 
+if __name__ == "__main__":
+    from ladder import ctrl_c
+
+    ctrl_c.ends_the_process()
+
 import argparse
 import sys
 from pathlib import Path
@@ -48,13 +53,14 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     except LadderError as error:
         if isinstance(error, BuildError):
             terminal.note(error.output.rstrip())
-        terminal.note(f"fuzzing: {error}")
+        terminal.complain(f"fuzzing: {error}")
     except OSError as error:
-        terminal.note(f"fuzzing: {error.filename or 'the system'}: {error.strerror}")
+        terminal.complain(f"fuzzing: {error.filename or 'the system'}: {error.strerror}")
     except KeyboardInterrupt:
         return 130
     return 2
 
 
 if __name__ == "__main__":
+    ctrl_c.raises()
     sys.exit(main())

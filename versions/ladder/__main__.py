@@ -1,12 +1,17 @@
 """The ladder's command line: shows, compares and keeps together the versions of this ResNet-50."""
 
+if __name__ == "__main__":
+    from ladder import ctrl_c
+
+    ctrl_c.ends_the_process()
+
 import argparse
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 from ladder import terminal
-from ladder.arguments import channels, pixels, png, positive, thread_count, thread_counts
+from ladder.arguments import channels, path, pixels, png, positive, thread_count, thread_counts
 from ladder.environment import BUILDS
 from ladder.errors import BuildError, LadderError
 from ladder.versions import ROOT
@@ -37,9 +42,10 @@ def parser() -> argparse.ArgumentParser:
     classify = command(
         "classify",
         "name what is in pictures",
-        "Without pictures: all in pics/, whose true labels are known, so that each answer is judged.",
+        "Without pictures: all in pics/, whose true labels are known, so that each answer is judged. Folders are "
+        "searched with all folders in them, linked ones too; hidden files and folders (.name) are left out.",
     )
-    classify.add_argument("pictures", nargs="*", type=Path, metavar="PICTURE", help="picture files, or folders of them")
+    classify.add_argument("pictures", nargs="*", type=path, metavar="PICTURE", help="picture files, or folders of them")
     add_choice(classify)
     classify.add_argument("--top", type=positive, default=5, metavar="N", help="how many labels to show (default: 5)")
 
@@ -107,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
     extent = diff.add_mutually_exclusive_group()
     extent.add_argument("--full", action="store_true", help="show unchanged lines and long tests too")
     extent.add_argument("--stat", action="store_true", help="show the table of files only")
-    diff.add_argument("--html", type=Path, metavar="FILE", help="write a page with both versions side by side instead")
+    diff.add_argument("--html", type=path, metavar="FILE", help="write a page with both versions side by side instead")
 
     profile = command(
         "profile",
@@ -140,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
         "The feature maps after the stem and after each stage, the channels with the largest mean absolute activation "
         "first; beside them the picture as the network is given it, and the top 5.",
     )
-    features.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file")
+    features.add_argument("picture", type=path, metavar="PICTURE", help="a picture file")
     add_choice(features)
     features.add_argument(
         "--channels", type=channels, default=8, metavar="N", help="how many of each stage, 1 to 32 (default: 8)"
@@ -171,7 +177,7 @@ def parser() -> argparse.ArgumentParser:
     )
     asm.add_argument("version", metavar="VERSION", help=VERSION_HELP)
     asm.add_argument("wanted", metavar="FUNCTION_OR_FILE", help="conv2d or conv2d.c: a file; else a function in one")
-    asm.add_argument("--out", type=Path, metavar="FILE", help="write there instead of printing")
+    asm.add_argument("--out", type=path, metavar="FILE", help="write there instead of printing")
 
     test = command(
         "test",
@@ -297,13 +303,14 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     except LadderError as error:
         if isinstance(error, BuildError):
             terminal.note(error.output.rstrip())
-        terminal.note(f"ladder: {error}")
+        terminal.complain(f"ladder: {error}")
     except OSError as error:
-        terminal.note(f"ladder: {error.filename or 'the system'}: {error.strerror}")
+        terminal.complain(f"ladder: {error.filename or 'the system'}: {error.strerror}")
     except KeyboardInterrupt:
         return 130
     return 2
 
 
 if __name__ == "__main__":
+    ctrl_c.raises()
     sys.exit(main())

@@ -30,6 +30,13 @@ def channels(text: str) -> int:
     return int(text)
 
 
+def path(text: str) -> Path:
+    """A file or folder; an empty name, as of a variable that is not set, does not mean the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is neither a file nor a folder")
+    return Path(text)
+
+
 def png(text: str) -> Path:
     """A file to draw into."""
     if Path(text).suffix != ".png":

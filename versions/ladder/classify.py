@@ -12,6 +12,7 @@ from rich.text import Text
 from ladder import environment, terminal, weights
 from ladder.errors import InferenceError, LadderError, WorkerError
 from ladder.pictures import Picture, collect, own_pictures
+from ladder.terminal import printable
 from ladder.versions import Version, discover, find, obstacle
 from ladder.worker import Worker
 
@@ -35,7 +36,9 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
     chosen = choose(root, version)
     folder = weights.find(weight_set)
     pics = root / "pics"
-    pictures, complaints = collect(given, pics, folder.name) if given else (own_pictures(pics, folder.name), [])
+    pictures, complaints, others = (
+        collect(given, pics, folder.name) if given else (own_pictures(pics, folder.name), [], 0)
+    )
     if pictures:
         python = environment.python(chosen)
         terminal.note(f"version {chosen.name}, weights {weights.describe(folder, weight_set)}")
@@ -47,8 +50,11 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
             named, refused = name_all(worker, pictures, weights.read_labels(folder), top, begin)
         complaints += refused
         show(named, time.perf_counter() - started, chosen, folder)
+    if others:
+        files = "1 other file was" if others == 1 else f"{others} other files were"
+        terminal.note(f"{files} left out, which by name and content {'is' if others == 1 else 'are'} not pictures")
     for complaint in complaints:
-        terminal.note(f"ladder: {complaint}")
+        terminal.complain(f"ladder: {complaint}")
     return 2 if complaints else 0
 
 
@@ -103,7 +109,7 @@ def show(named: list[Named], elapsed: float, version: Version, folder: Path) -> 
         console.print(weights.MEANINGLESS)
     if named:
         console.print(tabulate(named), *summary(named, elapsed), sep="\n")
-    console.print(f"Version {version.name} ({version.idea}), weight set {folder.name}.", markup=False)
+    console.print(f"Version {version.name} ({version.idea}), weight set {printable(folder.name)}.", markup=False)
 
 
 def tabulate(named: list[Named]) -> Table:
@@ -124,12 +130,12 @@ def tabulate(named: list[Named]) -> Table:
 def subject(picture: Picture) -> Text:
     """The file, and on a second line the right labels; where there are none, or too many to read, what it shows."""
     truth = " or ".join(sorted(picture.right)) if 0 < len(picture.right) <= 3 else picture.shows
-    return Text.assemble(picture.name, (f"\n  {truth}" if truth else "", "dim"))
+    return Text.assemble(printable(picture.name), (f"\n  {truth}" if truth else "", "dim"))
 
 
 def guesses(entry: Named) -> Text:
     """The labels with their probabilities, the likeliest on a line of its own."""
-    first, *rest = (f"{label} {100 * probability:.1f}%" for label, probability in entry.guesses)
+    first, *rest = (f"{printable(label)} {100 * probability:.1f}%" for label, probability in entry.guesses)
     return Text.assemble((first, "bold"), ("\n" + ", ".join(rest) if rest else "", "dim"))
 
 

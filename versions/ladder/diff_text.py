@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ladder.difference import Change, Row, blocks
 from ladder.highlight import Piece, mark, tokens
+from ladder.terminal import printable
 
 LONG = 60  # lines; a new or removed test longer than this is not shown in full ...
 HEAD = 20  # ... but so many lines of it
@@ -81,7 +82,7 @@ def listing(change: Change, colours: Colours, width: int, full: bool) -> Iterato
         for sign, number, line in signed(kind, run, before, after):
             text = Text.assemble((f"{number + 1:4} {sign} ", colours.edge(sign)))
             for piece in line:
-                text.append(piece.text, colours.style(sign, piece))
+                text.append(printable(piece.text, keep="\t"), colours.style(sign, piece))
             if sign != " " and text.cell_len < width:
                 text.append(" " * (width - text.cell_len), colours.style(sign, BLANK))
             if not width:

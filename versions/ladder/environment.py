@@ -6,15 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from ladder import terminal
+from ladder import installing, terminal
 from ladder.errors import BuildError, LadderError
+from ladder.installing import interpreter_of
 from ladder.versions import Version
 
 
@@ -50,8 +48,10 @@ def python(version: Version, build: str = "release") -> Path:
     settings have changed since the last call, else this takes milliseconds. Processes that ask at the same time wait
     for one another.
     Raises BuildError, with all that pip and meson printed, when the version can't be built; LadderError when the
-    compiler that the build asks for is not there.
+    compiler that the build asks for is not there, or when the folder's path has a letter that no build can take.
     """
+    if reason := installing.unfit(version.folder):
+        raise LadderError(reason)
     compiler = BUILDS[build].compiler
     if compiler and not shutil.which(compiler):
         raise LadderError(f"{compiler} is needed for the build {build!r} and was not found")
@@ -75,11 +75,6 @@ def python(version: Version, build: str = "release") -> Path:
             install(version, build, home, interpreter)
         stamp.write_text(json.dumps(wanted))
     return interpreter
-
-
-def interpreter_of(folder: Path) -> Path:
-    """The interpreter of the environment in `folder`."""
-    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def home_of(version: Version, build: str) -> Path:
@@ -118,19 +113,20 @@ def read_stamp(stamp: Path) -> dict[str, object]:
 
 def install(version: Version, build: str, home: Path, interpreter: Path) -> None:
     """Make the environment if it is not there, and install the version and pytest in it."""
+    folder = home / "env"
     if not interpreter.exists():
-        call(version, [sys.executable, "-m", "virtualenv", "--quiet", str(home / "env")])
+        call(version, installing.make(folder))
     settings = [f"-Csetup-args={argument}" for argument in BUILDS[build].setup]
-    pip = [str(interpreter), "-m", "pip", "install", "--disable-pip-version-check"]
-    command = [*pip, f"-Cbuild-dir={home / 'meson'}", *settings, str(version.folder), "pytest"]
-    call(version, command, BUILDS[build].compiler)
+    own = [f"-Cbuild-dir={home / 'meson'}", *settings, str(version.folder), "pytest"]
+    call(version, installing.install(folder, *own), BUILDS[build].compiler)
+    call(version, installing.check(folder, version.distribution, "pytest"))
 
 
 def call(version: Version, command: list[str], compiler: str | None = None) -> None:
     """Run a step of the build in silence, with this C compiler; raises BuildError with what it printed if it fails."""
     done = subprocess.run(
         command,
-        env=variables() | ({"CC": compiler} if compiler else {}),
+        env=installing.variables(variables()) | ({"CC": compiler} if compiler else {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -141,16 +137,6 @@ def call(version: Version, command: list[str], compiler: str | None = None) -> N
         raise BuildError(f"{version.name} could not be built; what was tried is printed above", done.stdout)
 
 
-@contextmanager
-def waiting_lock(path: Path, name: str) -> Iterator[None]:
-    """Hold the lock in file `path`; say so when another process holds it for more than a moment."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0.5)
-    except Timeout:
-        terminal.note(f"waiting for another process that is building {name} ...")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+def waiting_lock(path: Path, name: str) -> AbstractContextManager[None]:
+    """Hold the lock in file `path`; say so when another process holds it for more than a second."""
+    return installing.held(path, f"building {name}", terminal.note)

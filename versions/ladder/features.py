@@ -1,7 +1,6 @@
 """`features`: what the network sees in a picture, as the feature maps after its stem and after each of its stages."""
 
 import json
-import os
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from ladder import environment, feature_figure, terminal, weights
 from ladder.classify import choose, likeliest
 from ladder.environment import variables
 from ladder.errors import LadderError
+from ladder.terminal import printable
 
 TOP = 5
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
@@ -71,13 +71,13 @@ def features(
         raise LadderError(f"{picture}: the network's output is not finite, so there is no label to name")
     target = out or root / "build" / "features" / f"{picture.stem}.png"
     target.parent.mkdir(parents=True, exist_ok=True)
-    title = f"{os.fsencode(picture.name).decode(errors='replace')}, as {chosen.name} sees it (weights {folder.name})"
+    title = printable(f"{picture.name}, as {chosen.name} sees it (weights {folder.name})")
     shown = displayed(seen.image, folder)
     feature_figure.draw(title, shown, likeliest(seen.logits, labels, TOP), seen.maps, channels, target)
     console = terminal.output()
     if folder.name == "synthetic":
         console.print(weights.MEANINGLESS)
-    console.print(str(target), markup=False, soft_wrap=True)
+    console.print(printable(str(target)), markup=False, soft_wrap=True)
     return 0
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-import sys
 import tempfile
 import time
 import tomllib
@@ -13,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from ladder import terminal
+from ladder import installing, terminal
 from ladder.contestants import Contestant
 from ladder.environment import interpreter_of, variables, waiting_lock
 from ladder.versions import ROOT
@@ -129,12 +128,14 @@ def install(root: Path) -> Path:
     with waiting_lock(folder / "lock", "the peers"):
         if stamp.exists() and stamp.read_text() == "\n".join(packages):
             return python
-        make = [sys.executable, "-m", "virtualenv", "--quiet", folder]
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         with terminal.working("installing the peers: some 6 GB"):
-            complaints = [attempt("there is no environment for the peers", make, root)]
+            complaints = [attempt("there is no environment for the peers", installing.make(folder), root)]
             for package in packages:
-                complaints.append(attempt(f"{package} is not installed", [*pip, package], root))
+                failure = f"{package} is not installed"
+                complaints.append(
+                    attempt(failure, installing.install(folder, "--quiet", package), root)
+                    or attempt(failure, installing.check(folder, package), root)
+                )
         if not any(complaints):
             stamp.write_text("\n".join(packages))
     report(complaints)
@@ -147,7 +148,7 @@ def attempt(failure: str, command: list[Any], folder: Path) -> str:
         done = subprocess.run(
             [str(word) for word in command],
             cwd=folder,
-            env=variables(),
+            env=installing.variables(variables()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

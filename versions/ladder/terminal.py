@@ -5,6 +5,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -27,9 +28,28 @@ def notes() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def printable(text: str, keep: str = "") -> str:
+    """`text` from outside, such as a file's name or a label, so that it can't steer the terminal.
+
+    Control characters, overrides of the writing direction and bytes that are no UTF-8 are written as in a Python
+    literal, `\\x1b`. Letters of all scripts stay, with spaces of any width and the joiners of Persian and of emoji.
+    """
+    return "".join(
+        letter
+        if letter.isprintable() or letter in f"{keep}\u200c\u200d" or unicodedata.category(letter) == "Zs"
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def note(text: str) -> None:
-    """Print a sentence on stderr, literally: a file name may hold what rich would take for markup."""
-    notes().print(text, markup=False, soft_wrap=True)
+    """Print sentences or lines on stderr, literally: a file name may hold what rich would take for markup."""
+    notes().print(printable(text, keep="\n\t"), markup=False, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Print one line on stderr, whatever a name in it holds."""
+    note(printable(text))
 
 
 def table(title: str | None = None) -> Table:
@@ -92,7 +112,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
 
         def begin(step: str) -> None:
             nonlocal begun
-            bar.update(task, completed=begun, step=step)
+            bar.update(task, completed=begun, step=printable(step))
             begun += 1
 
         yield begin

@@ -1,5 +1,10 @@
 """The command line: python -m scrutiny COMMAND."""
 
+if __name__ == "__main__":
+    from ladder import ctrl_c
+
+    ctrl_c.ends_the_process()
+
 import argparse
 import sys
 from pathlib import Path
@@ -93,13 +98,14 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     except LadderError as error:
         if isinstance(error, BuildError):
             terminal.note(error.output.rstrip())
-        terminal.note(f"scrutiny: {error}")
+        terminal.complain(f"scrutiny: {error}")
     except OSError as error:
-        terminal.note(f"scrutiny: {error.filename or 'the system'}: {error.strerror}")
+        terminal.complain(f"scrutiny: {error.filename or 'the system'}: {error.strerror}")
     except KeyboardInterrupt:
         return 130
     return 2
 
 
 if __name__ == "__main__":
+    ctrl_c.raises()
     sys.exit(main())

@@ -151,3 +151,87 @@ def test_an_unknown_weight_set_is_refused(tree: Tree, fake, pics: Path, capsys):
 )
 def test_times_have_three_digits(seconds: float, text: str):
     assert duration(seconds) == text
+
+
+def test_in_a_folder_whatever_looks_like_a_picture_is_tried_or_refused_by_name(classify, fake, tmp_path: Path):
+    photos = tmp_path / "photos"
+    endings = [
+        "avif",
+        "bmp",
+        "gif",
+        "jfif",
+        "jpe",
+        "jpeg",
+        "jpg",
+        "mpo",
+        "pbm",
+        "png",
+        "pnm",
+        "tif",
+        "webp",
+        "heic",
+        "heif",
+        "dng",
+        "jxl",
+        "jp2",
+        "psd",
+        "svg",
+        "NEF",
+    ]
+    for ending in endings:
+        write(photos / f"a.{ending}", "x")
+    (photos / "bare").write_bytes(b"\x89PNG\r\n\x1a\n")
+    write(photos / "line\nbreak.png", "x")
+    code, _, err = classify(photos)
+    assert code == 2
+    for name in [*(f"a.{ending}" for ending in endings), "bare"]:
+        assert err.count(f"{photos}/{name}: not a picture\n") == 1
+    assert "line\\nbreak.png" in err and "line break" in err and "left out" not in err
+
+
+def test_other_files_in_a_folder_are_counted_and_no_error(classify, pics: Path):
+    for name in ("farm/notes.txt", "farm/README", "farm/film.mp4"):
+        write(pics / name, "x")
+    code, _, err = classify(pics / "farm")
+    assert code == 0 and "3 other files were left out" in err
+    (pics / "farm" / "notes.txt").unlink()
+    (pics / "farm" / "README").unlink()
+    assert "1 other file was left out" in classify(pics / "farm")[2]
+
+
+def test_linked_folders_are_followed_and_none_is_searched_twice(classify, pics: Path, tmp_path: Path):
+    write(tmp_path / "elsewhere" / "coin.png", "x")
+    (pics / "farm" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(pics / "farm")
+    (tmp_path / "elsewhere" / "self").symlink_to(tmp_path / "elsewhere")
+    code, out, _ = classify(pics / "farm", "--top", 1)
+    assert code == 0 and out.count("coin.png") == 1 and out.count("horse.png") == 1
+
+
+def test_a_path_that_cannot_be_looked_at_gets_a_line_and_the_rest_is_named(classify, pics: Path, monkeypatch):
+    stat = Path.stat
+
+    def forbidden(path: Path, **settings):
+        if path.name == "forbidden.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **settings)
+
+    monkeypatch.setattr(Path, "stat", forbidden)  # root may look everywhere
+    long = "x" * 300
+    code, out, err = classify("forbidden.png", long, f"{pics}/coin.png/below", pics / "coin.png")
+    assert code == 2 and "coin.png" in out
+    assert "ladder: forbidden.png: Permission denied\n" in err
+    assert f"ladder: {long}: File name too long\n" in err
+    assert f"ladder: {pics}/coin.png/below: there is no such file or folder\n" in err
+
+
+def test_names_and_labels_cannot_steer_the_terminal(classify, fake, tmp_path: Path, weight_set: Path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    write(weight_set / "labels.txt", "\n".join(["c\x1b[2Jat", *LABELS[1:]]))
+    fake("02_two", {"\x1b[31ma\u202egnp.png": CAT})
+    for name in ("\x1b[31ma\u202egnp.png", "\x1b]0;title\x07.png"):
+        write(tmp_path / name, "x")
+    _, out, err = classify(*tmp_path.glob("*.png"), tmp_path / "\x1b[32mmissing.png")
+    assert not set(out + err) & set("\x1b\x07\u202e")
+    assert "\\x1b[31ma\\u202egnp.png" in out and "c\\x1b[2Jat" in out
+    assert "\\x1b]0;title\\x07.png: not a picture" in err and "\\x1b[32mmissing.png: there is no such" in err

@@ -64,7 +64,8 @@ def python_calls(words: list[str], monkeypatch: pytest.MonkeyPatch) -> list[list
     if words[0] != "nox" and words[:2] != ["pipx", "run"]:
         return [words[words.index("-m") + 1 :]] if "-m" in words else []
     calls: list[list[str]] = []
-    monkeypatch.setattr(noxfile, "python", lambda session, m, *call, group="tools": calls.append([*call]))
+    for runner in ("python", "python_here", "pytest"):
+        monkeypatch.setattr(noxfile, runner, lambda session, m, *call, group="tools": calls.append([*call]))
     end = words.index("--") if "--" in words else len(words)
     own, given = " ".join(words[:end]), words[end + 1 :]
     for name, part in re.findall(r" ([a-z_]+)(?:\((\w+)\))?(?= |$)", own.partition(" -s")[2]):

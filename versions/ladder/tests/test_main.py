@@ -1,5 +1,6 @@
 """The command line: its help, its exit codes, and that nobody ever sees a traceback."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from ladder import __main__ as command_line
-from ladder import lineage
+from ladder import lineage, terminal
 from ladder.__main__ import main
 
 from .conftest import Tree
+
+ROOT = Path(__file__).parents[3]
 
 COMMANDS = ("classify", "compare", "bench", "diff", "lineage", "carry", "new", "asm", "test", "build", "reference")
 
@@ -102,3 +105,62 @@ def test_a_reader_that_has_seen_enough_ends_the_tool_without_a_traceback():
         process.stdout.read(10)
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["classify", ""], ["features", ""], ["diff", "--html", ""], ["asm", "04", "conv2d", "--out", ""]],
+)
+def test_an_empty_name_does_not_mean_the_current_folder(arguments: list[str], capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    err = capsys.readouterr().err
+    assert end.value.code == 2 and "an empty name is neither a file nor a folder" in err and err.count("\n") == 1
+
+
+def test_what_steers_a_terminal_is_written_out_and_letters_of_all_scripts_stay():
+    shown = "naïve 漢字 עברית 👨\u200d👩\u200d👧 a\u202fb [red]"
+    assert terminal.printable(shown) == shown
+    assert terminal.printable("\x1b[1m\r\n\x00\x9b\u2028\u202e\u2066\udcff") == (
+        "\\x1b[1m\\r\\n\\x00\\x9b\\u2028\\u202e\\u2066\\udcff"
+    )
+
+
+# Python comes to a module of the tool's own; then Ctrl-C is pressed, in the middle of the imports.
+PRESSED = """
+import os, runpy, signal, sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[2]:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.argv[1:], module = [], sys.argv[1]
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [
+        ("ladder", "ladder.terminal"),
+        ("ladder", "rich"),
+        ("scrutiny", "ladder.versions"),
+        ("fuzzing", "ladder.versions"),
+        ("website", "ladder.errors"),
+        ("shared_weights", "numpy"),
+        ("cv_basics", "rich"),
+    ],
+)
+def test_ctrl_c_while_libraries_are_imported_shows_no_traceback(module: str, imported: str):
+    code = PRESSED.replace("sys.argv[2]", repr(imported))
+    done = subprocess.run([sys.executable, "-c", code, module], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode in (-signal.SIGINT, 130) and done.stderr == ""
+
+
+def test_ctrl_c_that_is_to_be_ignored_is_ignored():
+    """As behind `nohup` or in a script's background."""
+    code = (
+        f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n{PRESSED.replace('sys.argv[2]', repr('rich'))}"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "ladder"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "--help" in done.stderr

@@ -122,18 +122,19 @@ def test_packages_are_installed_one_by_one_and_those_that_failed_again(tree: Tre
     tried, broken = [], {"bad==2"}
 
     def attempt(failure: str, command: list[object], folder: Path) -> str:
-        tried.append(command[-1])
+        if "install" in command:
+            tried.append(command[-1])
         return f"{failure}: no wheel" if command[-1] in broken else ""
 
     monkeypatch.setattr(peers, "attempt", attempt)
     peers.install(tree.root)
-    assert tried[1:] == ["good==1", "bad==2", "fine==3"]
+    assert tried == ["good==1", "bad==2", "fine==3"]
     assert capsys.readouterr().err.endswith("ladder: bad==2 is not installed: no wheel\n")
     broken.clear()
     peers.install(tree.root)
-    assert len(tried) == 8  # once more, since something was missing
+    assert len(tried) == 6  # once more, since something was missing
     peers.install(tree.root)
-    assert len(tried) == 8
+    assert len(tried) == 6
 
 
 def test_a_step_that_fails_says_its_last_line(tmp_path: Path):

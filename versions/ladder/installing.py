@@ -1,0 +1,133 @@
+"""Fill an environment with packages, once: `python installing.py FOLDER REQUIREMENT...`, as noxfile.py calls it.
+
+What the user has told pip and virtualenv elsewhere (variables, pip.conf) says where packages come from, but not where
+they go. This runs in nox's own environment too, so it needs nothing but the standard library and filelock.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout  # virtualenv's, which nox needs
+
+NAME = re.compile(r"[A-Za-z0-9._-]+")
+# Options of pip that install elsewhere or only in part. `install` overrules some as arguments, and these here; a
+# variable that is unset would let pip.conf speak again.
+PIP = {"PIP_ROOT": os.sep, "PIP_DRY_RUN": "0", "PIP_NO_DEPS": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
+# Those of virtualenv that say from where, and not how, an environment is made.
+VIRTUALENV = ("VIRTUALENV_DOWNLOAD", "VIRTUALENV_EXTRA_SEARCH_DIR", "VIRTUALENV_OVERRIDE_APP_DATA")
+# What a path may not hold, and for whom; tried with each. Spaces, `$`, `"` and letters of all scripts are no trouble.
+UNFIT = {":": "virtualenv", ";": "pip", "'": "meson", "\\": "meson", "\n": "meson", "\r": "meson"}
+# In the environment itself, without what lies elsewhere: is each distribution there, with every file of its record?
+CHECK = """
+import pathlib, sys
+from importlib.metadata import PackageNotFoundError, distribution
+for name in sys.argv[1:]:
+    try:
+        found = distribution(name)
+        whole = bool(found.files) and all(file.locate().exists() for file in found.files)
+        inside = pathlib.Path(found.locate_file("")).resolve().is_relative_to(pathlib.Path(sys.prefix).resolve())
+    except PackageNotFoundError:
+        whole = inside = False
+    if not (whole and inside):
+        sys.exit(f"pip says that it installed {name}, but it is not in {sys.prefix}: `pip config list` may say why")
+"""
+
+
+def variables(given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment variables for virtualenv and pip, made from those that are `given`."""
+    own = {
+        name: value
+        for name, value in given.items()
+        if name not in ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET")
+        and (name in VIRTUALENV or not name.startswith("VIRTUALENV_"))
+    }
+    return own | PIP | {"VIRTUALENV_CONFIG_FILE": os.devnull}
+
+
+def unfit(place: Path) -> str | None:
+    """A sentence that says why nothing can be built in this place, or None."""
+    for letter in str(place):
+        if letter in UNFIT or "\ud800" <= letter <= "\udfff":  # bytes that are no UTF-8
+            who = UNFIT.get(letter, "virtualenv")
+            return f"{str(place)!a}: {who} can't work in a folder whose path holds {letter!a}: move the repository"
+    return None
+
+
+def make(folder: Path) -> list[str]:
+    """The command that makes an empty environment."""
+    return [sys.executable, "-m", "virtualenv", "--quiet", str(folder)]
+
+
+def install(folder: Path, *arguments: str) -> list[str]:
+    """The command that installs into the environment in `folder`, and nowhere else."""
+    here = ["--no-user", "--target=", f"--prefix={folder}", f"--root={os.sep}"]
+    pip = [str(interpreter_of(folder)), "-m", "pip", "--python=", "--disable-pip-version-check"]
+    return [*pip, "install", *here, *arguments]
+
+
+def check(folder: Path, *requirements: str) -> list[str]:
+    """The command that fails with a sentence if one of these, or a file of it, is not in the environment."""
+    names = [match[0] for requirement in requirements if (match := NAME.match(requirement))]
+    return [str(interpreter_of(folder)), "-I", "-c", CHECK, *names]
+
+
+def interpreter_of(folder: Path) -> Path:
+    """The interpreter of the environment in `folder`."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+@contextmanager
+def held(path: Path, waiting_for: str, say: Callable[[str], object]) -> Iterator[None]:
+    """Hold the lock in file `path`; say so when another process holds it for more than a second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        say(f"waiting for another process that is {waiting_for} ...")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def fill(folder: Path, requirements: list[str]) -> int:
+    """Make or complete the environment; returns 0, or the exit code of what failed and has said why.
+
+    installed.txt in it is written last. So what was interrupted has none, and is made anew.
+    """
+    if reason := unfit(folder):
+        note(reason)
+        return 2
+    stamp, wanted = folder / "installed.txt", "\n".join(requirements)
+    with held(folder.with_name(f"{folder.name}.lock"), f"installing {folder.name}", note):
+        before = stamp.read_text() if stamp.exists() and interpreter_of(folder).exists() else None
+        if before == wanted:
+            return 0
+        stamp.unlink(missing_ok=True)
+        if before is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        for command in (make(folder), install(folder, "--quiet", *requirements), check(folder, *requirements)):
+            if code := subprocess.run(command, env=variables(), stdin=subprocess.DEVNULL).returncode:
+                return code
+        stamp.write_text(wanted)
+    return 0
+
+
+def note(text: str) -> None:
+    """A line on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(fill(Path(sys.argv[1]), sys.argv[2:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
