@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cv_basics.decode import Turn, decoded, in_tiles, over_white
+from cv_basics.decode import decoded, in_tiles, over_white, tiles
 from cv_basics.errors import PictureError
 from cv_basics.picture import Picture
 
@@ -48,7 +48,9 @@ def read_picture(path: str | Path) -> Picture:
     """
     try:
         with silence():
-            return _pixels(*decoded(Path(path)))
+            image, turn = decoded(Path(path))
+            image = _eight_bit(image)  # what was decoded is let go of before the turn
+            return _pixels(image if turn is None else image.transpose(turn))
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from None
     except MemoryError:
@@ -62,16 +64,25 @@ def write_picture(path: Path, picture: Picture) -> None:
     Image.fromarray(picture).save(path)
 
 
-def _pixels(image: Image.Image, turn: Turn) -> Picture:
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """An image of any mode as grey, if it is grey, or RGB."""
     mode = "L" if image.mode in GREY_MODES else "RGB"
     if image.mode.startswith("I") or image.mode == "F":
-        image = in_tiles(image, mode, lambda tile: Image.fromarray(_eight_bits(np.asarray(tile), tile.mode)))
-    elif image.mode != mode or image.has_transparency_data:
-        image = in_tiles(image, mode, lambda tile: over_white(tile).convert(mode))
-    return np.array(image if turn is None else image.transpose(turn))
+        return in_tiles(image, mode, lambda tile: Image.fromarray(_levels(np.asarray(tile), tile.mode)))
+    if image.mode != mode or image.has_transparency_data:
+        return in_tiles(image, mode, lambda tile: over_white(tile).convert(mode))
+    return image
 
 
-def _eight_bits(values: np.ndarray, mode: str) -> Picture:
+def _pixels(image: Image.Image) -> Picture:
+    """An image's array, square by square: np.array would hold it three times on the way."""
+    pixels = np.empty((image.height, image.width, 3)[: 2 if image.mode == "L" else 3], np.uint8)
+    for left, top, right, bottom in tiles(image):
+        pixels[top:bottom, left:right] = np.asarray(image.crop((left, top, right, bottom)))
+    return pixels
+
+
+def _levels(values: np.ndarray, mode: str) -> Picture:
     """Grey levels of more than 8 bits, (H, W): whole ones range over 0..65535, float ones over 0..255."""
     if not np.isfinite(values).all():
         raise PictureError("has pixels that are not finite numbers")

@@ -247,6 +247,7 @@ BOMB = {  # what, bytes per pixel, file
     "16-bit RGB": (8, lambda: empty_png(*SIZE, 16, 2)),
     "text": (8, lambda: empty_png(*SIZE, 8, 2, text_bombs())),
     "turned": (8, lambda: file_of(PICTURE, "JPEG", exif=TURNED)),
+    "turned RGBA": (8, lambda: empty_png(*SIZE, 8, 6, chunk(b"eXIf", TURNED.tobytes()[6:]))),
     "CMYK": (8, lambda: file_of(PICTURE.convert("CMYK"), "JPEG")),
     "progressive": (16, lambda: file_of(PICTURE, "JPEG", progressive=True, subsampling=0)),
     "progressive CMYK": (16, lambda: file_of(PICTURE.convert("CMYK"), "JPEG", progressive=True)),

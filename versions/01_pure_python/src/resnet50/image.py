@@ -21,9 +21,9 @@ def load_picture(picture: str | PathLike[str] | Image.Image) -> Image.Image:
     Raises `PictureError` if it is missing, lacks pixels, is too large or of a kind without a defined brightness.
     """
     try:
-        if isinstance(picture, Image.Image):
-            return to_rgb(*loaded(picture))
-        return to_rgb(*decoded(Path(picture)))
+        opened, turn = loaded(picture) if isinstance(picture, Image.Image) else decoded(Path(picture))
+        opened = to_rgb(opened)  # what was decoded is let go of before the turn
+        return opened if turn is None else opened.transpose(turn)
     except PictureError as error:
         reason = str(error)
     except MemoryError:
@@ -53,15 +53,15 @@ def loaded(picture: Image.Image) -> tuple[Image.Image, Turn]:
         return picture, None
 
 
-def to_rgb(picture: Image.Image, turn: Turn) -> Image.Image:
-    """Any mode that Pillow decodes as RGB, then turned; see `load_picture`."""
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """Any mode that Pillow decodes as RGB; see `load_picture`."""
     if picture.mode == "F":
         raise PictureError("its pixels are floating-point numbers, whose range is not known")
     if picture.mode.startswith("I"):
-        picture = in_tiles(picture, "RGB", lambda tile: from_16_bits(tile).convert("RGB"))
-    elif picture.mode != "RGB" or picture.has_transparency_data:
-        picture = in_tiles(picture, "RGB", over_white)
-    return picture if turn is None else picture.transpose(turn)
+        return in_tiles(picture, "RGB", lambda tile: from_16_bits(tile).convert("RGB"))
+    if picture.mode != "RGB" or picture.has_transparency_data:
+        return in_tiles(picture, "RGB", over_white)
+    return picture
 
 
 def from_16_bits(picture: Image.Image) -> Image.Image:
