@@ -1,10 +1,10 @@
 """A picture file becomes pixels: in a listed format, without any helper program, in a stated amount of memory.
 
-Memory, beside three times the file's size: 8 bytes per pixel, or 16 in formats of which half as many pixels are accepted
-(`check_size`), so 2 GiB at most.
+Memory, beside three times the file's size: 8 bytes per pixel, or 16 in formats of which half as many pixels are
+accepted (`check_size`), so 2 GiB at most.
 
-Damage that leaves every pixel in place does not matter: of the metadata only the orientation is read, and the mark at the
-end of a file may be missing. A file that lacks pixels is refused.
+Damage that leaves every pixel in place does not matter: of the metadata only the orientation is read, and the mark at
+the end of a file may be missing. A file that lacks pixels is refused.
 """
 
 import io
@@ -18,8 +18,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
-from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin
-from PIL import PngImagePlugin, PpmImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from .errors import PictureError
 
@@ -94,7 +103,7 @@ def decoded(path: Path, draft: tuple[int, int] | None = None) -> tuple[Image.Ima
         kind = identified(file.read(1024).ljust(16, b"\0"), path.suffix.lower())
         file.seek(0)
         source, metadata = CLEANED[kind](file) if kind in CLEANED else (file, {})
-        picture = opened(kind, source, draft)
+        picture: Image.Image = opened(kind, source, draft)
         try:
             picture.load()
         except OSError:
@@ -110,7 +119,8 @@ def identified(head: bytes, ending: str) -> str:
     if other is None and ending in RAW and head[:2] in (b"II", b"MM"):
         other = "raw camera data"
     for kind in FORMATS:
-        if other in (None, kind) and Image.OPEN[kind][1](head[:16]) is True:
+        accepts = Image.OPEN[kind][1]
+        if other in (None, kind) and accepts and accepts(head[:16]) is True:
             return kind
     raise PictureError(refusal(other))
 
@@ -133,7 +143,7 @@ def opened(kind: str, source: IO[bytes], draft: tuple[int, int] | None) -> Image
         raise PictureError(f"has too many pixels: {error}") from None
     check_size(picture)
     if kind == "TIFF":
-        picture.load_end = lambda: None  # type: ignore[method-assign] # which would read all EXIF, and turn the picture
+        picture.load_end = lambda: None  # type: ignore[method-assign] # it would read all EXIF and turn
     if draft:
         picture.draft("RGB", draft)
     return picture
@@ -227,9 +237,9 @@ def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
 def decoded_without_end(source: IO[bytes], scan: int, draft: tuple[int, int] | None) -> Image.Image:
     """A JPEG whose last bytes are missing, if no pixel depends on them; raises `PictureError`.
 
-    libjpeg makes up what is missing. So two ends are tried: 0 bits, 1 and 0 in turn. Their first bits differ, and no two
-    codes of a Huffman table begin alike, so a pixel that was missing differs too. If the file was cut where a restart
-    marker would follow, one of the eight is found in the end. A file of several scans may lack a whole one.
+    libjpeg makes up what is missing. So two ends are tried: 0 bits, 1 and 0 in turn. Their first bits differ, and no
+    two codes of a Huffman table begin alike, so a pixel that was missing differs too. If the file was cut where a
+    restart marker would follow, one of the eight is found in the end. A file of several scans may lack a whole one.
     """
     source.seek(0)
     data = source.read().rstrip(b"\xff")
@@ -340,7 +350,7 @@ def turn(metadata: Metadata) -> Turn:
     if value is None and isinstance(xmp, bytes):
         found = re.search(rb'tiff:Orientation(?:="|>)([0-9])', xmp)
         value = int(found[1]) if found else None
-    return TURNS.get(value)
+    return TURNS.get(value or 1)
 
 
 def tiles(picture: Image.Image) -> Iterator[tuple[int, int, int, int]]:

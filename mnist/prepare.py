@@ -30,9 +30,9 @@ SPECK = 0.1  # of the largest connected piece of ink: what is smaller is dirt
 def read_picture(file: Path) -> Array:
     """The colour channel with the most contrast, uint8 (H, W). Raises PictureError.
 
-    That one, not the brightness, because red ink on green paper may be just as bright. Which formats are read, how large
-    a picture may be and how much memory that takes says cv_basics/decode.py; the channel takes at most
-    4 bytes per pixel more.
+    That one, not the brightness, because red ink on green paper may be just as bright. Which formats are read, how
+    large a picture may be and how much memory that takes says cv_basics/decode.py; the channel takes at most 4 bytes
+    per pixel more.
     """
     try:
         with silence():

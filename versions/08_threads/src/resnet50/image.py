@@ -48,7 +48,7 @@ def loaded(picture: Image.Image) -> tuple[Image.Image, Turn]:
     check_size(picture)
     picture.load()
     try:
-        return picture, TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+        return picture, TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # damaged EXIF, of which Pillow may raise anything
         return picture, None
 
@@ -144,7 +144,8 @@ def resize_shorter(picture: Image.Image, size: int, filter: Image.Resampling) ->
 def check_result(picture: Image.Image, width: int, height: int) -> None:
     """Raises `PictureError` if a step, or all of them, would make more pixels of a picture than are accepted."""
     if width * height > LARGEST_RESULT:
-        raise PictureError(f"its {picture.width} x {picture.height} pixels leave more than {LARGEST_RESULT:,} to the network")
+        size = f"{picture.width} x {picture.height}"
+        raise PictureError(f"its {size} pixels leave more than {LARGEST_RESULT:,} to the network")
 
 
 STEPS_WITH_SIZE = {"resize": resize, "resize_shorter": resize_shorter, "center_crop": center_crop}
