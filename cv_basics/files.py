@@ -7,15 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from cv_basics.decode import decoded, in_tiles, over_white, tiles
+from cv_basics.errors import PictureError
 from cv_basics.picture import Picture
 
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
-
-
-class PictureError(ValueError):
-    """A picture file can't be read; the message names the file and says why."""
 
 
 @contextmanager
@@ -44,23 +42,15 @@ def silence() -> Iterator[None]:
 def read_picture(path: str | Path) -> Picture:
     """The first frame of a picture file as it is meant to be seen: uint8, (H, W) if it is grey, else (H, W, 3) RGB.
 
-    The EXIF orientation is applied, transparency is laid over white, and 16-bit grey is scaled to 8 bits. Raises
-    PictureError if the file is missing, no picture, damaged or larger than Pillow's limit against decompression bombs.
+    The EXIF orientation is applied, transparency is laid over white, and 16-bit grey is scaled to 8 bits. Which formats
+    are read, how large a picture may be and how much memory that takes says decode.py. Raises PictureError if the file
+    is missing, no such picture, or damaged so that pixels are missing.
     """
     try:
         with silence():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                image.load()
-                return _pixels(ImageOps.exif_transpose(image))
-    except FileNotFoundError:
-        raise PictureError(f"{path}: there is no such file") from None
-    except IsADirectoryError:
-        raise PictureError(f"{path}: is a folder, not a picture") from None
-    except UnidentifiedImageError:
-        raise PictureError(f"{path}: is not a picture that Pillow can read") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PictureError(f"{path}: has more than {Image.MAX_IMAGE_PIXELS} pixels") from None
+            image, turn = decoded(Path(path))
+            image = _eight_bit(image)  # what was decoded is let go of before the turn
+            return _pixels(image if turn is None else image.transpose(turn))
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from None
     except MemoryError:
@@ -74,19 +64,26 @@ def write_picture(path: Path, picture: Picture) -> None:
     Image.fromarray(picture).save(path)
 
 
-def _pixels(image: Image.Image) -> Picture:
-    is_grey = image.mode in GREY_MODES
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """An image of any mode as grey, if it is grey, or RGB."""
+    mode = "L" if image.mode in GREY_MODES else "RGB"
     if image.mode.startswith("I") or image.mode == "F":
-        return _eight_bits(np.asarray(image), image.mode)
-    if image.has_transparency_data or image.mode in ("La", "RGBa"):
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
-    return np.array(image.convert("L" if is_grey else "RGB"))
+        return in_tiles(image, mode, lambda tile: Image.fromarray(_levels(np.asarray(tile), tile.mode)))
+    if image.mode != mode or image.has_transparency_data:
+        return in_tiles(image, mode, lambda tile: over_white(tile).convert(mode))
+    return image
 
 
-def _eight_bits(values: np.ndarray, mode: str) -> Picture:
-    """Grey levels of more than 8 bits: whole ones range over 0..65535, float ones over 0..255."""
+def _pixels(image: Image.Image) -> Picture:
+    """An image's array, square by square: np.array would hold it three times on the way."""
+    pixels = np.empty((image.height, image.width, 3)[: 2 if image.mode == "L" else 3], np.uint8)
+    for left, top, right, bottom in tiles(image):
+        pixels[top:bottom, left:right] = np.asarray(image.crop((left, top, right, bottom)))
+    return pixels
+
+
+def _levels(values: np.ndarray, mode: str) -> Picture:
+    """Grey levels of more than 8 bits, (H, W): whole ones range over 0..65535, float ones over 0..255."""
     if not np.isfinite(values).all():
         raise PictureError("has pixels that are not finite numbers")
     scaled = values / (1 if mode == "F" else 257)  # 65535 = 255 * 257

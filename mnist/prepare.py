@@ -7,8 +7,10 @@ with its proportions kept, then placed so that the centre of mass lies in the mi
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, ImageStat
+from PIL import Image, ImageStat
 
+from cv_basics.decode import Turn, decoded, in_tiles, tiles
+from cv_basics.errors import PictureError as UnreadableError
 from cv_basics.files import silence
 from cv_basics.gaussian_blur import gaussian_blur_numpy
 from cv_basics.otsu import otsu_numpy
@@ -28,51 +30,65 @@ SPECK = 0.1  # of the largest connected piece of ink: what is smaller is dirt
 def read_picture(file: Path) -> Array:
     """The colour channel with the most contrast, uint8 (H, W). Raises PictureError.
 
-    That one, not the brightness, because red ink on green paper may be just as bright. A picture may have 179 million
-    pixels, Pillow's limit against decompression bombs: the arrays made on the way take at most 12 bytes for each.
+    That one, not the brightness, because red ink on green paper may be just as bright. Which formats are read, how
+    large a picture may be and how much memory that takes says cv_basics/decode.py; the channel takes at most 4 bytes
+    per pixel more.
     """
     try:
-        with silence(), Image.open(file) as opened:
-            opened.draft("RGB", (4 * SEARCH, 4 * SEARCH))  # a large JPEG is decoded at a fraction of its size
-            picture = ImageOps.exif_transpose(opened)
-            if picture.mode in ("F", "I") or picture.mode.startswith("I;16"):
-                return stretched(np.array(picture, np.float64), file)
-            if picture.has_transparency_data:
-                picture = on_opposite(picture.convert("RGBA"))
-            colours = picture.convert("RGB")
-            return np.asarray(colours.getchannel(int(np.argmax(ImageStat.Stat(colours).stddev))))
-    except FileNotFoundError:
-        raise PictureError(f"{file}: there is no such file") from None
-    except Image.DecompressionBombError:
-        raise PictureError(f"{file} has too many pixels to be read safely") from None
+        with silence():
+            # A large JPEG is decoded at a fraction of its size.
+            return channel(*decoded(file, (4 * SEARCH, 4 * SEARCH)))
+    except UnreadableError as error:
+        raise PictureError(f"{file}: {error}") from None
     except MemoryError:
         raise PictureError(f"{file}: there is not enough memory for this picture") from None
-    except PictureError:
-        raise
-    except Exception as error:  # of a damaged file, one of Pillow's 40 decoders may raise anything
+    except Exception as error:  # of a damaged file, one of Pillow's decoders may raise anything
         raise PictureError(f"{file} is not a picture that can be read: {error}") from error
 
 
-def stretched(values: Array, file: Path) -> Array:
-    """Values of any range (H, W), the smallest to 0 and the largest to 255, uint8; they are scaled in place.
+def channel(picture: Image.Image, turn: Turn) -> Array:
+    """The channel with the most contrast of a picture in any mode, upright, uint8 (H, W)."""
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        picture = stretched(picture)
+    else:
+        if picture.has_transparency_data:
+            picture = on_opposite(picture)
+        elif picture.mode != "RGB":
+            picture = in_tiles(picture, "RGB", lambda tile: tile.convert("RGB"))
+        picture = picture.getchannel(int(np.argmax(ImageStat.Stat(picture).stddev)))
+    return np.asarray(picture if turn is None else picture.transpose(turn))
 
-    Raises PictureError if not all are finite.
+
+def stretched(picture: Image.Image) -> Image.Image:
+    """A picture with values of any range, the smallest to 0 and the largest to 255: grey.
+
+    Raises cv_basics' PictureError if not all are finite.
     """
-    if not np.isfinite(values).all():
-        raise PictureError(f"{file} holds values that are not finite")
-    span = np.ptp(values)
-    values -= values.min()
-    values *= 255 / span if span > 0 else 0
-    return values.astype(np.uint8)
+    extremes = [(values.min(), values.max()) for values in map(np.asarray, map(picture.crop, tiles(picture)))]
+    if not np.isfinite(extremes).all():
+        raise UnreadableError("holds values that are not finite")
+    lowest, highest = float(np.min(extremes)), float(np.max(extremes))
+    scale = 255 / (highest - lowest) if highest > lowest else 0
+
+    def scaled(tile: Image.Image) -> Image.Image:
+        return Image.fromarray(((np.asarray(tile, np.float64) - lowest) * scale).astype(np.uint8))
+
+    return in_tiles(picture, "L", scaled)
 
 
 def on_opposite(picture: Image.Image) -> Image.Image:
-    """A transparent RGBA picture on white paper, or on black if what is opaque is light."""
-    pixels = np.asarray(picture)
-    colours, alpha = pixels[:, :, :3], pixels[:, :, 3]
-    light = np.einsum("hwc,hw->", colours, alpha, dtype=np.int64) > 127 * 3 * alpha.sum(dtype=np.int64)
-    paper = Image.new("RGBA", picture.size, "black" if light else "white")
-    return Image.alpha_composite(paper, picture)
+    """A transparent picture on white paper, or on black if what is opaque is light; RGB."""
+    colours, opaque = 0, 0
+    for tile in map(picture.crop, tiles(picture)):
+        pixels = np.asarray(tile.convert("RGBA")).astype(np.int64)
+        colours += int((pixels[:, :, :3] * pixels[:, :, 3:]).sum())
+        opaque += int(pixels[:, :, 3].sum())
+    paper = "black" if colours > 127 * 3 * opaque else "white"
+
+    def laid(tile: Image.Image) -> Image.Image:
+        return Image.alpha_composite(Image.new("RGBA", tile.size, paper), tile.convert("RGBA")).convert("RGB")
+
+    return in_tiles(picture, "RGB", laid)
 
 
 def prepare(grey: Array) -> Array:

@@ -1,12 +1,18 @@
-"""Any picture that Pillow reads is read rightly; what it can't read is refused with a sentence."""
+"""A picture in any of the listed formats is read correctly; what can't be read is refused with a sentence."""
 
+import os
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
-from cv_basics.files import PictureError, read_picture, write_picture
+from cv_basics import files
+from cv_basics.errors import PictureError
+from cv_basics.files import read_picture, write_picture
 
 LEVELS = np.array([[0, 64, 128], [129, 200, 255]], np.uint8)
 COLOURS = np.dstack([LEVELS, LEVELS[::-1], LEVELS[:, ::-1]])
@@ -93,7 +99,7 @@ def truncated(path):
         (lambda path: path.write_bytes(b""), "not a picture"),
         (lambda path: path.write_text("not a picture at all"), "not a picture"),
         (truncated, "can't be read"),
-        (lambda path: saved(path, Image.new("1", (20000, 10000))), "more than"),
+        (lambda path: saved(path, Image.new("1", (20000, 14000))), "more than"),
         (lambda path: saved(path, Image.fromarray(np.array([[np.nan]], np.float32)), format="TIFF"), "not finite"),
     ],
     ids=["missing", "folder", "empty", "text", "truncated", "bomb", "nan"],
@@ -122,9 +128,66 @@ def test_the_libraries_that_read_pictures_are_silent(tmp_path, capfd, recwarn):
 
 
 def test_a_picture_that_does_not_fit_into_memory_is_named(tmp_path, monkeypatch):
-    def transpose(image):
+    def decoded(path):
         raise MemoryError
 
-    monkeypatch.setattr(ImageOps, "exif_transpose", transpose)
+    monkeypatch.setattr(files, "decoded", decoded)
     with pytest.raises(PictureError, match=r"a\.png: there is not enough memory"):
         read_picture(saved(tmp_path / "a.png", Image.new("L", (9, 7))))
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="gs is played by a shell script")
+@pytest.mark.parametrize("name", ["a.jpg", "a.eps"])
+def test_no_other_program_is_started(tmp_path, monkeypatch, name):
+    """Pillow would give PostScript, whatever its name, to Ghostscript."""
+    (tmp_path / "gs").write_text(f"#!/bin/sh\necho ran >> '{tmp_path}/marker'\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / name).write_bytes(POSTSCRIPT)
+    with pytest.raises(PictureError, match=rf"{name}: is PostScript, not a picture in a format that is read here"):
+        read_picture(tmp_path / name)
+    command = [sys.executable, "-m", "cv_basics", "gray", tmp_path / name, "--out", tmp_path / "out"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "is PostScript" in done.stderr
+    assert not (tmp_path / "marker").exists()
+
+
+def test_pictures_are_decoded_as_the_versions_decode_them():
+    """The folders stand alone, so decode.py is a copy."""
+    versions = sorted(ROOT.glob("versions/*/src/resnet50/decode.py"))
+    if not versions:
+        pytest.skip("there are no versions beside cv_basics")
+    assert (ROOT / "cv_basics" / "decode.py").read_bytes() == versions[0].read_bytes()
+
+
+def test_a_jpeg_without_its_end_mark_and_a_png_with_bad_metadata_are_read(tmp_path):
+    jpeg = saved(tmp_path / "a.jpg", Image.fromarray(COLOURS))
+    expected = read_picture(jpeg)
+    jpeg.write_bytes(jpeg.read_bytes()[:-2])
+    np.testing.assert_array_equal(read_picture(jpeg), expected)
+    png = saved(tmp_path / "a.png", Image.fromarray(COLOURS))
+    damaged = b"\0\0\0\4tEXtbad!" + bytes(4)  # a chunk with a wrong checksum
+    png.write_bytes(png.read_bytes()[:33] + damaged + png.read_bytes()[33:])
+    np.testing.assert_array_equal(read_picture(png), COLOURS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how much memory a process has held")
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16", "RGB", "RGBA", "F"])
+def test_reading_takes_at_most_the_stated_memory(tmp_path, mode):
+    width, height = 4000, 2500
+    image = Image.new("L" if mode == "P" else mode, (width, height))
+    ending, bound = ("tiff", 16) if mode == "F" else ("png", 8)
+    path = saved(tmp_path / f"a.{ending}", image.convert("P") if mode == "P" else image)
+    code = """if True:
+        import sys
+        from cv_basics.files import read_picture
+        def peak(): return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024
+        before = peak()
+        read_picture(sys.argv[1])
+        print(peak() - before)"""
+    done = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < bound * width * height + 3 * path.stat().st_size + 24e6  # of which tiles take some

@@ -5,36 +5,34 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
+from .decode import FORMATS, TURNS, Turn, check_size, decoded, in_tiles, over_white, refusal
 from .errors import PictureError, WeightsError
 from .weights import read_small
 
 FILTERS = {filter.name.lower(): filter for filter in Image.Resampling}
 MOST_PREPROCESSING = 1 << 16  # bytes of preprocess.json, which takes about 200
-LARGEST_PICTURE = 1 << 27  # pixels, 512 MiB as RGBA: more is taken for a decompression bomb
+LARGEST_RESULT = 1 << 24  # pixels: the square of the largest size that a step may have
 
 
 def load_picture(picture: str | PathLike[str] | Image.Image) -> Image.Image:
     """The picture as 8-bit RGB, upright, over white where it is transparent; the first frame of an animation.
 
-    Raises `PictureError` if it is missing, damaged, too large or of a kind without a defined brightness.
+    How much memory that takes says decode.py; of an `Image` 4 bytes per pixel beside itself, 8 if it has to be turned.
+    Raises `PictureError` if it is missing, lacks pixels, is too large or of a kind without a defined brightness.
     """
     try:
-        if isinstance(picture, Image.Image):
-            return to_rgb(picture)
-        path = Path(picture)
-        if not path.is_file():
-            raise PictureError("not a file" if picture != "" and path.exists() else "no such file")  # Path("") is "."
-        with Image.open(path) as opened:
-            return to_rgb(opened)
+        if picture == "":  # Path("") is the current folder
+            raise PictureError("there is no such file")
+        opened, turn = loaded(picture) if isinstance(picture, Image.Image) else decoded(Path(picture))
+        opened = to_rgb(opened)  # what was decoded is let go of before the turn
+        return opened if turn is None else opened.transpose(turn)
     except PictureError as error:
         reason = str(error)
-    except Image.UnidentifiedImageError:
-        reason = "not a picture of a known format"
     except MemoryError:
         reason = "not enough memory for this picture"
-    except Exception as error:  # a damaged file may raise anything in one of Pillow's 40 decoders
+    except Exception as error:  # a damaged file may raise anything in one of Pillow's decoders
         reason = f"cannot be read as a picture: {getattr(error, 'strerror', None) or error}"
     raise PictureError(f"{name_of(picture)}: {reason}")
 
@@ -44,22 +42,30 @@ def name_of(picture: object) -> str:
     return str(picture) or "''" if isinstance(picture, str | PathLike) else f"the {type(picture).__name__}"
 
 
+def loaded(picture: Image.Image) -> tuple[Image.Image, Turn]:
+    """A picture that somebody else opened, with its pixels, and what makes it upright; raises `PictureError`.
+
+    It may come from a file in any format, some of which Pillow lets another program read when the pixels are asked for.
+    """
+    if picture.format not in (None, "MPO", *FORMATS):
+        raise PictureError(refusal(picture.format))
+    check_size(picture)
+    picture.load()
+    try:
+        return picture, TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged EXIF, of which Pillow may raise anything
+        return picture, None
+
+
 def to_rgb(picture: Image.Image) -> Image.Image:
-    """Any mode Pillow can read, upright, as RGB; see `load_picture`."""
-    if 0 in picture.size:
-        raise PictureError("has no pixel")
-    if picture.width * picture.height > LARGEST_PICTURE:
-        raise PictureError(f"has {picture.width} x {picture.height} pixels, more than {LARGEST_PICTURE:,} in all")
-    picture = ImageOps.exif_transpose(picture)
+    """Any mode that Pillow decodes as RGB; see `load_picture`."""
     if picture.mode == "F":
         raise PictureError("its pixels are floating-point numbers, whose range is not known")
     if picture.mode.startswith("I"):
-        picture = from_16_bits(picture)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    return picture.convert("RGB")
+        return in_tiles(picture, "RGB", lambda tile: from_16_bits(tile).convert("RGB"))
+    if picture.mode != "RGB" or picture.has_transparency_data:
+        return in_tiles(picture, "RGB", over_white)
+    return picture
 
 
 def from_16_bits(picture: Image.Image) -> Image.Image:
@@ -101,9 +107,14 @@ class Preprocessing:
         try:
             for step, size in self.steps:
                 rgb = step(rgb, size, self.filter)
+            check_result(rgb, *rgb.size)
         except PictureError as error:
             raise PictureError(f"{name_of(picture)}: {error}") from error
-        return (np.asarray(rgb, dtype=np.float32) / np.float32(255) - self.mean) / self.std
+        result = np.array(rgb, dtype=np.float32)
+        result /= np.float32(255)
+        result -= self.mean
+        result /= self.std
+        return result
 
 
 def center_square(picture: Image.Image, size: None, filter: Image.Resampling) -> Image.Image:
@@ -116,7 +127,9 @@ def center_crop(picture: Image.Image, size: int, filter: Image.Resampling) -> Im
     if size > min(picture.size):
         raise PictureError(f"its {picture.width} x {picture.height} pixels are too few to crop {size} x {size}")
     left, top = round((picture.width - size) / 2), round((picture.height - size) / 2)
-    return picture.crop((left, top, left + size, top + size))
+    result = Image.new(picture.mode, (size, size))
+    result.paste(picture, (-left, -top))  # `crop` would refuse what has more pixels than Pillow's own limit
+    return result
 
 
 def resize(picture: Image.Image, size: int, filter: Image.Resampling) -> Image.Image:
@@ -128,9 +141,15 @@ def resize_shorter(picture: Image.Image, size: int, filter: Image.Resampling) ->
     """To `size` pixels along the shorter side, the longer in proportion, rounded down as torchvision does."""
     shorter, longer = min(picture.size), max(picture.size)
     scaled = int(size * longer / shorter)
-    if size * scaled > LARGEST_PICTURE:
-        raise PictureError(f"its {picture.width} x {picture.height} pixels are too long and thin")
+    check_result(picture, size, scaled)
     return picture.resize((size, scaled) if picture.width <= picture.height else (scaled, size), filter)
+
+
+def check_result(picture: Image.Image, width: int, height: int) -> None:
+    """Raises `PictureError` if a step, or all of them, would make more pixels of a picture than are accepted."""
+    if width * height > LARGEST_RESULT:
+        size = f"{picture.width} x {picture.height}"
+        raise PictureError(f"its {size} pixels leave more than {LARGEST_RESULT:,} to the network")
 
 
 STEPS_WITH_SIZE = {"resize": resize, "resize_shorter": resize_shorter, "center_crop": center_crop}

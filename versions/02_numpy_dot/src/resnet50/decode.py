@@ -1,0 +1,376 @@
+"""A picture file becomes pixels: in a listed format, without any helper program, in a stated amount of memory.
+
+Memory, beside three times the file's size: 8 bytes per pixel, or 16 in formats of which half as many pixels are
+accepted (`check_size`), so 2 GiB at most.
+
+Damage that leaves every pixel in place does not matter: of the metadata only the orientation is read, and the mark at
+the end of a file may be missing. A file that lacks pixels is refused.
+"""
+
+import io
+import os
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from .errors import PictureError
+
+LARGEST_PICTURE = 1 << 28  # pixels, for telephones make 200 million; more is taken for a decompression bomb
+LARGEST_FILE = 1 << 30  # bytes: the largest picture as uncompressed RGBA
+LARGEST_METADATA = 1 << 20  # bytes in a PNG chunk; those that hold an orientation have some hundreds
+
+# The formats that are read, by Pillow's names. An MPO is a JPEG with more pictures behind the first.
+PLUGINS = {
+    "JPEG": JpegImagePlugin,
+    "PNG": PngImagePlugin,
+    "GIF": GifImagePlugin,
+    "WEBP": WebPImagePlugin,
+    "BMP": BmpImagePlugin,
+    "TIFF": TiffImagePlugin,
+    "PPM": PpmImagePlugin,
+}
+with suppress(ImportError):  # Pillow has it from 11.2 on
+    PLUGINS["AVIF"] = import_module("PIL.AvifImagePlugin")
+FORMATS = tuple(kind for kind, plugin in PLUGINS.items() if getattr(plugin, "SUPPORTED", True))
+
+# What else a file may be, by how it begins; AVIF where this Pillow cannot read it.
+FOREIGN = {
+    "HEIC": rb"....ftyp(hei|hev|m[is]f1(?!.{,48}avi[fs]))",
+    "AVIF": rb"....ftyp(avi[fs]|m[is]f1)",
+    "PostScript": rb"\x04?%!|\xc5\xd0\xd3\xc6",
+    "PDF": rb"%PDF",
+    "SVG": rb"(\xef\xbb\xbf)?\s*<(svg|(\?xml|!--|!DOCTYPE).*<svg)",
+    "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "JPEG 2000": rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  ",
+    "raw camera data": rb"FUJIFILMCCD|IIU\0|IIR[OS]|....ftypcrx|II\*\0\x10\0\0\0CR",
+    "Photoshop": rb"8BPS",
+    "a Windows metafile": rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF",
+}
+RAW = {".arw", ".cr2", ".dng", ".nef", ".nrw", ".orf", ".pef", ".rw2", ".srw"}  # begin as TIFF does, show a thumbnail
+HEIC_ADVICE = (
+    "; convert it to JPEG: export it as JPEG on the computer, or let the iPhone make JPEG from now on "
+    "(Settings, Camera, Formats, Most Compatible)"
+)
+
+ORIENTATION, DNG_VERSION = 0x0112, 0xC612  # tags of TIFF and EXIF
+BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+MOST_CHUNKS = 1 << 16  # of a WebP, most of them an animation's frames
+MOST_NUMBERS = 1 << 20  # in a tag: as many strips or tiles have 256 pixels each in the largest picture
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+TILE = 512  # pixels: the side of the squares in which pictures are converted
+
+Turn = Image.Transpose | None
+Metadata = dict[Any, Any]  # of it are read: exif and xmp, bytes; orientation, a number; scan, a JPEG's place of pixels
+
+
+def decoded(path: Path, draft: tuple[int, int] | None = None) -> tuple[Image.Image, Turn]:
+    """The first frame of a picture file, as stored and in any mode, and the turn that makes it upright.
+
+    Where `draft` is given, a JPEG is decoded at a fraction of its size, not below `draft`. Raises `PictureError`
+    without the file's name, or whatever one of Pillow's decoders raises at damage.
+    """
+    if not path.is_file():
+        what = "is a folder, not a file" if path.is_dir() else "is not a file"
+        raise PictureError(what if path.exists() else "there is no such file")
+    with path.open("rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_FILE:
+            raise PictureError(f"is larger than {LARGEST_FILE:,} bytes")
+        kind = identified(file.read(1024).ljust(16, b"\0"), path.suffix.lower())
+        file.seek(0)
+        source, metadata = CLEANED[kind](file) if kind in CLEANED else (file, {})
+        picture: Image.Image = opened(kind, source, draft)
+        try:
+            picture.load()
+        except OSError:
+            if kind != "JPEG":
+                raise
+            picture = decoded_without_end(source, metadata["scan"], draft)
+        return picture, turn({**picture.info, **metadata})
+
+
+def identified(head: bytes, ending: str) -> str:
+    """The format of a file that begins with `head` and whose name has this ending; raises `PictureError`."""
+    other = next((kind for kind, start in FOREIGN.items() if re.match(start, head, re.DOTALL)), None)
+    if other is None and ending in RAW and head[:2] in (b"II", b"MM"):
+        other = "raw camera data"
+    for kind in FORMATS:
+        accepts = Image.OPEN[kind][1]
+        if other in (None, kind) and accepts and accepts(head[:16]) is True:
+            return kind
+    raise PictureError(refusal(other))
+
+
+def refusal(kind: str | None) -> str:
+    """Why what has this format, or an unknown one, is not read."""
+    what = f"is {kind}, not" if kind else "is not"
+    return f"{what} a picture in a format that is read here ({', '.join(FORMATS)}){HEIC_ADVICE * (kind == 'HEIC')}"
+
+
+def opened(kind: str, source: IO[bytes], draft: tuple[int, int] | None) -> ImageFile.ImageFile:
+    """A picture whose pixels are not read yet.
+
+    `Image.open` would add Pillow's own limit of pixels, which belongs to the whole process and cannot be raised here.
+    """
+    source.seek(0)
+    try:
+        picture = Image.OPEN[kind][0](source, "")
+    except Image.DecompressionBombError as error:  # of WebP, inside of its plug-in
+        raise PictureError(f"has too many pixels: {error}") from None
+    check_size(picture)
+    if kind == "TIFF":
+        picture.load_end = lambda: None  # type: ignore[method-assign] # it would read all EXIF and turn
+    if draft:
+        picture.draft("RGB", draft)
+    return picture
+
+
+def check_size(picture: Image.Image) -> None:
+    """Raises `PictureError` if the picture has no pixel or too many.
+
+    Half as many may have: TIFF, WebP, AVIF, PPM, whose decoders hold up to three copies of a picture, and progressive
+    JPEG, of which libjpeg keeps all coefficients, 2 bytes each.
+    """
+    heavy = picture.format in ("TIFF", "WEBP", "AVIF", "PPM") or "progressive" in picture.info
+    most = LARGEST_PICTURE // 2 if heavy else LARGEST_PICTURE
+    if 0 in picture.size:
+        raise PictureError("has no pixel")
+    if picture.width * picture.height > most:
+        raise PictureError(f"has {picture.width} x {picture.height} pixels, more than {most:,} in all")
+
+
+def png(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
+    """The chunks that pixels depend on, as a file, and what may tell the orientation.
+
+    Whatever else is in a chunk, large or damaged, is passed over.
+    """
+    source, metadata = io.BytesIO(), Metadata()
+    source.write(file.read(8))
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"tRNS" or not kind[:1].islower():
+            source.write(head)
+            copy(file, source, length + 4)
+        elif length > LARGEST_METADATA:
+            file.seek(length + 4, os.SEEK_CUR)
+        else:
+            content = file.read(length)
+            if file.read(4) == struct.pack(">I", zlib.crc32(kind + content)):
+                with suppress(ValueError, zlib.error):
+                    metadata |= png_metadata(kind, content)
+        if kind == b"IEND":
+            break
+    return source, metadata
+
+
+def png_metadata(kind: bytes, content: bytes) -> Metadata:
+    """EXIF or XMP, if it is what a chunk holds; raises `ValueError` or `zlib.error` for what is damaged."""
+    if kind == b"eXIf":
+        return {"exif": content}
+    keyword, _, text = content.partition(b"\0")
+    if kind == b"iTXt" and keyword == b"XML:com.adobe.xmp":
+        packed, text = text[:1] == b"\1", text[2:].split(b"\0", 2)[-1]
+        return {"xmp": inflated(text) if packed else text}
+    if kind in (b"tEXt", b"zTXt") and keyword == b"Raw profile type exif":  # as ImageMagick writes it
+        text = inflated(text[1:]) if kind == b"zTXt" else text
+        return {"profile": bytes.fromhex("".join(text.decode("latin-1").split("\n")[3:]))}
+    return {}
+
+
+def inflated(packed: bytes) -> bytes:
+    """zlib's data unpacked, up to LARGEST_METADATA; raises `zlib.error`."""
+    return zlib.decompressobj().decompress(packed, LARGEST_METADATA)
+
+
+# In front of the byte that says which segment of a JPEG begins: 0xFF, and before it what belongs to no segment.
+JPEG_MARKER = re.compile(rb"(?:[^\xff]++|\xff++[\0\1\xd0-\xd9])*+\xff++")
+
+
+def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
+    """The segments that pixels depend on, as a file; EXIF, XMP, and the place of the first scan.
+
+    Left out are comments, and what applications add but for APP0 (JFIF) and APP14 (Adobe), which say what colours mean.
+    """
+    data = file.read()
+    kept, metadata, place = [data[:2]], Metadata(scan=len(data)), 2
+    while (marker := JPEG_MARKER.match(data, place)) and marker.end() < len(data):
+        start, code = marker.end() - 1, data[marker.end()]
+        if code == 0xDA:
+            metadata["scan"] = sum(map(len, kept))
+            kept.append(data[start:])
+            break
+        place = start + 2 + max(int.from_bytes(data[start + 2 : start + 4], "big"), 2)
+        if not (code == 0xFE or 0xE1 <= code <= 0xEF) or code == 0xEE:
+            kept.append(data[start:place])
+        elif data.startswith(b"Exif\0\0", start + 4):
+            metadata.setdefault("exif", data[start + 4 : place])
+        elif data.startswith(b"http://ns.adobe.com/xap/1.0/\0", start + 4):
+            metadata["xmp"] = data[start + 4 : place]
+    del data
+    return io.BytesIO(b"".join(kept)), metadata
+
+
+def decoded_without_end(source: IO[bytes], scan: int, draft: tuple[int, int] | None) -> Image.Image:
+    """A JPEG whose last bytes are missing, if no pixel depends on them; raises `PictureError`.
+
+    libjpeg makes up what is missing. So two ends are tried: 0 bits, 1 and 0 in turn. Their first bits differ, and no
+    two codes of a Huffman table begin alike, so a pixel that was missing differs too. If the file was cut where a
+    restart marker would follow, one of the eight is found in the end. A file of several scans may lack a whole one.
+    """
+    source.seek(0)
+    data = source.read().rstrip(b"\xff")
+    first, second = (ended(data, filler, draft) for filler in (b"\0", b"\xaa"))
+    header = data[scan : scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")]
+    single = header[4:5] == bytes([len(first.getbands())]) and header.endswith(b"\0\x3f\0")
+    if not single or any(first.crop(box).tobytes() != second.crop(box).tobytes() for box in tiles(first)):
+        raise PictureError("image file is truncated: pixels are missing")
+    return first
+
+
+def ended(data: bytes, filler: bytes, draft: tuple[int, int] | None) -> Image.Image:
+    """The JPEG `data` followed by bytes of pixels before each of the eight restart marks, and the mark of its end."""
+    marks = b"".join(16 * filler + bytes([0xFF, mark]) for mark in (*range(0xD0, 0xD8), 0xD9))
+    picture = opened("JPEG", io.BytesIO(data + marks), draft)
+    picture.load()
+    return picture
+
+
+def tiff(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
+    """The file as it is, and its orientation. Raises `PictureError` for a raw picture and for too many tags.
+
+    Pillow holds all tags of the first directory; each is in the file, but several may lie at the same place there.
+    """
+    size, total, metadata = file.seek(0, os.SEEK_END), 0, Metadata()
+    for tag, kind, numbers, first in directory(file):
+        claimed = numbers * BYTES.get(kind, 0)
+        total += claimed if claimed <= size else 0  # Pillow passes over what ends behind the file
+        if total > 2 * size or (claimed <= size and numbers > MOST_NUMBERS and BYTES.get(kind, 1) > 1):
+            raise PictureError("is damaged: its tags claim more than the file holds")
+        if tag == DNG_VERSION:
+            raise PictureError(refusal("raw camera data"))
+        if tag == ORIENTATION:
+            metadata["orientation"] = first
+    return file, metadata
+
+
+def webp(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
+    """The chunks that the first frame depends on, as a file; EXIF and XMP. libwebp would list all there are."""
+    source, metadata, names = io.BytesIO(), Metadata(), {b"EXIF": "exif", b"XMP ": "xmp"}
+    source.write(file.read(12))
+    wanted, claimed = {b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L"}, 4
+    for _ in range(MOST_CHUNKS):
+        if len(head := file.read(8)) < 8:
+            break
+        kind, length = struct.unpack("<4sI", head)
+        padded = length + length % 2
+        if kind in wanted:
+            wanted.remove(kind)
+            claimed += 8 + padded
+            source.write(head)
+            copy(file, source, padded)
+        elif kind in names and length <= LARGEST_METADATA:
+            metadata[names[kind]] = file.read(padded)[:length]
+        else:
+            file.seek(padded, os.SEEK_CUR)
+    source.getbuffer()[4:8] = struct.pack("<I", claimed)
+    return source, metadata
+
+
+def copy(file: IO[bytes], source: IO[bytes], length: int) -> None:
+    """As many of the next `length` bytes as there are."""
+    for left in range(length, 0, -(1 << 20)):
+        source.write(file.read(min(left, 1 << 20)))
+
+
+def avif(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
+    """Without EXIF, all of which Pillow would read: what turns an AVIF stands elsewhere."""
+    return io.BytesIO(re.sub(rb"(infe.{8,10}?)Exif\0", rb"\1none\0", file.read(), flags=re.DOTALL)), {}
+
+
+CLEANED: dict[str, Callable[[IO[bytes]], tuple[IO[bytes], Metadata]]] = {
+    "PNG": png,
+    "JPEG": jpeg,
+    "WEBP": webp,
+    "TIFF": tiff,
+    "AVIF": avif,
+}
+
+
+def directory(file: IO[bytes]) -> Iterator[tuple[int, int, int, int]]:
+    """The first directory of a TIFF, a BigTIFF or EXIF: tag, type, how many numbers, and the first if it stands there.
+
+    Raises `struct.error` if it does not have all of its bytes.
+    """
+    file.seek(0)
+    head = file.read(16)
+    order = "<" if head[:2] == b"II" else ">"
+    big = struct.unpack(order + "H", head[2:4]) == (43,)
+    (start,) = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])
+    file.seek(min(start, 1 << 62))
+    (count,) = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))
+    entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
+    for _ in range(count):
+        tag, kind, numbers, value = entry.unpack(file.read(entry.size))
+        (first,) = struct.unpack(order + "H", value[:2]) if kind == 3 else struct.unpack(order + "I", value[:4])
+        yield tag, kind, numbers, first
+
+
+def turn(metadata: Metadata) -> Turn:
+    """What makes a picture upright; None if that is said nowhere, or what says it is damaged."""
+    exif, xmp = metadata.get("exif") or metadata.get("profile"), metadata.get("xmp")
+    value = metadata.get("orientation")
+    if isinstance(exif, bytes):
+        with suppress(struct.error):
+            for tag, _, _, first in directory(io.BytesIO(re.sub(rb"^(Exif\0\0){1,2}", b"", exif))):
+                value = first if tag == ORIENTATION else value
+    if value is None and isinstance(xmp, bytes):
+        found = re.search(rb'tiff:Orientation(?:="|>)([0-9])', xmp)
+        value = int(found[1]) if found else None
+    return TURNS.get(value or 1)
+
+
+def tiles(picture: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    """The squares that a picture consists of: left, top, right, bottom."""
+    for top in range(0, picture.height, TILE):
+        for left in range(0, picture.width, TILE):
+            yield left, top, min(left + TILE, picture.width), min(top + TILE, picture.height)
+
+
+def in_tiles(picture: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """The picture converted to `mode` square by square, so that nothing on the way is as large as the picture."""
+    result = Image.new(mode, picture.size)
+    for box in tiles(picture):
+        result.paste(convert(picture.crop(box)), box)
+    return result
+
+
+def over_white(picture: Image.Image) -> Image.Image:
+    """The picture as RGB, over white where it is transparent."""
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
