@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import PREPROCESS, write_weights
 from PIL import Image
-from resnet50 import PictureError, ResNet50
+from resnet50 import PictureError, ResNet50, WeightsError
 from resnet50.decode import LARGEST_PICTURE
 from resnet50.image import load_picture
 
@@ -236,6 +236,12 @@ def test_steps_are_done_in_order(tmp_path, tensors):
     _, image = preprocessed(tmp_path, tensors, [["resize", 64], ["center_crop", 32]], RANDOM)
     resized = np.asarray(Image.fromarray(RANDOM).resize((64, 64), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal(image, resized[16:48, 16:48])
+
+
+def test_preprocessing_has_few_steps(tmp_path, tensors):
+    folder = write_weights(tmp_path / "weights", tensors, preprocess=PREPROCESS | {"steps": [["resize", 4096]] * 17})
+    with pytest.raises(WeightsError, match=r"preprocess\.json: steps must be at most 16"):
+        ResNet50(folder)
 
 
 @pytest.mark.parametrize("steps", [[["center_crop", 50]], [["resize_shorter", 4096]]])

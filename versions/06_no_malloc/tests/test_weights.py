@@ -85,6 +85,8 @@ def test_a_pipe_in_place_of_a_file_does_not_hang(folder):
     (folder / "weights.safetensors").unlink()
     os.mkfifo(folder / "weights.safetensors")
     refused(folder, "weights.safetensors is missing")
+    with pytest.raises(WeightsError, match="cannot be read as safetensors"):  # one that appears only after the check
+        tensor_file.TensorFile(folder / "weights.safetensors")
 
 
 @pytest.mark.parametrize("keep", [0, 7, 8, 1000, -1])

@@ -13,6 +13,7 @@ from .weights import read_small
 
 FILTERS = {filter.name.lower(): filter for filter in Image.Resampling}
 MOST_PREPROCESSING = 1 << 16  # bytes of preprocess.json, which takes about 200
+MOST_STEPS = 16  # in preprocess.json; each may take a second with the largest sizes
 LARGEST_RESULT = 1 << 24  # pixels: the square of the largest size that a step may have
 
 
@@ -93,7 +94,9 @@ class Preprocessing:
             if says["filter"] not in list(FILTERS):
                 raise ValueError(f"filter must be one of {', '.join(FILTERS)}")
             self.filter = FILTERS[says["filter"]]
-            self.steps = [parsed_step(step) for step in listed(says["steps"], "steps")]
+            if len(listed(says["steps"], "steps")) > MOST_STEPS:
+                raise ValueError(f"steps must be at most {MOST_STEPS}")
+            self.steps = [parsed_step(step) for step in says["steps"]]
             self.mean = three_numbers(says["mean"], "mean")
             self.std = three_numbers(says["std"], "std")
             if (self.std <= 0).any():

@@ -44,7 +44,9 @@ class TensorFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # O_BINARY is Windows'
+            # O_NONBLOCK: a pipe under this name is not waited for. O_BINARY is Windows'.
+            flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+            self.descriptor = os.open(path, flags)
             self.close = weakref.finalize(self, os.close, self.descriptor)
             self.close.atexit = False  # a daemon thread may still be reading
             self.status = os.fstat(self.descriptor)
