@@ -190,7 +190,7 @@ def test_names_and_labels_cannot_steer_the_terminal(run, net, tmp_path, monkeypa
     assert first.startswith(f"{tmp_path}/{SHOWN}  (")
     assert [line.split("%  ")[1] for line in rest] == [SHOWN] * 5
     code, out, err = run("classify", f"{hostile}s")
-    assert (code, out, err) == (2, "", f"resnet50: {tmp_path}/{SHOWN}s: no such file\n")
+    assert (code, out, err) == (2, "", f"resnet50: {tmp_path}/{SHOWN}s: there is no such file\n")
     for arguments in (["classify", "x", "--top", HOSTILE], [HOSTILE]):
         code, out, err = run(*arguments)
         assert (code, out) == (2, "")
@@ -206,7 +206,7 @@ def test_json_holds_names_and_labels_exactly(run, net, tmp_path, monkeypatch):
     good, bad = map(json.loads, out.splitlines())
     assert good["picture"] == str(hostile)
     assert good["top"][0]["label"] == HOSTILE
-    assert bad["error"] == f"{hostile}s: no such file"
+    assert bad["error"] == f"{hostile}s: there is no such file"
 
 
 def test_a_name_that_cannot_be_a_file_does_not_stop_the_others(run, picture):
@@ -215,7 +215,7 @@ def test_a_name_that_cannot_be_a_file_does_not_stop_the_others(run, picture):
     assert code == 2
     assert str(picture) in out
     empty, too_long, below, nul = err.splitlines()
-    assert empty == "resnet50: '': no such file"
+    assert empty == "resnet50: '': there is no such file"
     assert long in too_long
     assert f"{picture}/x.png" in below
     assert "nul\\x00.png" in nul
@@ -241,7 +241,7 @@ def test_a_forbidden_folder_does_not_stop_the_others(run, tmp_path):
     assert (code, out) == (2, "")
     forbidden, none = err.splitlines()
     assert os.strerror(errno.EACCES) in forbidden and "x.png" in forbidden
-    assert none == "resnet50: none.png: no such file"
+    assert none == "resnet50: none.png: there is no such file"
 
 
 def test_an_empty_name_of_a_folder_or_an_output_is_refused(run, picture, tmp_path):
