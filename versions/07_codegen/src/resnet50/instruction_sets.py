@@ -11,22 +11,57 @@ VARIABLE = "RESNET50_ISA"
 
 @dataclass(frozen=True)
 class InstructionSet:
-    """The registers that the C may use: how many, how many float32 numbers in each, and what the compiler is told.
+    """A row of the table: the registers that the C may use, and its words for what it does with them.
 
-    `vector`: the C type of a register; `prefix`: of the intrinsics that work on it.
+    `lanes`: float32 numbers in a register. `flags`: what the compiler is told. `vector`: the C type of a register;
+    `zero`, `load`, `broadcast`, `multiply_add`: expressions of that type, and `store`, `store_first` (only some lanes)
+    statements, as templates: {0}, {1} ... are what they work on; {bits} and {flags} say which lanes, as a number of
+    which each bit is a lane, and as -1 or 0 for each.
     """
 
     name: str
     lanes: int
     registers: int
     flags: tuple[str, ...]
+    header: str
     vector: str
-    prefix: str
+    zero: str
+    load: str
+    broadcast: str
+    multiply_add: str
+    store: str
+    store_first: str
 
 
 INSTRUCTION_SETS = {
-    "avx512": InstructionSet("AVX-512", 16, 32, ("-mavx2", "-mfma", "-mavx512f"), "__m512", "_mm512"),
-    "avx2": InstructionSet("AVX2", 8, 16, ("-mavx2", "-mfma"), "__m256", "_mm256"),
+    "avx512": InstructionSet(
+        name="AVX-512",
+        lanes=16,
+        registers=32,
+        flags=("-mavx2", "-mfma", "-mavx512f"),
+        header="immintrin.h",
+        vector="__m512",
+        zero="_mm512_setzero_ps()",
+        load="_mm512_loadu_ps({0})",
+        broadcast="_mm512_set1_ps({0})",
+        multiply_add="_mm512_fmadd_ps({0}, {1}, {2})",
+        store="_mm512_storeu_ps({0}, {1});",
+        store_first="_mm512_mask_storeu_ps({0}, {bits:#06x}, {1});",
+    ),
+    "avx2": InstructionSet(
+        name="AVX2",
+        lanes=8,
+        registers=16,
+        flags=("-mavx2", "-mfma"),
+        header="immintrin.h",
+        vector="__m256",
+        zero="_mm256_setzero_ps()",
+        load="_mm256_loadu_ps({0})",
+        broadcast="_mm256_set1_ps({0})",
+        multiply_add="_mm256_fmadd_ps({0}, {1}, {2})",
+        store="_mm256_storeu_ps({0}, {1});",
+        store_first="_mm256_maskstore_ps({0}, _mm256_setr_epi32({flags}), {1});",
+    ),
 }
 
 
