@@ -22,6 +22,8 @@ DETAIL = 160  # pixels: that of the digit when its shape is taken, 8 for each pi
 SAMPLES = 3000  # pixels that the light is fitted to
 CONTRAST = 16  # grey levels between ink and paper; below, there is nothing but noise
 STROKE = 0.09  # of the digit's size: thinner strokes are thickened, or they would be shades of grey (MNIST: 0.1 to 0.2)
+TALL = 0.1  # of the picture's longer side: the height from which on a piece may be a digit
+FRAMED = 0.4  # of a frame's height: that of the digit in it
 SPECK = 0.1  # of the largest connected piece of ink: what is smaller is dirt
 
 
@@ -80,9 +82,18 @@ def prepare(grey: Array) -> Array:
 
     Raises PictureError if nothing stands out from the paper.
     """
-    small = shrunk(grey, SEARCH)
-    top, bottom, left, right = bounding_box(ink(small))
-    scale = max(grey.shape) / max(small.shape)
+    return seen(grey, first_look(grey))
+
+
+def first_look(grey: Array) -> Array:
+    """Where a picture, uint8 (H, W), has its digit: bool (h, w), shrunk to SEARCH. Raises PictureError if nowhere."""
+    return ink(shrunk(grey, SEARCH))
+
+
+def seen(grey: Array, found: Array) -> Array:
+    """The digit of a picture, uint8 (H, W), that first_look has `found`, bool (h, w), from near by: uint8 (28, 28)."""
+    top, bottom, left, right = bounding_box(found)
+    scale = max(grey.shape) / max(found.shape)
     margin = max(bottom - top, right - left) * 0.15 + 1
     rows = slice(max(int((top - margin) * scale), 0), int((bottom + margin) * scale) + 1)
     columns = slice(max(int((left - margin) * scale), 0), int((right + margin) * scale) + 1)
@@ -103,19 +114,67 @@ def resized(grey: Array, side: float) -> Array:
 
 
 def ink(grey: Array) -> Array:
-    """Where a picture, uint8 (H, W), is inked: bool (H, W), without specks. Raises PictureError if nowhere.
+    """Where a picture, uint8 (H, W), shows a digit: bool (H, W). Raises PictureError if nowhere.
 
-    Otsu's threshold (the lesson cv_basics/otsu.py) parts light from dark; what prevails on the border is paper.
+    Otsu's threshold (the lesson cv_basics/otsu.py) parts light from dark; what prevails on the border is paper, unless
+    three quarters of the picture contradict: then the border is a frame. Of three pictures, as it is and with the light
+    evened out in two ways, that one counts whose two classes explain it best and whose border is of one class.
     """
     blurred = gaussian_blur_numpy(grey, 3, 0)
-    (_, contrast, light) = max((parted(blurred), parted(evenly_lit(blurred))), key=lambda result: result[0])
+    pictures = (blurred, evenly_lit(blurred), without_shadows(blurred))
+    (_, contrast, light) = max(map(parted, pictures), key=lambda result: result[0] * unanimity(result[2]) ** 2)
     if contrast < CONTRAST:
         raise PictureError("shows no digit: nothing stands out from the paper")
-    border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
-    labels = pieces(~light if border.mean() > 0.5 else light)
+    paper_is_light = border(light).mean() > 0.5
+    if abs(light.mean() - paper_is_light) > 0.75:
+        paper_is_light = not paper_is_light
+    return digit_in(pieces(~light if paper_is_light else light))
+
+
+def border(light: Array) -> Array:
+    """The values along the four edges of a picture, bool (H, W)."""
+    return np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
+
+
+def unanimity(light: Array) -> float:
+    """The share of the border, 0.5 to 1, that is of its larger class: light, bool (H, W)."""
+    share = border(light).mean()
+    return max(share, 1 - share)
+
+
+def digit_in(labels: Array) -> Array:
+    """The digit among pieces of ink, int (H, W), 0 for paper, without what lies beside it: bool (H, W).
+
+    Lines, frames and shadows are pieces that touch the picture's edge, or that enclose another. They are dropped only
+    if that leaves a piece of some height: a digit that was cut out tightly touches the edge as well.
+    """
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0  # the paper
+    tops, bottoms, lefts, rights = boxes(labels)
+    heights = bottoms - tops
+    height, width = labels.shape
+    inside = (tops > 0) & (bottoms < height) & (lefts > 0) & (rights < width)
+    tall = inside & (heights >= TALL * max(height, width)) & (sizes > 0)
+    for piece in np.nonzero(tall)[0]:  # what is within it, and not much smaller?
+        within = (tops > tops[piece]) & (bottoms < bottoms[piece]) & (lefts > lefts[piece]) & (rights < rights[piece])
+        tall[piece] = inside[piece] = not (tall & within & (heights >= FRAMED * heights[piece])).any()
+    if tall.any():
+        sizes[~inside] = 0
     return (sizes >= SPECK * sizes.max())[labels] & (labels > 0)
+
+
+def boxes(labels: Array) -> tuple[Array, Array, Array, Array]:
+    """The bounding box of each piece of int (H, W): first row, row behind the last, first column, column behind the
+    last, each int (largest label + 1,)."""
+    result = []
+    rows, columns = np.nonzero(labels)
+    which = labels[rows, columns]
+    for places, length in ((rows, labels.shape[0]), (columns, labels.shape[1])):
+        first, last = np.full(labels.max() + 1, length), np.zeros(labels.max() + 1, int)
+        np.minimum.at(first, which, places)
+        np.maximum.at(last, which, places + 1)
+        result += [first, last]
+    return result[0], result[1], result[2], result[3]
 
 
 def parted(grey: Array) -> tuple[float, float, Array]:
@@ -145,6 +204,37 @@ def evenly_lit(grey: Array) -> Array:
         distance = np.abs(levels - some @ surface)
         weights = 1 / (1 + (distance / (np.median(distance) + 1)) ** 2)
     return (128.5 + grey - (terms @ surface).reshape(grey.shape)).clip(0, 255).astype(np.uint8)
+
+
+def without_shadows(grey: Array) -> Array:
+    """A picture, uint8 (H, W), less its paper with whatever shadows lie on it; the paper becomes 128.
+
+    The paper under dark ink is the closing: in each window the largest grey level, then the smallest of those. It fills
+    whatever is narrower than the window, and keeps the edge of a shadow where it is, however sharp (J. Serra, Image
+    Analysis and Mathematical Morphology, 1982; what remains is his "black top-hat"). Under light ink it is the opening,
+    the same with dark and light exchanged. Of the two the more even one is the paper.
+    """
+    size = max(grey.shape) // 8 * 2 + 1  # a quarter of the picture: wider than any stroke
+    closing = 255 - largest_around(255 - largest_around(grey, size), size)
+    opening = largest_around(255 - largest_around(255 - grey, size), size)
+    paper = min(closing, opening, key=np.var)
+    return (128 + grey.astype(int) - paper).clip(0, 255).astype(np.uint8)
+
+
+def largest_around(grey: Array, size: int) -> Array:
+    """The largest level in the square of `size` (odd) pixels around each pixel: uint8 (H, W) of the same.
+
+    By doubling: the largest of 2 n pixels is the larger of two largest of n.
+    """
+    result = np.pad(grey, size // 2, mode="edge")
+    for _ in range(2):  # along the rows, then, turned over, along the columns
+        reached = 1
+        while reached < size:
+            step = min(reached, size - reached)
+            result = np.maximum(result[:-step], result[step:])
+            reached += step
+        result = result.T
+    return result
 
 
 def pieces(mask: Array) -> Array:

@@ -19,6 +19,7 @@ class Options:
     learning_rate: float | None = None  # None: the optimiser's own
     seed: int = 0
     dropout: bool = True
+    copies: bool = True  # learn from varied copies of the digits (vary.py), not from the digits as they are
 
 
 @dataclass(frozen=True)

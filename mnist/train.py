@@ -15,10 +15,11 @@ from mnist.errors import MnistError
 from mnist.evaluate import evaluate
 from mnist.run import Epoch, Run
 from mnist.shards import ShardedNetwork, sharded
+from mnist.vary import varied
 from mnist.weights import save_tensors
 
 # The random streams of a run: (seed, stream, epoch, ...). The initial weights have the seed alone.
-ORDER, MASKS = 0, 1
+ORDER, MASKS, COPIES = 0, 1, 2
 
 
 def train(run: Run, parts: Parts, console: Console, folder: Path | None = None, threads: int | None = None) -> None:
@@ -61,9 +62,10 @@ def batches(run: Run, network: ShardedNetwork, digits: Digits) -> Iterator[None]
     for start in range(run.batches * options.batch, len(digits), options.batch):
         began = time.perf_counter()
         batch = digits[order[start : start + options.batch]]
-        gradients, loss, right = network.gradients(
-            batch.images, batch.labels, (options.seed, MASKS, epoch, run.batches)
-        )
+        images = batch.images
+        if options.copies:
+            images = varied(images, batch.labels, np.random.default_rng((options.seed, COPIES, epoch, run.batches)))
+        gradients, loss, right = network.gradients(images, batch.labels, (options.seed, MASKS, epoch, run.batches))
         if not np.isfinite(loss):
             raise MnistError(f"the loss is {loss} in epoch {epoch + 1}: take a smaller --learning-rate")
         # The pace falls evenly to 0: large steps to get near the minimum, small ones so as not to jump about in it.
