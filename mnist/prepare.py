@@ -87,7 +87,7 @@ def prepare(grey: Array) -> Array:
 
 def first_look(grey: Array) -> Array:
     """Where a picture, uint8 (H, W), has its digit: bool (h, w), shrunk to SEARCH. Raises PictureError if nowhere."""
-    return ink(shrunk(grey, SEARCH))
+    return digit_in(pieces(ink(shrunk(grey, SEARCH))))
 
 
 def seen(grey: Array, found: Array) -> Array:
@@ -97,8 +97,10 @@ def seen(grey: Array, found: Array) -> Array:
     margin = max(bottom - top, right - left) * 0.15 + 1
     rows = slice(max(int((top - margin) * scale), 0), int((bottom + margin) * scale) + 1)
     columns = slice(max(int((left - margin) * scale), 0), int((right + margin) * scale) + 1)
-    mask = ink(resized(grey[rows, columns], DETAIL * 1.3))
-    return centred(thickened(cropped(mask)))
+    near = resized(grey[rows, columns], DETAIL * 1.3)
+    whole = np.asarray(Image.fromarray(found).resize(grey.shape[::-1]))  # of the picture's size, which may be large
+    expected = np.asarray(Image.fromarray(whole[rows, columns]).resize(near.shape[::-1]))
+    return centred(thickened(cropped(same_ink(near, expected))))
 
 
 def shrunk(grey: Array, side: int) -> Array:
@@ -114,21 +116,36 @@ def resized(grey: Array, side: float) -> Array:
 
 
 def ink(grey: Array) -> Array:
-    """Where a picture, uint8 (H, W), shows a digit: bool (H, W). Raises PictureError if nowhere.
+    """Where a picture, uint8 (H, W), is inked: bool (H, W). Raises PictureError if nowhere.
 
     Otsu's threshold (the lesson cv_basics/otsu.py) parts light from dark; what prevails on the border is paper, unless
-    three quarters of the picture contradict: then the border is a frame. Of three pictures, as it is and with the light
-    evened out in two ways, that one counts whose two classes explain it best and whose border is of one class.
+    three quarters of the picture contradict: then the border is a frame. Of `lights`, that picture counts whose two
+    classes explain it best and whose border is of one class.
     """
-    blurred = gaussian_blur_numpy(grey, 3, 0)
-    pictures = (blurred, evenly_lit(blurred), without_shadows(blurred))
-    (_, contrast, light) = max(map(parted, pictures), key=lambda result: result[0] * unanimity(result[2]) ** 2)
-    if contrast < CONTRAST:
+    classes = [(share, light) for share, contrast, light in map(parted, lights(grey)) if contrast >= CONTRAST]
+    if not classes:
         raise PictureError("shows no digit: nothing stands out from the paper")
+    _, light = max(classes, key=lambda result: result[0] * unanimity(result[1]) ** 2)
     paper_is_light = border(light).mean() > 0.5
     if abs(light.mean() - paper_is_light) > 0.75:
         paper_is_light = not paper_is_light
-    return digit_in(pieces(~light if paper_is_light else light))
+    return ~light if paper_is_light else light
+
+
+def same_ink(grey: Array, expected: Array) -> Array:
+    """The ink of a picture, uint8 (H, W), that is most like the `expected`, bool (H, W), and none that it does not
+    touch: bool (H, W)."""
+    masks = [mask for picture in lights(grey) for light in [parted(picture)[2]] for mask in (light, ~light)]
+    labels = pieces(max(masks, key=lambda mask: (mask & expected).sum() / (mask | expected).sum()))
+    wanted = np.bincount(labels[expected], minlength=labels.max() + 1) > 0
+    wanted[0] = False
+    return wanted[labels]
+
+
+def lights(grey: Array) -> tuple[Array, Array, Array]:
+    """A picture, uint8 (H, W), without its grain: in its own light, and with the light evened out in two ways."""
+    blurred = gaussian_blur_numpy(grey, 3, 0)
+    return blurred, evenly_lit(blurred), without_shadows(blurred)
 
 
 def border(light: Array) -> Array:
@@ -212,13 +229,18 @@ def without_shadows(grey: Array) -> Array:
     The paper under dark ink is the closing: in each window the largest grey level, then the smallest of those. It fills
     whatever is narrower than the window, and keeps the edge of a shadow where it is, however sharp (J. Serra, Image
     Analysis and Mathematical Morphology, 1982; what remains is his "black top-hat"). Under light ink it is the opening,
-    the same with dark and light exchanged. Of the two the more even one is the paper.
+    the same with dark and light exchanged. Of the two the one with fewer edges is the paper.
     """
     size = max(grey.shape) // 8 * 2 + 1  # a quarter of the picture: wider than any stroke
     closing = 255 - largest_around(255 - largest_around(grey, size), size)
     opening = largest_around(255 - largest_around(255 - grey, size), size)
-    paper = min(closing, opening, key=np.var)
-    return (128 + grey.astype(int) - paper).clip(0, 255).astype(np.uint8)
+    paper = min(closing.astype(int), opening.astype(int), key=edges)
+    return (grey - paper + 128).clip(0, 255).astype(np.uint8)
+
+
+def edges(levels: Array) -> int:
+    """The sum of all differences between neighbours, its total variation: levels, int (H, W)."""
+    return np.abs(np.diff(levels, axis=0)).sum() + np.abs(np.diff(levels, axis=1)).sum()
 
 
 def largest_around(grey: Array, size: int) -> Array:
