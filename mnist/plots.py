@@ -1,5 +1,6 @@
 """The pictures: curves, confusions, worst mistakes, filters, feature maps, and what was seen in a picture."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mnist.data import Digits
 from mnist.evaluate import Evaluation
+from mnist.files import write
 from mnist.layers import Array
 from mnist.network import Network, Parameters
 from mnist.run import Epoch
@@ -18,9 +20,10 @@ MISTAKES = 20
 
 
 def save(figure: Figure, file: Path) -> None:
-    """Write the figure, sharp enough for print."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=130)
+    """Write the figure as a PNG, sharp enough for print. Raises OutputError."""
+    content = io.BytesIO()
+    figure.savefig(content, dpi=130)
+    write(file, content.getvalue())
 
 
 def draw_curves(runs: dict[str, list[Epoch]], file: Path) -> None:

@@ -82,7 +82,7 @@ def prepare(grey: Array) -> Array:
 
     Raises PictureError if nothing stands out from the paper.
     """
-    return seen(grey, first_look(grey))
+    return second_look(grey, first_look(grey))
 
 
 def first_look(grey: Array) -> Array:
@@ -90,7 +90,7 @@ def first_look(grey: Array) -> Array:
     return digit_in(pieces(ink(shrunk(grey, SEARCH))))
 
 
-def seen(grey: Array, found: Array) -> Array:
+def second_look(grey: Array, found: Array) -> Array:
     """The digit of a picture, uint8 (H, W), that first_look has `found`, bool (h, w), from near by: uint8 (28, 28)."""
     top, bottom, left, right = bounding_box(found)
     scale = max(grey.shape) / max(found.shape)
@@ -178,6 +178,21 @@ def digit_in(labels: Array) -> Array:
     if tall.any():
         sizes[~inside] = 0
     return (sizes >= SPECK * sizes.max())[labels] & (labels > 0)
+
+
+def count_digits(found: Array) -> int:
+    """How many digits first_look has `found`, bool (h, w): pieces at least half as tall as the tallest one, their
+    bounding boxes apart from each other (the two pieces of a broken digit mostly overlap)."""
+    labels = pieces(found)
+    tops, bottoms, lefts, rights = boxes(labels)
+    heights = bottoms - tops
+    count = np.zeros(0, int)
+    for piece in np.nonzero(heights >= heights.max() / 2)[0]:
+        across = (lefts[count] < rights[piece]) & (lefts[piece] < rights[count])
+        down = (tops[count] < bottoms[piece]) & (tops[piece] < bottoms[count])
+        if not (across & down).any():
+            count = np.append(count, piece)
+    return len(count)
 
 
 def boxes(labels: Array) -> tuple[Array, Array, Array, Array]:

@@ -1,7 +1,6 @@
 """The network's parameters in a safetensors file."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +8,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from mnist.errors import WeightsError
+from mnist.files import write
 from mnist.network import SHAPES, Parameters
 
 SHIPPED = Path(__file__).parent / "weights" / "digits.safetensors"
 
 
 def save_tensors(file: Path, tensors: Parameters, about: dict) -> None:
-    """Write tensors, and `about` as JSON beside them; whoever reads the file finds the old one or the new one."""
-    partial = file.with_name(file.name + ".part")
-    partial.write_bytes(save(tensors, {"about": json.dumps(about)}))
-    os.replace(partial, file)
+    """Write tensors, and `about` as JSON beside them. Raises OutputError."""
+    write(file, save(tensors, {"about": json.dumps(about)}))
 
 
 def load_tensors(file: Path) -> tuple[Parameters, dict]:

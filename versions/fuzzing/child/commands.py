@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PARSERS = {
-    "mnist": ("mnist.__main__", "parser"),
+    "mnist": ("mnist.cli", "parser"),
     "cv_basics": ("cv_basics.cli", "build_parser"),
     "shared_weights": ("shared_weights.__main__", "_parser"),
     "ladder": ("ladder.__main__", "parser"),

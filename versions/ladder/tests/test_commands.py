@@ -12,7 +12,7 @@ import scrutiny.__main__
 
 import cv_basics.cli
 import ladder.__main__
-import mnist.__main__
+import mnist.cli
 import noxfile
 import shared_weights.__main__
 from ladder import environment
@@ -23,7 +23,7 @@ from .markdown import commands, documents
 PARSERS = {
     "cv_basics": cv_basics.cli.build_parser,
     "ladder": ladder.__main__.parser,
-    "mnist": mnist.__main__.parser,
+    "mnist": mnist.cli.parser,
     "scrutiny": scrutiny.__main__.parser,
     "shared_weights": shared_weights.__main__._parser,
 }
