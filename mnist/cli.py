@@ -26,7 +26,7 @@ from mnist.weights import SHIPPED, load_parameters
 BUILD = Path(__file__).parents[1] / "build" / "mnist"
 DESCRIPTION = "A digit classifier, trained and run with layers written by hand."
 EXAMPLES = """examples:
-  python -m mnist train                  learn from the 8,000 digits that come along, in five epochs
+  python -m mnist train                  learn from the 8,000 digits that come along, in ten epochs
   python -m mnist train --resume         go on where Ctrl-C stopped it
   python -m mnist train --download       learn from the full set of 60,000
   python -m mnist predict my_seven.jpg   name the digit in a photo or a drawing
@@ -47,6 +47,8 @@ def train_command(arguments: argparse.Namespace, console: Console) -> None:
     console.print(f"{len(parts.train)} digits to learn from, {len(parts.validation)} to choose the best weights by")
     given = {name: vars(arguments)[name] for name in ("epochs", "batch", "optimizer", "learning_rate", "seed")}
     wanted = {name: value for name, value in given.items() if value is not None}
+    if arguments.plain:
+        wanted["copies"] = False
     folder = arguments.out
     if arguments.resume:
         run = resumed(folder / "checkpoint.safetensors", wanted, parts.train.fingerprint())
@@ -72,7 +74,7 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> None:
 def dropout_command(arguments: argparse.Namespace, console: Console) -> None:
     """Train with dropout and without, and draw the curves of both."""
     parts = chosen_parts(arguments, console)
-    options = Options(epochs=arguments.epochs, seed=arguments.seed)
+    options = Options(epochs=arguments.epochs, seed=arguments.seed, copies=False)  # with copies little is overfitted
     runs = {}
     for name, dropout in (("with dropout", True), ("without dropout", False)):
         console.print(f"[bold]{name}")
@@ -84,7 +86,12 @@ def dropout_command(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def predict_command(arguments: argparse.Namespace, console: Console) -> None:
-    """Name the digit in each picture, and show what the network saw."""
+    """Name the digit in each picture, and show what the network saw.
+
+    An answer is in doubt if the picture holds several digits, if it is easier to read after a quarter turn, or if even
+    the best digit has little for it: less than nearly all of 1,000 others that were read correctly. The exit code is 0
+    with and without doubt, 2 if a picture cannot be read or shows nothing.
+    """
     parameters, _ = load_parameters(arguments.weights)
     network = Network(parameters)
     limits = measured_limits(network, data.embedded().validation)
@@ -100,7 +107,7 @@ def predict_command(arguments: argparse.Namespace, console: Console) -> None:
         named = ", ".join(f"{digit} ({prediction.probabilities[digit]:.1%})" for digit in best)
         print(f"{file}: {named}" + (f"; in doubt: {prediction.doubt}" if prediction.doubt else ""))
         drawing = arguments.out / "predict" / f"{number:02}_{file.stem}.png"
-        plots.draw_prediction(prediction.picture, prediction.seen, prediction.probabilities, drawing)
+        plots.draw_prediction(prediction, drawing)
         print(f"drawn in {drawing}\n", flush=True)
     if errors:
         raise PictureError("\n".join(errors))
@@ -156,8 +163,8 @@ def parser() -> argparse.ArgumentParser:
         bench_command: (bench_options,),
     }
     for run, options in groups.items():
-        name = run.__name__.removesuffix("_command")
-        command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+        name, about = run.__name__.removesuffix("_command"), str(run.__doc__)
+        command = commands.add_parser(name, help=about.partition("\n")[0], description=about)
         command.set_defaults(run=run)
         for add_options in options:
             add_options(command)
@@ -172,6 +179,7 @@ def training_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--optimizer", choices=list(OPTIMIZERS), help=f"default: {default.optimizer}")
     command.add_argument("--learning-rate", type=rate, metavar="RATE", help=f"at the start; default: {rates}")
     command.add_argument("--seed", type=whole(0, 2**32 - 1), help="the same seed gives the same weights (default: 0)")
+    command.add_argument("--plain", action="store_true", help="learn from the digits as they are, not from varied copies")
     command.add_argument("--resume", action="store_true", help="go on with the run that was stopped, or with --epochs beyond its end")
 
 

@@ -14,7 +14,7 @@ from mnist.weights import check_parameters, load_tensors, save_tensors
 class Options:
     """All that decides, with the digits, which weights come out of a run: not the number of threads."""
 
-    epochs: int = 5
+    epochs: int = 10
     batch: int = 64
     optimizer: str = "rmsprop"
     learning_rate: float | None = None  # None: the optimiser's own

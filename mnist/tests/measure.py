@@ -101,7 +101,7 @@ ODD = {
 }
 
 
-def main(count: int = 100) -> None:
+def main(count: int = 50) -> None:
     """Print the tables: of the cells, and of the doubts."""
     console, reader = Console(), Reader()
     table = Table("beside the digit", *STYLES, "doubted")

@@ -107,12 +107,16 @@ def test_no_two_batches_have_the_same_dropout_masks_or_digits(tiny: Parts, monke
         return gradients(self, images, labels, seed)
 
     monkeypatch.setattr(ShardedNetwork, "gradients", record)
-    finished(tiny)
+    finished(tiny, replace(OPTIONS, copies=False))
     assert len(set(seeds)) == len(seeds) == 8
     epochs = [np.concatenate(batches[:4]), np.concatenate(batches[4:])]
     assert not np.array_equal(epochs[0], epochs[1])  # another order in each epoch
     every = [sorted(image.tobytes() for image in epoch) for epoch in (*epochs, tiny.train.images)]
     assert every[0] == every[1] == every[2]  # of all the digits, each once
+    batches.clear()
+    finished(tiny)
+    copies = np.concatenate(batches)
+    assert len({image.tobytes() for image in (*copies, *tiny.train.images)}) == 3 * len(tiny.train)  # never one twice
 
 
 def test_best_weights_are_those_of_the_best_validation(tiny: Parts, tmp_path: Path) -> None:
