@@ -179,8 +179,12 @@ def training_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--optimizer", choices=list(OPTIMIZERS), help=f"default: {default.optimizer}")
     command.add_argument("--learning-rate", type=rate, metavar="RATE", help=f"at the start; default: {rates}")
     command.add_argument("--seed", type=whole(0, 2**32 - 1), help="the same seed gives the same weights (default: 0)")
-    command.add_argument("--plain", action="store_true", help="learn from the digits as they are, not from varied copies")
-    command.add_argument("--resume", action="store_true", help="go on with the run that was stopped, or with --epochs beyond its end")
+    command.add_argument(
+        "--plain", action="store_true", help="learn from the digits as they are, without varied copies"
+    )
+    command.add_argument(
+        "--resume", action="store_true", help="go on with a run that was stopped, or prolong it: --epochs"
+    )
 
 
 def dropout_options(command: argparse.ArgumentParser) -> None:

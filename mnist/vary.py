@@ -31,7 +31,7 @@ def varied(images: Array, labels: Array, rng: np.random.Generator) -> Array:
         chosen = np.nonzero((labels == label) & (rng.random(len(labels)) < EUROPEAN))[0]
         for which in chosen:
             images[which] = add_stroke(images[which], rng)
-    pixels = np.stack(np.mgrid[:SIDE, :SIDE], axis=-1).reshape(-1, 2)  # rows and columns
+    pixels = np.stack([*np.mgrid[:SIDE, :SIDE]], axis=-1).reshape(-1, 2)  # rows and columns
     source = (pixels - (SIDE - 1) / 2) @ affine_maps(len(images), rng).transpose(0, 2, 1)  # (N, 784, 2)
     source += centres_of_mass(images)[:, None] + rng.normal(0, SHIFT, (len(images), 1, 2))
     return bilinear(images, source).reshape(images.shape)
@@ -65,7 +65,7 @@ def barred(digit: Array, rng: np.random.Generator) -> Array:
 
 def with_stroke(digit: Array, start: Array, end: Array, width: float) -> Array:
     """A digit, uint8 (28, 28), and a straight stroke between two places (row, column), `width` pixels wide."""
-    pixels = np.stack(np.mgrid[:SIDE, :SIDE], axis=-1) - start
+    pixels = np.stack([*np.mgrid[:SIDE, :SIDE]], axis=-1) - start
     along = (pixels @ (end - start) / ((end - start) @ (end - start))).clip(0, 1)
     distance = np.linalg.norm(pixels - along[..., None] * (end - start), axis=-1)
     stroke = 255 * (width / 2 + 0.5 - distance).clip(0, 1)

@@ -44,7 +44,9 @@ class Reader:
 def readings(reader: Reader, style: str, beside: str, count: int, seed: int = MEASURED) -> tuple[Array, Array]:
     """Of `count` cells, which are named correctly and which of the answers are doubted: bool (count,) each."""
     results = [(reader.read(grey), label) for grey, label in cells(style, beside, count, seed)]
-    return np.array([answer == label for (answer, _), label in results]), np.array([bool(why) for (_, why), _ in results])
+    return np.array([answer == label for (answer, _), label in results]), np.array(
+        [bool(why) for (_, why), _ in results]
+    )
 
 
 def enlarged(digits: Array) -> Array:
@@ -117,7 +119,9 @@ def main(count: int = 50) -> None:
     doubted.add_row("a cell, named correctly", f"{doubts[right].mean():.1%}")
     test = embedded().test
     alone = [(reader.read(grey), label) for grey, label in zip(digits_alone(len(test)), test.labels)]
-    doubted.add_row("a test digit, named correctly", f"{np.mean([bool(w) for (a, w), label in alone if a == label]):.1%}")
+    doubted.add_row(
+        "a test digit, named correctly", f"{np.mean([bool(w) for (a, w), label in alone if a == label]):.1%}"
+    )
     doubted.add_row("a test digit, named wrongly", f"{np.mean([bool(w) for (a, w), label in alone if a != label]):.0%}")
     for name, pictures in ODD.items():
         doubted.add_row(name, f"{np.mean([bool(reader.read(grey)[1]) for grey in pictures(count)]):.0%}")

@@ -148,7 +148,7 @@ def test_resume_refuses_another_run(tiny: Parts, tmp_path: Path) -> None:
 
 
 def test_a_finished_run_is_prolonged(tiny: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two epochs of four batches, then two more: the optimiser's memory stays, the pace falls on to 0 at the new end."""
+    """Two epochs of four batches, then two more: the optimiser's memory stays, the pace falls to 0 at the new end."""
     run = Run.begin(OPTIONS, "")
     train(run, tiny, QUIET, tmp_path)
     longer = resumed(tmp_path / "checkpoint.safetensors", {"epochs": 4}, "")

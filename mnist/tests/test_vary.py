@@ -75,5 +75,5 @@ def test_a_flag_is_at_the_upper_left_and_a_bar_in_the_middle() -> None:
         rows, columns = np.nonzero(flagged(one, rng) > one)
         assert rows.size and rows.max() <= 4 + 20 // 2 + 2 and rows.min() >= 2 and columns.max() <= 16
         rows, columns = np.nonzero(barred(seven, rng) > seven)
-        assert rows.size and 8 <= rows.min() and rows.max() <= 20
+        assert rows.size and rows.min() >= 8 and rows.max() <= 20
         assert columns.min() < 18 and columns.max() > 19
