@@ -98,7 +98,7 @@ def predict_command(arguments: argparse.Namespace, console: Console) -> None:
     errors = []
     for number, file in enumerate(arguments.pictures, 1):
         try:
-            prediction = predict(network, file, limits)
+            prediction = predict(network, limits, file)
         except PictureError as error:
             errors.append(str(error))
             continue

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist.data import embedded
-from mnist.doubt import Limits, doubt, measured_limits
+from mnist.doubt import Limits, doubt
 from mnist.errors import PictureError
 from mnist.layers import Array, softmax
 from mnist.network import Network
-from mnist.prepare import count_digits, first_look, read_picture, second_look
+from mnist.pieces import count_digits
+from mnist.prepare import first_look, read_picture, second_look
 
 SHADES = " .:-=+*#%@"  # from black to white, as light on a dark terminal
 
@@ -26,16 +26,15 @@ class Prediction:
     doubt: str
 
 
-def predict(network: Network, file: Path, limits: Limits | None = None) -> Prediction:
-    """The digit in a picture file; `limits` are measured if they are not given. Raises PictureError, which names the
-    file."""
+def predict(network: Network, limits: Limits, file: Path) -> Prediction:
+    """The digit in a picture file, and the doubt by the network's limits. Raises PictureError, which names the file."""
     picture = read_picture(file)
     try:
         found = first_look(picture)
     except PictureError as error:
         raise PictureError(f"{file} {error}") from None
     seen = second_look(picture, found)
-    reason = doubt(network, limits or measured_limits(network, embedded().validation), seen, count_digits(found))
+    reason = doubt(network, limits, seen, count_digits(found))
     return Prediction(picture, seen, softmax(network.forward(seen[np.newaxis]))[:, 0], reason)
 
 

@@ -10,21 +10,17 @@ import numpy as np
 from PIL import Image, ImageOps, ImageStat
 
 from cv_basics.files import silence
-from cv_basics.gaussian_blur import gaussian_blur_numpy
-from cv_basics.otsu import otsu_numpy
 from mnist.data import SIDE
 from mnist.errors import PictureError
 from mnist.layers import Array
+from mnist.light import lights, parted
+from mnist.pieces import bounding_box, digit_in, pieces
 
 BOX = 20  # pixels: the longer side of a digit in MNIST
 SEARCH = 512  # pixels: the longer side of the picture in which the digit is looked for
 DETAIL = 160  # pixels: that of the digit when its shape is taken, 8 for each pixel of MNIST
-SAMPLES = 3000  # pixels that the light is fitted to
 CONTRAST = 16  # grey levels between ink and paper; below, there is nothing but noise
 STROKE = 0.09  # of the digit's size: thinner strokes are thickened, or they would be shades of grey (MNIST: 0.1 to 0.2)
-TALL = 0.1  # of the picture's longer side: the height from which on a piece may be a digit
-FRAMED = 0.4  # of a frame's height: that of the digit in it
-SPECK = 0.1  # of the largest connected piece of ink: what is smaller is dirt
 
 
 def read_picture(file: Path) -> Array:
@@ -95,11 +91,12 @@ def second_look(grey: Array, found: Array) -> Array:
     top, bottom, left, right = bounding_box(found)
     scale = max(grey.shape) / max(found.shape)
     margin = max(bottom - top, right - left) * 0.15 + 1
-    rows = slice(max(int((top - margin) * scale), 0), int((bottom + margin) * scale) + 1)
-    columns = slice(max(int((left - margin) * scale), 0), int((right + margin) * scale) + 1)
+    top, left = max(top - margin, 0), max(left - margin, 0)
+    bottom, right = min(bottom + margin, found.shape[0]), min(right + margin, found.shape[1])
+    rows, columns = (slice(int(a * scale), int(b * scale) + 1) for a, b in ((top, bottom), (left, right)))
     near = resized(grey[rows, columns], DETAIL * 1.3)
-    whole = np.asarray(Image.fromarray(found).resize(grey.shape[::-1]))  # of the picture's size, which may be large
-    expected = np.asarray(Image.fromarray(whole[rows, columns]).resize(near.shape[::-1]))
+    box = (left, top, right, bottom)
+    expected = np.asarray(Image.fromarray(found).resize(near.shape[::-1], Image.Resampling.NEAREST, box))
     return centred(thickened(cropped(same_ink(near, expected))))
 
 
@@ -142,12 +139,6 @@ def same_ink(grey: Array, expected: Array) -> Array:
     return wanted[labels]
 
 
-def lights(grey: Array) -> tuple[Array, Array, Array]:
-    """A picture, uint8 (H, W), without its grain: in its own light, and with the light evened out in two ways."""
-    blurred = gaussian_blur_numpy(grey, 3, 0)
-    return blurred, evenly_lit(blurred), without_shadows(blurred)
-
-
 def border(light: Array) -> Array:
     """The values along the four edges of a picture, bool (H, W)."""
     return np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
@@ -157,157 +148,6 @@ def unanimity(light: Array) -> float:
     """The share of the border, 0.5 to 1, that is of its larger class: light, bool (H, W)."""
     share = border(light).mean()
     return max(share, 1 - share)
-
-
-def digit_in(labels: Array) -> Array:
-    """The digit among pieces of ink, int (H, W), 0 for paper, without what lies beside it: bool (H, W).
-
-    Lines, frames and shadows are pieces that touch the picture's edge, or that enclose another. They are dropped only
-    if that leaves a piece of some height: a digit that was cut out tightly touches the edge as well.
-    """
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0  # the paper
-    tops, bottoms, lefts, rights = boxes(labels)
-    heights = bottoms - tops
-    height, width = labels.shape
-    inside = (tops > 0) & (bottoms < height) & (lefts > 0) & (rights < width)
-    tall = inside & (heights >= TALL * max(height, width)) & (sizes > 0)
-    for piece in np.nonzero(tall)[0]:  # what is within it, and not much smaller?
-        within = (tops > tops[piece]) & (bottoms < bottoms[piece]) & (lefts > lefts[piece]) & (rights < rights[piece])
-        tall[piece] = inside[piece] = not (tall & within & (heights >= FRAMED * heights[piece])).any()
-    if tall.any():
-        sizes[~inside] = 0
-    return (sizes >= SPECK * sizes.max())[labels] & (labels > 0)
-
-
-def count_digits(found: Array) -> int:
-    """How many digits first_look has `found`, bool (h, w): pieces at least half as tall as the tallest one, their
-    bounding boxes apart from each other (the two pieces of a broken digit mostly overlap)."""
-    labels = pieces(found)
-    tops, bottoms, lefts, rights = boxes(labels)
-    heights = bottoms - tops
-    count = np.zeros(0, int)
-    for piece in np.nonzero(heights >= heights.max() / 2)[0]:
-        across = (lefts[count] < rights[piece]) & (lefts[piece] < rights[count])
-        down = (tops[count] < bottoms[piece]) & (tops[piece] < bottoms[count])
-        if not (across & down).any():
-            count = np.append(count, piece)
-    return len(count)
-
-
-def boxes(labels: Array) -> tuple[Array, Array, Array, Array]:
-    """The bounding box of each piece of int (H, W): first row, row behind the last, first column, column behind the
-    last, each int (largest label + 1,)."""
-    result = []
-    rows, columns = np.nonzero(labels)
-    which = labels[rows, columns]
-    for places, length in ((rows, labels.shape[0]), (columns, labels.shape[1])):
-        first, last = np.full(labels.max() + 1, length), np.zeros(labels.max() + 1, int)
-        np.minimum.at(first, which, places)
-        np.maximum.at(last, which, places + 1)
-        result += [first, last]
-    return result[0], result[1], result[2], result[3]
-
-
-def parted(grey: Array) -> tuple[float, float, Array]:
-    """Otsu's two classes of a picture, uint8 (H, W): how well they explain it (the share of the variance that lies
-    between them, 0 to 1), the difference of their means in grey levels, and where it is light, bool (H, W)."""
-    light = otsu_numpy(grey)[1] > 0
-    if light.all() or not light.any():
-        return 0.0, 0.0, light
-    contrast, share = grey[light].mean() - grey[~light].mean(), light.mean()
-    return share * (1 - share) * contrast**2 / grey.var(), contrast, light
-
-
-def evenly_lit(grey: Array) -> Array:
-    """A picture, uint8 (H, W), without the light's slow changes over the paper, which becomes 128.
-
-    The light is the surface a + b u + c v + d u^2 + e u v + f v^2 that fits most of the pixels: least squares again and
-    again, in which a pixel weighs the less the further off it was (Cauchy's weights), until the ink hardly counts.
-    """
-    v, u = np.meshgrid(*(np.linspace(-1, 1, length) for length in grey.shape), indexing="ij")
-    terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=-1).reshape(-1, 6)
-    step = -(-grey.size // SAMPLES)
-    some, levels = terms[::step], grey.ravel()[::step].astype(float)
-    weights = np.ones(len(levels))
-    for _ in range(10):
-        weighted = some * weights[:, None]
-        surface = np.linalg.lstsq(some.T @ weighted, levels @ weighted)[0]
-        distance = np.abs(levels - some @ surface)
-        weights = 1 / (1 + (distance / (np.median(distance) + 1)) ** 2)
-    return (128.5 + grey - (terms @ surface).reshape(grey.shape)).clip(0, 255).astype(np.uint8)
-
-
-def without_shadows(grey: Array) -> Array:
-    """A picture, uint8 (H, W), less its paper with whatever shadows lie on it; the paper becomes 128.
-
-    The paper under dark ink is the closing: in each window the largest grey level, then the smallest of those. It fills
-    whatever is narrower than the window, and keeps the edge of a shadow where it is, however sharp (J. Serra, Image
-    Analysis and Mathematical Morphology, 1982; what remains is his "black top-hat"). Under light ink it is the opening,
-    the same with dark and light exchanged. Of the two the one with fewer edges is the paper.
-    """
-    size = max(grey.shape) // 8 * 2 + 1  # a quarter of the picture: wider than any stroke
-    closing = 255 - largest_around(255 - largest_around(grey, size), size)
-    opening = largest_around(255 - largest_around(255 - grey, size), size)
-    paper = min(closing.astype(int), opening.astype(int), key=edges)
-    return (grey - paper + 128).clip(0, 255).astype(np.uint8)
-
-
-def edges(levels: Array) -> int:
-    """The sum of all differences between neighbours, its total variation: levels, int (H, W)."""
-    return np.abs(np.diff(levels, axis=0)).sum() + np.abs(np.diff(levels, axis=1)).sum()
-
-
-def largest_around(grey: Array, size: int) -> Array:
-    """The largest level in the square of `size` (odd) pixels around each pixel: uint8 (H, W) of the same.
-
-    By doubling: the largest of 2 n pixels is the larger of two largest of n.
-    """
-    result = np.pad(grey, size // 2, mode="edge")
-    for _ in range(2):  # along the rows, then, turned over, along the columns
-        reached = 1
-        while reached < size:
-            step = min(reached, size - reached)
-            result = np.maximum(result[:-step], result[step:])
-            reached += step
-        result = result.T
-    return result
-
-
-def pieces(mask: Array) -> Array:
-    """Number the connected pieces (8 neighbours) of a mask, bool (H, W): int (H, W), 0 outside the mask.
-
-    By runs: a run of mask pixels in a row is one piece with every run of the row above that it touches. `parent` leads
-    from a run to an older one of its piece (union-find, Rosenfeld and Pfaltz 1966).
-    """
-    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    rows, starts = np.nonzero(edges == 1)
-    ends = np.nonzero(edges == -1)[1]
-    parent = list(range(len(rows)))
-
-    def oldest(run: int) -> int:
-        while parent[run] != run:
-            parent[run] = run = parent[parent[run]]
-        return run
-
-    above = 0
-    for run, (row, start, end) in enumerate(zip(rows.tolist(), starts.tolist(), ends.tolist())):
-        while rows[above] < row - 1 or (rows[above] == row - 1 and ends[above] < start):
-            above += 1
-        other = above
-        while other < run and rows[other] == row - 1 and starts[other] <= end:
-            first, second = sorted((oldest(run), oldest(other)))
-            parent[second] = first
-            other += 1
-    labels = np.zeros(mask.shape, np.int64)
-    labels[mask] = np.repeat([oldest(run) + 1 for run in range(len(rows))], ends - starts)
-    return labels
-
-
-def bounding_box(mask: Array) -> tuple[int, int, int, int]:
-    """First row, row behind the last, first column, column behind the last of a mask, bool (H, W)."""
-    rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
-    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
 
 
 def cropped(mask: Array) -> Array:

@@ -14,7 +14,8 @@ from mnist.doubt import Limits, doubt, measured_limits
 from mnist.errors import PictureError
 from mnist.layers import Array
 from mnist.network import Network
-from mnist.prepare import count_digits, first_look, read_picture, second_look
+from mnist.pieces import count_digits
+from mnist.prepare import first_look, read_picture, second_look
 from mnist.tests.cells import BESIDE, MEASURED, STYLES, cells
 from mnist.tests.drawing import FONTS, letter
 from mnist.weights import SHIPPED, load_parameters

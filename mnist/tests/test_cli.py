@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import mnist.cli as command_line
+from mnist.doubt import Limits
 from mnist.errors import WeightsError
 from mnist.network import Network, Parameters
 from mnist.tests.conftest import ROOT
@@ -87,7 +88,7 @@ def test_weights_of_another_network_are_refused(
 
 
 def test_too_little_memory_gives_one_line_and_code_2(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    def predict(network: Network, file: Path) -> NoReturn:
+    def predict(network: Network, limits: Limits, file: Path) -> NoReturn:
         raise MemoryError
 
     monkeypatch.setattr(command_line, "predict", predict)
@@ -118,6 +119,7 @@ def test_shipped_weights_are_small_and_say_where_they_come_from() -> None:
 
 HOOK = """
 import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
 
 class Hook:
     def find_spec(self, name, path=None, target=None):

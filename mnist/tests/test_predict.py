@@ -15,15 +15,20 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageOps
 
 from mnist.data import embedded
+from mnist.doubt import Limits
 from mnist.errors import PictureError
 from mnist.layers import Array
+from mnist.light import largest_around, without_shadows
 from mnist.network import Network
+from mnist.pieces import pieces
 from mnist.predict import as_text, predict
-from mnist.prepare import largest_around, pieces, prepare, read_picture, thickened, without_shadows
+from mnist.prepare import prepare, read_picture, thickened
 from mnist.tests.cells import BESIDE, STYLES
 from mnist.tests.drawing import hand_drawn
 from mnist.tests.measure import ODD, Reader, digits_alone, readings
 from mnist.weights import SHIPPED, load_parameters
+
+NO_DOUBT = Limits(faint=-np.inf, turned=np.inf)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,7 @@ def seven(tmp_path: Path) -> Path:
 
 
 def named(network: Network, file: Path) -> int:
-    return int(predict(network, file).probabilities.argmax())
+    return int(predict(network, NO_DOUBT, file).probabilities.argmax())
 
 
 def test_hand_drawn_digits_are_named_rightly(network: Network, tmp_path: Path) -> None:
@@ -303,7 +308,7 @@ def test_bad_pictures_are_named_with_the_reason(network: Network, seven: Path, t
     make, message = BAD_PICTURES[name]
     make(seven, tmp_path / "bad.png")
     with pytest.raises(PictureError, match=rf"bad\.png.*{message}"):
-        predict(network, tmp_path / "bad.png")
+        predict(network, NO_DOUBT, tmp_path / "bad.png")
 
 
 def test_the_libraries_that_read_pictures_are_silent(
