@@ -91,11 +91,10 @@ def second_look(grey: Array, found: Array) -> Array:
     top, bottom, left, right = bounding_box(found)
     scale = max(grey.shape) / max(found.shape)
     margin = max(bottom - top, right - left) * 0.15 + 1
-    top, left = max(top - margin, 0), max(left - margin, 0)
-    bottom, right = min(bottom + margin, found.shape[0]), min(right + margin, found.shape[1])
-    rows, columns = (slice(int(a * scale), int(b * scale) + 1) for a, b in ((top, bottom), (left, right)))
-    near = resized(grey[rows, columns], DETAIL * 1.3)
-    box = (left, top, right, bottom)
+    height, width = found.shape
+    box = (max(left - margin, 0), max(top - margin, 0), min(right + margin, width), min(bottom + margin, height))
+    first_column, first_row, last_column, last_row = (int(place * scale) for place in box)
+    near = resized(grey[first_row : last_row + 1, first_column : last_column + 1], DETAIL * 1.3)
     expected = np.asarray(Image.fromarray(found).resize(near.shape[::-1], Image.Resampling.NEAREST, box))
     return centred(thickened(cropped(same_ink(near, expected))))
 
