@@ -45,11 +45,11 @@ def centres_of_mass(images: Array) -> Array:
 
 
 def flagged(digit: Array, rng: np.random.Generator) -> Array:
-    """A 1, uint8 (28, 28), with a stroke from its top down to the left, steeper than the bar of a 7."""
+    """A 1, uint8 (28, 28), with a stroke from its top down to the left, a tenth to a half of its height long."""
     rows = np.nonzero((digit > 127).any(axis=1))[0]
     height = rows[-1] - rows[0] + 1
     top = np.array([rows[0] + 0.5, np.average(np.arange(SIDE), weights=digit[rows[0]])])
-    end = top + height * np.array([rng.uniform(0.15, 0.5), -rng.uniform(0.1, 0.3)])
+    end = top + height * np.array([rng.uniform(0.1, 0.5), -rng.uniform(0.1, 0.4)])
     return with_stroke(digit, top, end, digit.sum() / 255 / height)
 
 
