@@ -25,7 +25,7 @@ from mnist.predict import as_text, predict
 from mnist.prepare import prepare, read_picture, thickened
 from mnist.tests.cells import BESIDE, STYLES
 from mnist.tests.drawing import hand_drawn
-from mnist.tests.measure import ODD, Reader, digits_alone, readings
+from mnist.tests.measure import ODD, Reader, digits_alone, readings, two_digits
 from mnist.weights import SHIPPED, load_parameters
 
 NO_DOUBT = Limits(faint=-np.inf, turned=np.inf)
@@ -356,6 +356,16 @@ def test_command_names_shows_and_draws(
     for name in ("01_seven.png", "02_seven.png"):
         with Image.open(tmp_path / "predict" / name) as picture:
             assert picture.width > 1000
+
+
+def test_command_says_that_it_doubts_and_exits_with_0(
+    mnist: Callable[..., subprocess.CompletedProcess], tmp_path: Path
+) -> None:
+    Image.fromarray(next(two_digits(1))).save(tmp_path / "two.png")
+    done = mnist("predict", tmp_path / "two.png", "--out", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "; in doubt: 2 digits? one at a time can be read\n" in done.stdout
+    assert "in doubt" in " ".join(mnist("predict", "--help").stdout.split())
 
 
 def test_command_goes_on_after_a_bad_picture(
