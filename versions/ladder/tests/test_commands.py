@@ -27,7 +27,8 @@ PARSERS = {
     "scrutiny": scrutiny.__main__.parser,
     "shared_weights": shared_weights.__main__._parser,
 }
-NO_PARSER = ("pytest", "timeit", "website", "mnist.tests.measure", "fuzzing")  # the last needs Hypothesis; its own tests parse its commands
+# The last needs Hypothesis; its own tests parse its commands.
+NO_PARSER = ("pytest", "timeit", "website", "mnist.tests.measure", "fuzzing")
 PARSE = "import sys; from resnet50.__main__ import parser; parser().parse_args(sys.argv[1:])"
 QUICK = ["ladder diff", "ladder classify pics/", "resnet50 classify", "resnet50 plan", "shared_weights structure"]
 
