@@ -162,8 +162,9 @@ def cv_basics(session: nox.Session) -> None:
 
 @nox.session
 def mnist(session: nox.Session) -> None:
-    """Train the digit classifier by hand and draw what it learnt in build/mnist: -- --epochs 5 --optimizer adam."""
-    python(session, "-m", "mnist", "train", *session.posargs, group="mnist")
+    """Train the digit classifier and draw what it learnt in build/mnist: -- --epochs 5; or -- predict PICTURE."""
+    train = [] if session.posargs and not session.posargs[0].startswith("-") else ["train"]
+    python(session, "-m", "mnist", *train, *session.posargs, group="mnist")
 
 
 @nox.session

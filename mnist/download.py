@@ -1,7 +1,6 @@
 """The full MNIST (60,000 digits and 10,000, 11.6 MB packed) from a mirror, each file checked by its SHA-256."""
 
 import hashlib
-import os
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.progress import wrap_file
 
 from mnist.errors import DataError
+from mnist.files import write
 
 # yann.lecun.com no longer serves the files; these are the mirrors of PyTorch and of TensorFlow.
 MIRRORS = [
@@ -28,18 +28,15 @@ LARGEST = 20_000_000  # bytes; the largest file has 9.9 MB, so a server that sen
 
 
 def download(folder: Path, console: Console) -> None:
-    """Fetch those files that `folder` does not hold yet. Raises DataError."""
+    """Fetch those files that `folder` does not hold yet. Raises DataError or OutputError."""
     for name, sha256 in SHA256.items():
         file = folder / name
         try:
             if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == sha256:
                 continue
-            folder.mkdir(parents=True, exist_ok=True)
-            partial = file.with_name(name + ".part")
-            partial.write_bytes(from_mirrors(name, sha256, console))
-            os.replace(partial, file)
         except OSError as error:
-            raise DataError(f"{file} cannot be written: {error}") from error
+            raise DataError(f"{file} cannot be read: {error.strerror}") from error
+        write(file, from_mirrors(name, sha256, console))
     console.print(f"The full MNIST is in {folder}.")
 
 

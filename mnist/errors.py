@@ -17,5 +17,9 @@ class CheckpointError(MnistError):
     """There is nothing to resume, or it belongs to another training run."""
 
 
+class OutputError(MnistError):
+    """A file cannot be written: the disk is full, or the folder is somebody else's."""
+
+
 class PictureError(MnistError):
     """A picture cannot be read, or shows nothing that could be a digit."""

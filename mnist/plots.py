@@ -1,5 +1,6 @@
 """The pictures: curves, confusions, worst mistakes, filters, feature maps, and what was seen in a picture."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mnist.data import Digits
 from mnist.evaluate import Evaluation
+from mnist.files import write
 from mnist.layers import Array
 from mnist.network import Network, Parameters
+from mnist.predict import Prediction
 from mnist.run import Epoch
 
 TRAINING, VALIDATION = "tab:blue", "tab:orange"
@@ -18,9 +21,10 @@ MISTAKES = 20
 
 
 def save(figure: Figure, file: Path) -> None:
-    """Write the figure, sharp enough for print."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=130)
+    """Write the figure as a PNG, sharp enough for print. Raises OutputError."""
+    content = io.BytesIO()
+    figure.savefig(content, dpi=130)
+    write(file, content.getvalue())
 
 
 def draw_curves(runs: dict[str, list[Epoch]], file: Path) -> None:
@@ -118,19 +122,22 @@ def draw_feature_maps(parameters: Parameters, digit: Array, file: Path) -> None:
     save(figure, file)
 
 
-def draw_prediction(picture: Array, seen: Array, probabilities: Array, file: Path) -> None:
-    """A picture (H, W), what the network saw of it (28, 28), and the probability of each digit (10,)."""
+def draw_prediction(prediction: Prediction, file: Path) -> None:
+    """A picture, what the network saw of it, the probability of each digit, and the doubt, if there is any."""
     figure = Figure(figsize=(9.5, 3.2), layout="constrained")
     original, prepared, bars = figure.subplots(1, 3)
-    original.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    original.imshow(prediction.picture, cmap="gray", vmin=0, vmax=255)
     original.set_title("the picture")
-    show_digit(prepared, seen)
+    show_digit(prepared, prediction.seen)
     prepared.set_title("what the network saw")
     original.axis("off")
+    probabilities = prediction.probabilities
     colours = [VALIDATION if digit == probabilities.argmax() else TRAINING for digit in range(10)]
     bars.bar(range(10), probabilities, color=colours)
     bars.set(xticks=range(10), ylim=(0, 1), title="probability of each digit")
     bars.yaxis.set_major_formatter(PercentFormatter(1))
+    if prediction.doubt:
+        figure.suptitle(f"in doubt: {prediction.doubt}")
     save(figure, file)
 
 

@@ -5,31 +5,37 @@ from pathlib import Path
 
 import numpy as np
 
+from mnist.doubt import Limits, doubt
 from mnist.errors import PictureError
 from mnist.layers import Array, softmax
 from mnist.network import Network
-from mnist.prepare import prepare, read_picture
+from mnist.pieces import count_digits
+from mnist.prepare import first_look, read_picture, second_look
 
 SHADES = " .:-=+*#%@"  # from black to white, as light on a dark terminal
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """picture: uint8 (H, W); seen: uint8 (28, 28), what was made of it; probabilities: float32 (10,)."""
+    """picture: uint8 (H, W); seen: uint8 (28, 28), what was made of it; probabilities: float32 (10,); doubt: why they
+    deserve doubt, or ""."""
 
     picture: Array
     seen: Array
     probabilities: Array
+    doubt: str
 
 
-def predict(network: Network, file: Path) -> Prediction:
-    """The digit in a picture file. Raises PictureError, which names the file."""
+def predict(network: Network, limits: Limits, file: Path) -> Prediction:
+    """The digit in a picture file, and the doubt by the network's limits. Raises PictureError, which names the file."""
     picture = read_picture(file)
     try:
-        seen = prepare(picture)
+        found = first_look(picture)
     except PictureError as error:
         raise PictureError(f"{file} {error}") from None
-    return Prediction(picture, seen, softmax(network.forward(seen[np.newaxis]))[:, 0])
+    seen = second_look(picture, found)
+    reason = doubt(network, limits, seen, count_digits(found))
+    return Prediction(picture, seen, softmax(network.forward(seen[np.newaxis]))[:, 0], reason)
 
 
 def as_text(seen: Array) -> str:

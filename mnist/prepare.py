@@ -12,19 +12,17 @@ from PIL import Image, ImageStat
 from cv_basics.decode import Turn, decoded, in_tiles, tiles
 from cv_basics.errors import PictureError as UnreadableError
 from cv_basics.files import silence
-from cv_basics.gaussian_blur import gaussian_blur_numpy
-from cv_basics.otsu import otsu_numpy
 from mnist.data import SIDE
 from mnist.errors import PictureError
 from mnist.layers import Array
+from mnist.light import lights, parted
+from mnist.pieces import bounding_box, digit_in, pieces
 
 BOX = 20  # pixels: the longer side of a digit in MNIST
 SEARCH = 512  # pixels: the longer side of the picture in which the digit is looked for
 DETAIL = 160  # pixels: that of the digit when its shape is taken, 8 for each pixel of MNIST
-SAMPLES = 3000  # pixels that the light is fitted to
 CONTRAST = 16  # grey levels between ink and paper; below, there is nothing but noise
 STROKE = 0.09  # of the digit's size: thinner strokes are thickened, or they would be shades of grey (MNIST: 0.1 to 0.2)
-SPECK = 0.1  # of the largest connected piece of ink: what is smaller is dirt
 
 
 def read_picture(file: Path) -> Array:
@@ -96,14 +94,25 @@ def prepare(grey: Array) -> Array:
 
     Raises PictureError if nothing stands out from the paper.
     """
-    small = shrunk(grey, SEARCH)
-    top, bottom, left, right = bounding_box(ink(small))
-    scale = max(grey.shape) / max(small.shape)
+    return second_look(grey, first_look(grey))
+
+
+def first_look(grey: Array) -> Array:
+    """Where a picture, uint8 (H, W), has its digit: bool (h, w), shrunk to SEARCH. Raises PictureError if nowhere."""
+    return digit_in(pieces(ink(shrunk(grey, SEARCH))))
+
+
+def second_look(grey: Array, found: Array) -> Array:
+    """The digit of a picture, uint8 (H, W), that first_look has `found`, bool (h, w), from near by: uint8 (28, 28)."""
+    top, bottom, left, right = bounding_box(found)
+    scale = max(grey.shape) / max(found.shape)
     margin = max(bottom - top, right - left) * 0.15 + 1
-    rows = slice(max(int((top - margin) * scale), 0), int((bottom + margin) * scale) + 1)
-    columns = slice(max(int((left - margin) * scale), 0), int((right + margin) * scale) + 1)
-    mask = ink(resized(grey[rows, columns], DETAIL * 1.3))
-    return centred(thickened(cropped(mask)))
+    height, width = found.shape
+    box = (max(left - margin, 0), max(top - margin, 0), min(right + margin, width), min(bottom + margin, height))
+    first_column, first_row, last_column, last_row = (int(place * scale) for place in box)
+    near = resized(grey[first_row : last_row + 1, first_column : last_column + 1], DETAIL * 1.3)
+    expected = np.asarray(Image.fromarray(found).resize(near.shape[::-1], Image.Resampling.NEAREST, box))
+    return centred(thickened(cropped(same_ink(near, expected))))
 
 
 def shrunk(grey: Array, side: int) -> Array:
@@ -119,84 +128,41 @@ def resized(grey: Array, side: float) -> Array:
 
 
 def ink(grey: Array) -> Array:
-    """Where a picture, uint8 (H, W), is inked: bool (H, W), without specks. Raises PictureError if nowhere.
+    """Where a picture, uint8 (H, W), is inked: bool (H, W). Raises PictureError if nowhere.
 
-    Otsu's threshold (the lesson cv_basics/otsu.py) parts light from dark; what prevails on the border is paper.
+    Otsu's threshold (the lesson cv_basics/otsu.py) parts light from dark; what prevails on the border is paper, unless
+    three quarters of the picture contradict: then the border is a frame. Of `lights`, that picture counts whose two
+    classes explain it best and whose border is of one class.
     """
-    blurred = gaussian_blur_numpy(grey, 3, 0)
-    (_, contrast, light) = max((parted(blurred), parted(evenly_lit(blurred))), key=lambda result: result[0])
-    if contrast < CONTRAST:
+    classes = [(share, light) for share, contrast, light in map(parted, lights(grey)) if contrast >= CONTRAST]
+    if not classes:
         raise PictureError("shows no digit: nothing stands out from the paper")
-    border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
-    labels = pieces(~light if border.mean() > 0.5 else light)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0  # the paper
-    return (sizes >= SPECK * sizes.max())[labels] & (labels > 0)
+    _, light = max(classes, key=lambda result: result[0] * unanimity(result[1]) ** 2)
+    paper_is_light = border(light).mean() > 0.5
+    if abs(light.mean() - paper_is_light) > 0.75:
+        paper_is_light = not paper_is_light
+    return ~light if paper_is_light else light
 
 
-def parted(grey: Array) -> tuple[float, float, Array]:
-    """Otsu's two classes of a picture, uint8 (H, W): how well they explain it (the share of the variance that lies
-    between them, 0 to 1), the difference of their means in grey levels, and where it is light, bool (H, W)."""
-    light = otsu_numpy(grey)[1] > 0
-    if light.all() or not light.any():
-        return 0.0, 0.0, light
-    contrast, share = grey[light].mean() - grey[~light].mean(), light.mean()
-    return share * (1 - share) * contrast**2 / grey.var(), contrast, light
+def same_ink(grey: Array, expected: Array) -> Array:
+    """The ink of a picture, uint8 (H, W), that is most like the `expected`, bool (H, W), and none that it does not
+    touch: bool (H, W)."""
+    masks = [mask for picture in lights(grey) for light in [parted(picture)[2]] for mask in (light, ~light)]
+    labels = pieces(max(masks, key=lambda mask: (mask & expected).sum() / (mask | expected).sum()))
+    wanted = np.bincount(labels[expected], minlength=labels.max() + 1) > 0
+    wanted[0] = False
+    return wanted[labels]
 
 
-def evenly_lit(grey: Array) -> Array:
-    """A picture, uint8 (H, W), without the light's slow changes over the paper, which becomes 128.
-
-    The light is the surface a + b u + c v + d u^2 + e u v + f v^2 that fits most of the pixels: least squares again and
-    again, in which a pixel weighs the less the further off it was (Cauchy's weights), until the ink hardly counts.
-    """
-    v, u = np.meshgrid(*(np.linspace(-1, 1, length) for length in grey.shape), indexing="ij")
-    terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=-1).reshape(-1, 6)
-    step = -(-grey.size // SAMPLES)
-    some, levels = terms[::step], grey.ravel()[::step].astype(float)
-    weights = np.ones(len(levels))
-    for _ in range(10):
-        weighted = some * weights[:, None]
-        surface = np.linalg.lstsq(some.T @ weighted, levels @ weighted)[0]
-        distance = np.abs(levels - some @ surface)
-        weights = 1 / (1 + (distance / (np.median(distance) + 1)) ** 2)
-    return (128.5 + grey - (terms @ surface).reshape(grey.shape)).clip(0, 255).astype(np.uint8)
+def border(light: Array) -> Array:
+    """The values along the four edges of a picture, bool (H, W)."""
+    return np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
 
 
-def pieces(mask: Array) -> Array:
-    """Number the connected pieces (8 neighbours) of a mask, bool (H, W): int (H, W), 0 outside the mask.
-
-    By runs: a run of mask pixels in a row is one piece with every run of the row above that it touches. `parent` leads
-    from a run to an older one of its piece (union-find, Rosenfeld and Pfaltz 1966).
-    """
-    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    rows, starts = np.nonzero(edges == 1)
-    ends = np.nonzero(edges == -1)[1]
-    parent = list(range(len(rows)))
-
-    def oldest(run: int) -> int:
-        while parent[run] != run:
-            parent[run] = run = parent[parent[run]]
-        return run
-
-    above = 0
-    for run, (row, start, end) in enumerate(zip(rows.tolist(), starts.tolist(), ends.tolist())):
-        while rows[above] < row - 1 or (rows[above] == row - 1 and ends[above] < start):
-            above += 1
-        other = above
-        while other < run and rows[other] == row - 1 and starts[other] <= end:
-            first, second = sorted((oldest(run), oldest(other)))
-            parent[second] = first
-            other += 1
-    labels = np.zeros(mask.shape, np.int64)
-    labels[mask] = np.repeat([oldest(run) + 1 for run in range(len(rows))], ends - starts)
-    return labels
-
-
-def bounding_box(mask: Array) -> tuple[int, int, int, int]:
-    """First row, row behind the last, first column, column behind the last of a mask, bool (H, W)."""
-    rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
-    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+def unanimity(light: Array) -> float:
+    """The share of the border, 0.5 to 1, that is of its larger class: light, bool (H, W)."""
+    share = border(light).mean()
+    return max(share, 1 - share)
 
 
 def cropped(mask: Array) -> Array:

@@ -1,9 +1,10 @@
 """A training run that can be stopped at any batch and go on as if it had not been: its state, saved and loaded."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from mnist.errors import CheckpointError, WeightsError
+from mnist.files import interrupt_deferred
 from mnist.network import Parameters, initial_parameters
 from mnist.optimizers import OPTIMIZERS, Optimizer
 from mnist.weights import check_parameters, load_tensors, save_tensors
@@ -13,12 +14,13 @@ from mnist.weights import check_parameters, load_tensors, save_tensors
 class Options:
     """All that decides, with the digits, which weights come out of a run: not the number of threads."""
 
-    epochs: int = 5
+    epochs: int = 10
     batch: int = 64
     optimizer: str = "rmsprop"
     learning_rate: float | None = None  # None: the optimiser's own
     seed: int = 0
     dropout: bool = True
+    copies: bool = True  # learn from varied copies of the digits (vary.py), not from the digits as they are
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Run:
     loss: float = 0.0
     right: int = 0
     seconds: float = 0.0
+    saved: bool = False  # whether there is a checkpoint from which this run can go on
 
     @classmethod
     def begin(cls, options: Options, digits: str) -> "Run":
@@ -67,7 +70,7 @@ class Run:
         return best
 
     def save(self, file: Path) -> None:
-        """Write the run as it is between two batches."""
+        """Write the run as it is between two batches. Raises OutputError."""
         groups = {"parameters": self.parameters, "optimizer": self.optimizer.state, "best": self.best}
         tensors = {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
         about = {
@@ -80,7 +83,9 @@ class Run:
             "right": self.right,
             "seconds": self.seconds,
         }
-        save_tensors(file, tensors, about)
+        with interrupt_deferred():
+            save_tensors(file, tensors, about)
+            self.saved = True
 
     @classmethod
     def load(cls, file: Path) -> "Run":
@@ -95,6 +100,8 @@ class Run:
                 groups[group][name] = value
             check_parameters(groups["parameters"], "parameters")
             check_parameters(groups["best"], "best")
+            if about["options"].keys() != asdict(Options()).keys():
+                raise KeyError("options")
             run = cls.begin(Options(**about["options"]), about["digits"])
             if {k: v.shape for k, v in run.optimizer.state.items()} != {
                 k: v.shape for k, v in groups["optimizer"].items()
@@ -106,6 +113,7 @@ class Run:
             run.epochs = [Epoch(**epoch) for epoch in about["epochs"]]
             run.batches, run.loss, run.right = about["batches"], about["loss"], about["right"]
             run.seconds = about["seconds"]
+            run.saved = True
             return run
         except (WeightsError, KeyError, TypeError) as error:
             raise CheckpointError(f"{file} is not a checkpoint that can be resumed: {error}") from error
@@ -113,8 +121,17 @@ class Run:
 
 def resumed(file: Path, wanted: dict, digits: str) -> Run:
     """The run saved in `file`. Raises CheckpointError if it learns from other digits, or if one of its options is not
-    what is `wanted` (the names and values of those that were given again)."""
+    what is `wanted` (the names and values of those that were given again).
+
+    Only `epochs` may differ: the run then ends after that many in all, and from here on its learning rate falls to 0
+    towards the new end.
+    """
     run = Run.load(file)
+    begun = len(run.epochs) + (run.batches > 0)
+    epochs = wanted.get("epochs", run.options.epochs)
+    if epochs < begun:
+        raise CheckpointError(f"{file} is in epoch {begun} already: it cannot end after {epochs}")
+    run.options = replace(run.options, epochs=epochs)
     for name, value in wanted.items():
         before = getattr(run.options, name)
         if value != before:

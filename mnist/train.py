@@ -15,37 +15,42 @@ from mnist.errors import MnistError
 from mnist.evaluate import evaluate
 from mnist.run import Epoch, Run
 from mnist.shards import ShardedNetwork, sharded
+from mnist.vary import varied
 from mnist.weights import save_tensors
 
 # The random streams of a run: (seed, stream, epoch, ...). The initial weights have the seed alone.
-ORDER, MASKS = 0, 1
+ORDER, MASKS, COPIES = 0, 1, 2
 
 
 def train(run: Run, parts: Parts, console: Console, folder: Path | None = None, threads: int | None = None) -> None:
     """Bring the run to its last epoch, showing a progress bar.
 
-    With a folder, the best weights go to weights.safetensors there, and the run to checkpoint.safetensors after each
-    epoch and on Ctrl-C, which ends the current batch first; then KeyboardInterrupt is raised. Raises MnistError if the
-    loss is no longer finite.
+    With a folder, the best weights go to weights.safetensors there, and the run to checkpoint.safetensors: before the
+    first batch, after each epoch, and on Ctrl-C, which ends the current batch first; then KeyboardInterrupt is raised.
+    Raises MnistError if the loss is no longer finite, OutputError if a file cannot be written.
     """
     options = run.options
+
+    def save() -> None:
+        if folder:
+            run.save(folder / "checkpoint.safetensors")
+
     with (
         interruptible() as interrupted,
         sharded(run.parameters, threads, options.dropout) as network,
         progress_bar(console, options.epochs * len(parts.train)) as show,
     ):
+        save()  # a full disk is noticed now, not after an epoch
         while len(run.epochs) < options.epochs:
             for _ in batches(run, network, parts.train):
                 show(run, parts)
                 if interrupted():
-                    if folder:
-                        run.save(folder / "checkpoint.safetensors")
+                    save()
                     raise KeyboardInterrupt
             epoch = measure(run, network, parts)
             if run.finish_epoch(epoch) and folder:
                 save_tensors(folder / "weights.safetensors", run.best, about_weights(run, parts))
-            if folder:
-                run.save(folder / "checkpoint.safetensors")
+            save()
             console.print(
                 f"epoch {len(run.epochs)}: loss {epoch.loss:.4f}, {epoch.accuracy:.2%} right; "
                 f"validation {epoch.validation_loss:.4f}, {epoch.validation_accuracy:.2%}; "
@@ -61,9 +66,10 @@ def batches(run: Run, network: ShardedNetwork, digits: Digits) -> Iterator[None]
     for start in range(run.batches * options.batch, len(digits), options.batch):
         began = time.perf_counter()
         batch = digits[order[start : start + options.batch]]
-        gradients, loss, right = network.gradients(
-            batch.images, batch.labels, (options.seed, MASKS, epoch, run.batches)
-        )
+        images = batch.images
+        if options.copies:
+            images = varied(images, batch.labels, np.random.default_rng((options.seed, COPIES, epoch, run.batches)))
+        gradients, loss, right = network.gradients(images, batch.labels, (options.seed, MASKS, epoch, run.batches))
         if not np.isfinite(loss):
             raise MnistError(f"the loss is {loss} in epoch {epoch + 1}: take a smaller --learning-rate")
         # The pace falls evenly to 0: large steps to get near the minimum, small ones so as not to jump about in it.

@@ -1,7 +1,6 @@
 """The network's parameters in a safetensors file."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from mnist.errors import WeightsError
+from mnist.files import write
 from mnist.network import SHAPES, Parameters
 
 LARGEST = 1 << 26  # bytes; a checkpoint, the largest file that is written here, has about a tenth
@@ -16,10 +16,8 @@ SHIPPED = Path(__file__).parent / "weights" / "digits.safetensors"
 
 
 def save_tensors(file: Path, tensors: Parameters, about: dict) -> None:
-    """Write tensors, and `about` as JSON beside them; whoever reads the file finds the old one or the new one."""
-    partial = file.with_name(file.name + ".part")
-    partial.write_bytes(save(tensors, {"about": json.dumps(about)}))
-    os.replace(partial, file)
+    """Write tensors, and `about` as JSON beside them. Raises OutputError."""
+    write(file, save(tensors, {"about": json.dumps(about)}))
 
 
 def load_tensors(file: Path) -> tuple[Parameters, dict]:

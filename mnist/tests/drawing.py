@@ -79,10 +79,10 @@ def on_paper(rng: np.random.Generator, ink: Callable[[int], np.ndarray]) -> Imag
     return Image.fromarray(page.clip(0, 255).astype(np.uint8))
 
 
-def letter(font: str, digit: int, height: int) -> np.ndarray:
-    """A digit of about this height in a font: float (h, w)."""
+def letter(font: str, sign: object, height: int) -> np.ndarray:
+    """A digit or letter of about this height in a font: float (h, w)."""
     file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
-    mask = ImageFont.truetype(file, max(round(height * 1.3), 8)).getmask(str(digit), mode="L")
+    mask = ImageFont.truetype(file, max(round(height * 1.3), 8)).getmask(str(sign), mode="L")
     return np.asarray(mask, float).reshape(mask.size[::-1]) / 255
 
 

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-import mnist.__main__ as command_line
+import mnist.cli as command_line
+from mnist.doubt import Limits
 from mnist.errors import WeightsError
 from mnist.network import Network, Parameters
+from mnist.tests.conftest import ROOT
 from mnist.weights import SHIPPED, load_parameters
 
 Mnist = Callable[..., subprocess.CompletedProcess]
@@ -87,7 +89,7 @@ def test_weights_of_another_network_are_refused(
 
 
 def test_too_little_memory_gives_one_line_and_code_2(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    def predict(network: Network, file: Path) -> NoReturn:
+    def predict(network: Network, limits: Limits, file: Path) -> NoReturn:
         raise MemoryError
 
     monkeypatch.setattr(command_line, "predict", predict)
@@ -132,3 +134,32 @@ def test_shipped_weights_are_small_and_say_where_they_come_from() -> None:
     assert SHIPPED.stat().st_size < 2e6
     about = load_parameters(SHIPPED)[1]
     assert "8000 digits" in json.dumps(about)
+
+
+HOOK = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
+
+class Hook:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            {action}
+
+sys.meta_path.insert(0, Hook())
+sys.argv = ["mnist", "train"]
+runpy.run_module("mnist", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module", ["numpy", "rich.console", "matplotlib.figure", "mnist.train"])
+def test_ctrl_c_during_the_imports_ends_in_silence_with_130(module: str) -> None:
+    code = HOOK.format(module=module, action="signal.raise_signal(signal.SIGINT)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_missing_package_is_named_in_one_line() -> None:
+    code = HOOK.format(module="rich", action="raise ModuleNotFoundError(name='rich')")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "rich is not installed; nox -s mnist -- train brings it along\n"

@@ -1,5 +1,6 @@
 """Training: the same seed gives the same weights, and an interruption changes nothing."""
 
+import errno
 import io
 import os
 import signal
@@ -8,22 +9,26 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
 
+import mnist.train
+from mnist import cli
 from mnist.data import Parts
-from mnist.errors import CheckpointError, MnistError
+from mnist.errors import CheckpointError, MnistError, OutputError
+from mnist.files import write
 from mnist.layers import Array
-from mnist.network import SHAPES
+from mnist.network import SHAPES, Parameters
 from mnist.optimizers import OPTIMIZERS, Optimizer
 from mnist.run import Options, Run, resumed
 from mnist.shards import ShardedNetwork
 from mnist.tests.conftest import ROOT, command
 from mnist.train import train
-from mnist.weights import load_parameters, load_tensors
+from mnist.weights import load_parameters, load_tensors, save_tensors
 
 QUIET = Console(file=io.StringIO())
 OPTIONS = Options(epochs=2, batch=100)
@@ -102,12 +107,16 @@ def test_no_two_batches_have_the_same_dropout_masks_or_digits(tiny: Parts, monke
         return gradients(self, images, labels, seed)
 
     monkeypatch.setattr(ShardedNetwork, "gradients", record)
-    finished(tiny)
+    finished(tiny, replace(OPTIONS, copies=False))
     assert len(set(seeds)) == len(seeds) == 8
     epochs = [np.concatenate(batches[:4]), np.concatenate(batches[4:])]
     assert not np.array_equal(epochs[0], epochs[1])  # another order in each epoch
     every = [sorted(image.tobytes() for image in epoch) for epoch in (*epochs, tiny.train.images)]
     assert every[0] == every[1] == every[2]  # of all the digits, each once
+    batches.clear()
+    finished(tiny)
+    copies = np.concatenate(batches)
+    assert len({image.tobytes() for image in (*copies, *tiny.train.images)}) == 3 * len(tiny.train)  # never one twice
 
 
 def test_best_weights_are_those_of_the_best_validation(tiny: Parts, tmp_path: Path) -> None:
@@ -136,6 +145,97 @@ def test_resume_refuses_another_run(tiny: Parts, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="not a checkpoint"):
         resumed(file, {}, "these digits")
+
+
+def test_a_finished_run_is_prolonged(tiny: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two epochs of four batches, then two more: the optimiser's memory stays, the pace falls to 0 at the new end."""
+    run = Run.begin(OPTIONS, "")
+    train(run, tiny, QUIET, tmp_path)
+    longer = resumed(tmp_path / "checkpoint.safetensors", {"epochs": 4}, "")
+    assert same(longer, run)
+    paces = []
+    step = Optimizer.step
+
+    def record(self: Optimizer, gradients: Parameters, pace: float) -> None:
+        paces.append(pace)
+        step(self, gradients, pace)
+
+    monkeypatch.setattr(Optimizer, "step", record)
+    train(longer, tiny, QUIET, tmp_path)
+    assert paces == [1 - steps / 16 for steps in range(8, 16)]
+    assert (len(longer.epochs), longer.epochs[:2]) == (4, run.epochs)
+    with pytest.raises(CheckpointError, match="is in epoch 4 already: it cannot end after 3"):
+        resumed(tmp_path / "checkpoint.safetensors", {"epochs": 3}, "")
+
+
+def test_a_checkpoint_with_other_options_than_todays_is_refused(tmp_path: Path) -> None:
+    """One that knows nothing of copies was made without them, and must not go on with them."""
+    file = tmp_path / "checkpoint.safetensors"
+    Run.begin(OPTIONS, "").save(file)
+    tensors, about = load_tensors(file)
+    del about["options"]["copies"]
+    save_tensors(file, tensors, about)
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        resumed(file, {}, "")
+
+
+PRESSED_TWICE = {"in a batch": (Optimizer, "step"), "while saving": (os, "replace"), "before": (mnist.train, "sharded")}
+
+
+@pytest.mark.parametrize("moment", PRESSED_TWICE)
+def test_ctrl_c_twice_promises_only_what_resume_keeps(
+    idx_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, moment: str
+) -> None:
+    owner, name = PRESSED_TWICE[moment]
+    function, out = getattr(owner, name), tmp_path / "out"
+    arguments = ["mnist", "train", "--data", str(idx_folder), "--epochs", "1", "--batch", "300", "--out", str(out)]
+
+    def press_twice(*given: object, **named: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        return function(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, press_twice)
+        patch.setattr(sys, "argv", arguments)
+        assert cli.main() == 130
+    output = capsys.readouterr().out
+    assert ("goes on" in output, "nothing was saved yet" in output) == ((moment != "before"), moment == "before")
+    assert (out / "checkpoint.safetensors").exists() == (moment != "before")
+    assert not list(out.glob("*.part"))
+    if moment != "before":
+        monkeypatch.setattr(sys, "argv", [*arguments, "--resume"])
+        assert cli.main() == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit for the size of a file")
+def test_a_full_disk_is_noticed_before_the_first_epoch(idx_folder: Path, tmp_path: Path) -> None:
+    """A limit of 100 kB per file stands for the full disk: writing fails in the middle, as it does there."""
+    code = (
+        "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
+        "runpy.run_module('mnist', run_name='__main__')"
+    )
+    arguments = [sys.executable, "-c", code, "train", "--data", idx_folder, "--out", tmp_path / "out"]
+    done = subprocess.run(list(map(str, arguments)), cwd=ROOT, capture_output=True, text=True)
+    file = tmp_path / "out" / "checkpoint.safetensors"
+    assert (done.returncode, done.stderr) == (2, f"{file} cannot be written: File too large\n")
+    assert "epoch 1" not in done.stdout
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
+    def full(source: Path, target: Path) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = tmp_path / "folder" / "weights"
+    if kept:
+        write(file, b"old")
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OutputError, match=rf"{file} cannot be written: No space left on device"):
+        write(file, b"new")
+    assert [path.name for path in file.parent.iterdir()] == ["weights"] * kept
+    assert not kept or file.read_bytes() == b"old"
 
 
 def test_command_trains_draws_and_prints_its_table(
@@ -175,7 +275,7 @@ def test_ctrl_c_exits_with_130_and_resume_ends_the_run(idx_folder: Path, tmp_pat
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from Linux's /proc")
 def test_training_needs_less_than_1_gb(tmp_path: Path) -> None:
-    code = "import mnist.__main__ as m; m.main(); print(open('/proc/self/status').read())"
+    code = "import mnist.cli as m; m.main(); print(open('/proc/self/status').read())"
     arguments = ["train", "--epochs", "1", "--batch", "1024", "--threads", "4", "--out", str(tmp_path)]
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr == ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from watch import alone, changing
 
 PARSERS = {
-    "mnist": ("mnist.__main__", "parser"),
+    "mnist": ("mnist.cli", "parser"),
     "cv_basics": ("cv_basics.cli", "build_parser"),
     "shared_weights": ("shared_weights.__main__", "_parser"),
     "ladder": ("ladder.__main__", "parser"),

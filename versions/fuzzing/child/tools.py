@@ -8,7 +8,8 @@ from pathlib import Path
 from watch import alone
 
 from cv_basics.files import PictureError, read_picture
-from mnist.data import full
+from mnist.data import embedded, full
+from mnist.doubt import measured_limits
 from mnist.errors import MnistError
 from mnist.network import Network
 from mnist.predict import predict
@@ -39,11 +40,12 @@ def cv_basics_pictures(folder: Path):
 def mnist_pictures(folder: Path):
     """A picture of a digit, which is then named."""
     network = Network(load_parameters(SHIPPED)[0])
+    limits = measured_limits(network, embedded().validation)
 
     def call(data: bytes) -> None:
         (folder / "input").write_bytes(data)
         with silent():
-            predict(network, folder / "input")
+            predict(network, limits, folder / "input")
 
     return alone(call), (MnistError,)
 

@@ -12,7 +12,7 @@ import scrutiny.__main__
 
 import cv_basics.cli
 import ladder.__main__
-import mnist.__main__
+import mnist.cli
 import noxfile
 import shared_weights.__main__
 from ladder import environment
@@ -23,11 +23,12 @@ from .markdown import commands, documents
 PARSERS = {
     "cv_basics": cv_basics.cli.build_parser,
     "ladder": ladder.__main__.parser,
-    "mnist": mnist.__main__.parser,
+    "mnist": mnist.cli.parser,
     "scrutiny": scrutiny.__main__.parser,
     "shared_weights": shared_weights.__main__._parser,
 }
-NO_PARSER = ("pytest", "timeit", "website", "fuzzing")  # the last needs Hypothesis; its own tests parse its commands
+# The last needs Hypothesis; its own tests parse its commands.
+NO_PARSER = ("pytest", "timeit", "website", "mnist.tests.measure", "fuzzing")
 PARSE = "import sys; from resnet50.__main__ import parser; parser().parse_args(sys.argv[1:])"
 QUICK = ["ladder diff", "ladder classify pics/", "resnet50 classify", "resnet50 plan", "shared_weights structure"]
 
