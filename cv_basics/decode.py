@@ -71,7 +71,8 @@ HEIC_ADVICE = (
 
 ORIENTATION, DNG_VERSION = 0x0112, 0xC612  # tags of TIFF and EXIF
 BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-MOST_CHUNKS = 1 << 16  # of a WebP, most of them an animation's frames
+MOST_TAGS = (1 << 16) - 1  # in a directory: as many as a TIFF can count; a BigTIFF can claim 2^64
+MOST_CHUNKS = 1 << 18  # of a PNG, WebP or GIF, each takes some microseconds: the largest file in pieces of 4 KiB
 MOST_NUMBERS = 1 << 20  # in a tag: as many strips or tiles have 256 pixels each in the largest picture
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -170,7 +171,9 @@ def png(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
     """
     source, metadata = io.BytesIO(), Metadata()
     source.write(file.read(8))
-    while len(head := file.read(8)) == 8:
+    for _ in range(MOST_CHUNKS):
+        if len(head := file.read(8)) < 8:
+            break
         length, kind = struct.unpack(">I4s", head)
         if kind == b"tRNS" or not kind[:1].islower():
             source.write(head)
@@ -300,6 +303,23 @@ def webp(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
     return source, metadata
 
 
+def gif(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
+    """The file as it is. Raises `PictureError` if no frame comes soon: Pillow would search for one byte by byte."""
+    flags = file.read(13).ljust(13, b"\0")[10]
+    file.seek(3 << (flags & 7) + 1 if flags & 0x80 else 0, os.SEEK_CUR)  # the palette
+    inside = False  # an extension, which consists of a label and blocks, the last of them empty
+    for _ in range(MOST_CHUNKS):
+        byte = file.read(1)
+        if not byte or byte == b"," and not inside:
+            return file, {}
+        if inside:
+            file.seek(byte[0], os.SEEK_CUR)
+            inside = byte != b"\0"
+        elif byte == b"!":
+            inside = bool(file.read(1))
+    raise PictureError("has no frame where one should be")
+
+
 def copy(file: IO[bytes], source: IO[bytes], length: int) -> None:
     """As many of the next `length` bytes as there are."""
     for left in range(length, 0, -(1 << 20)):
@@ -307,14 +327,16 @@ def copy(file: IO[bytes], source: IO[bytes], length: int) -> None:
 
 
 def avif(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """Without EXIF, all of which Pillow would read: what turns an AVIF stands elsewhere."""
-    return io.BytesIO(re.sub(rb"(infe.{8,10}?)Exif\0", rb"\1none\0", file.read(), flags=re.DOTALL)), {}
+    """The file without EXIF, which Pillow would parse and libavif check: what turns an AVIF stands elsewhere."""
+    entry = rb"(infe(?:\x02.{7}|\x03.{9}))Exif"  # in the list of items, in either version of its entries
+    return io.BytesIO(re.sub(entry, rb"\1none", file.read(), flags=re.DOTALL)), {}
 
 
 CLEANED: dict[str, Callable[[IO[bytes]], tuple[IO[bytes], Metadata]]] = {
     "PNG": png,
     "JPEG": jpeg,
     "WEBP": webp,
+    "GIF": gif,
     "TIFF": tiff,
     "AVIF": avif,
 }
@@ -323,7 +345,7 @@ CLEANED: dict[str, Callable[[IO[bytes]], tuple[IO[bytes], Metadata]]] = {
 def directory(file: IO[bytes]) -> Iterator[tuple[int, int, int, int]]:
     """The first directory of a TIFF, a BigTIFF or EXIF: tag, type, how many numbers, and the first if it stands there.
 
-    Raises `struct.error` if it does not have all of its bytes.
+    Raises `struct.error` if it does not have all of its bytes, or claims too many tags.
     """
     file.seek(0)
     head = file.read(16)
@@ -332,6 +354,8 @@ def directory(file: IO[bytes]) -> Iterator[tuple[int, int, int, int]]:
     (start,) = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])
     file.seek(min(start, 1 << 62))
     (count,) = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))
+    if count > MOST_TAGS:
+        raise struct.error(f"{count:,} tags in one directory")
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
     for _ in range(count):
         tag, kind, numbers, value = entry.unpack(file.read(entry.size))

@@ -6,12 +6,13 @@ import struct
 import subprocess
 import sys
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from PIL import Image
 from resnet50 import PictureError
-from resnet50.decode import FORMATS, LARGEST_FILE, LARGEST_PICTURE
+from resnet50.decode import CLEANED, FORMATS, LARGEST_FILE, LARGEST_PICTURE, MOST_CHUNKS
 from resnet50.image import load_picture
 
 NUMBERS = np.random.RandomState(0)
@@ -130,6 +131,18 @@ def test_damaged_exif_leaves_a_picture_upright(tmp_path, ending):
     np.testing.assert_array_equal(load_picture(damaged), load_picture(whole))
 
 
+@pytest.mark.skipif("AVIF" not in FORMATS, reason="this Pillow has no AVIF")
+def test_damaged_exif_in_an_avif_does_not_matter(tmp_path):
+    """Which libavif would refuse."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a picture"
+    path = saved(tmp_path / "a.avif", exif=exif)
+    expected, data = np.asarray(load_picture(path)), path.read_bytes()
+    assert data.count(b"MM\0*") == 1
+    path.write_bytes(data.replace(b"MM\0*", b"ZZ\0*"))
+    np.testing.assert_array_equal(load_picture(path), expected)
+
+
 @pytest.mark.parametrize(
     "extra",
     [
@@ -198,6 +211,47 @@ def test_a_file_that_is_too_large_is_refused_unread(tmp_path):
         file.truncate(LARGEST_FILE + 1)  # takes no room on the disk
     with pytest.raises(PictureError, match="larger than 1,073,741,824 bytes"):
         load_picture(tmp_path / "a.webp")
+
+
+class Counted(io.FileIO):
+    """A file that can be read in so many pieces, and no more."""
+
+    reads = 0
+
+    def read(self, *arguments):
+        self.reads += 1
+        assert self.reads <= 3 * MOST_CHUNKS
+        return super().read(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [
+        ("PNG", PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 56, 40, 8, 2, 0, 0, 0))),
+        ("GIF", b"GIF89a\x38\0\x28\0\0\0\0"),
+        ("WEBP", b"RIFF\0\0\0\x40WEBP"),
+        ("TIFF", b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 1 << 40)),
+    ],
+    ids=["PNG", "GIF", "WEBP", "TIFF"],
+)
+def test_a_large_empty_file_is_not_searched_to_its_end_in_small_pieces(tmp_path, kind, head):
+    """It takes no room on the disk. To read a GiB chunk by chunk, or byte by byte, takes minutes."""
+    with open(tmp_path / "file", "wb") as file:
+        file.write(head)
+        file.truncate(LARGEST_FILE)
+    with Counted(tmp_path / "file") as file, suppress(PictureError, struct.error):
+        CLEANED[kind](file)
+    with pytest.raises(PictureError):
+        load_picture(tmp_path / "file")
+
+
+def test_a_gif_may_have_stray_bytes_and_comments_before_its_frame(tmp_path):
+    data = saved(tmp_path / "a.gif", Image.fromarray(COLOURS).quantize(16)).read_bytes()
+    expected = np.asarray(load_picture(tmp_path / "a.gif"))
+    frame = 13 + 3 * 16
+    extras = b"\0\0" + b"!\xfe\x03,;!\x02!,\0"
+    (tmp_path / "a.gif").write_bytes(data[:frame] + extras + data[frame:])
+    np.testing.assert_array_equal(load_picture(tmp_path / "a.gif"), expected)
 
 
 def empty_png(width, height, depth, colours, extra=b""):
