@@ -1,6 +1,6 @@
 """A picture file becomes pixels: in a listed format, without any helper program, in a stated amount of memory.
 
-Memory, beside three times the file's size: 8 bytes per pixel, or 16 in formats of which half as many pixels are
+Memory, on top of three times the file's size: 8 bytes per pixel, or 16 in formats of which half as many pixels are
 accepted (`check_size`), so 2 GiB at most.
 
 Damage that leaves every pixel in place does not matter: of the metadata only the orientation is read, and the mark at
@@ -32,9 +32,9 @@ from PIL import (
 
 from .errors import PictureError
 
-LARGEST_PICTURE = 1 << 28  # pixels, for telephones make 200 million; more is taken for a decompression bomb
+LARGEST_PICTURE = 1 << 28  # pixels: phone cameras reach 200 million; anything larger counts as a decompression bomb
 LARGEST_FILE = 1 << 30  # bytes: the largest picture as uncompressed RGBA
-LARGEST_METADATA = 1 << 20  # bytes in a PNG chunk; those that hold an orientation have some hundreds
+LARGEST_METADATA = 1 << 20  # bytes of a chunk; one that holds an orientation has a few hundred
 
 # The formats that are read, by Pillow's names. An MPO is a JPEG with more pictures behind the first.
 PLUGINS = {
@@ -46,11 +46,11 @@ PLUGINS = {
     "TIFF": TiffImagePlugin,
     "PPM": PpmImagePlugin,
 }
-with suppress(ImportError):  # Pillow has it from 11.2 on
+with suppress(ImportError):  # Pillow has it from 11.2 on, its wheels from 11.3 on
     PLUGINS["AVIF"] = import_module("PIL.AvifImagePlugin")
 FORMATS = tuple(kind for kind, plugin in PLUGINS.items() if getattr(plugin, "SUPPORTED", True))
 
-# What else a file may be, by how it begins; AVIF where this Pillow cannot read it.
+# Other formats, recognised by how a file begins; AVIF is for a Pillow that cannot read it.
 FOREIGN = {
     "HEIC": rb"....ftyp(hei|hev|m[is]f1(?!.{,48}avi[fs]))",
     "AVIF": rb"....ftyp(avi[fs]|m[is]f1)",
@@ -73,7 +73,7 @@ ORIENTATION, DNG_VERSION = 0x0112, 0xC612  # tags of TIFF and EXIF
 BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 MOST_TAGS = (1 << 16) - 1  # in a directory: as many as a TIFF can count; a BigTIFF can claim 2^64
 MOST_CHUNKS = 1 << 18  # of a PNG, WebP or GIF, each takes some microseconds: the largest file in pieces of 4 KiB
-MOST_NUMBERS = 1 << 20  # in a tag: as many strips or tiles have 256 pixels each in the largest picture
+MOST_NUMBERS = 1 << 20  # of one tag: in the largest picture that many strips or tiles have 256 pixels each
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -86,7 +86,7 @@ TURNS = {
 TILE = 512  # pixels: the side of the squares in which pictures are converted
 
 Turn = Image.Transpose | None
-Metadata = dict[Any, Any]  # of it are read: exif and xmp, bytes; orientation, a number; scan, a JPEG's place of pixels
+Metadata = dict[Any, Any]  # exif, profile and xmp, bytes; orientation, a number; scan, where a JPEG's pixels begin
 
 
 def decoded(path: Path, draft: tuple[int, int] | None = None) -> tuple[Image.Image, Turn]:
@@ -127,7 +127,7 @@ def identified(head: bytes, ending: str) -> str:
 
 
 def refusal(kind: str | None) -> str:
-    """Why what has this format, or an unknown one, is not read."""
+    """The error for a file in this format, or in an unknown one."""
     what = f"is {kind}, not" if kind else "is not"
     return f"{what} a picture in a format that is read here ({', '.join(FORMATS)}){HEIC_ADVICE * (kind == 'HEIC')}"
 
@@ -165,9 +165,9 @@ def check_size(picture: Image.Image) -> None:
 
 
 def png(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """The chunks that pixels depend on, as a file, and what may tell the orientation.
+    """A file of the chunks that the pixels depend on, and the metadata that may hold the orientation.
 
-    Whatever else is in a chunk, large or damaged, is passed over.
+    All other chunks are skipped, however large or damaged they are.
     """
     source, metadata = io.BytesIO(), Metadata()
     source.write(file.read(8))
@@ -191,7 +191,7 @@ def png(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
 
 
 def png_metadata(kind: bytes, content: bytes) -> Metadata:
-    """EXIF or XMP, if it is what a chunk holds; raises `ValueError` or `zlib.error` for what is damaged."""
+    """The EXIF or XMP in a chunk, if it holds any; raises `ValueError` or `zlib.error` if that is damaged."""
     if kind == b"eXIf":
         return {"exif": content}
     keyword, _, text = content.partition(b"\0")
@@ -214,9 +214,9 @@ JPEG_MARKER = re.compile(rb"(?:[^\xff]++|\xff++[\0\1\xd0-\xd9])*+\xff++")
 
 
 def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """The segments that pixels depend on, as a file; EXIF, XMP, and the place of the first scan.
+    """A file of the segments that the pixels depend on; EXIF, XMP, and where the first scan begins.
 
-    Left out are comments, and what applications add but for APP0 (JFIF) and APP14 (Adobe), which say what colours mean.
+    Comments and application segments are left out, except APP0 (JFIF) and APP14 (Adobe), which define the colours.
     """
     data = file.read()
     kept, metadata, place = [data[:2]], Metadata(scan=len(data)), 2
@@ -240,9 +240,9 @@ def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
 def decoded_without_end(source: IO[bytes], scan: int, draft: tuple[int, int] | None) -> Image.Image:
     """A JPEG whose last bytes are missing, if no pixel depends on them; raises `PictureError`.
 
-    libjpeg makes up what is missing. So two ends are tried: 0 bits, 1 and 0 in turn. Their first bits differ, and no
-    two codes of a Huffman table begin alike, so a pixel that was missing differs too. If the file was cut where a
-    restart marker would follow, one of the eight is found in the end. A file of several scans may lack a whole one.
+    libjpeg fills in missing pixels. So two endings are tried: all bits 0, and 1 and 0 in turn. Their first bits differ,
+    and no code of a Huffman table begins with another, so a missing pixel differs too. If the file was cut where a
+    restart marker would follow, one of the eight matches. A file of several scans may lack a whole one: it is refused.
     """
     source.seek(0)
     data = source.read().rstrip(b"\xff")
@@ -255,7 +255,7 @@ def decoded_without_end(source: IO[bytes], scan: int, draft: tuple[int, int] | N
 
 
 def ended(data: bytes, filler: bytes, draft: tuple[int, int] | None) -> Image.Image:
-    """The JPEG `data` followed by bytes of pixels before each of the eight restart marks, and the mark of its end."""
+    """The JPEG `data`, followed by filler and a restart marker eight times, and by the end marker; decoded."""
     marks = b"".join(16 * filler + bytes([0xFF, mark]) for mark in (*range(0xD0, 0xD8), 0xD9))
     picture = opened("JPEG", io.BytesIO(data + marks), draft)
     picture.load()
@@ -265,7 +265,7 @@ def ended(data: bytes, filler: bytes, draft: tuple[int, int] | None) -> Image.Im
 def tiff(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
     """The file as it is, and its orientation. Raises `PictureError` for a raw picture and for too many tags.
 
-    Pillow holds all tags of the first directory; each is in the file, but several may lie at the same place there.
+    Pillow holds all tags of the first directory; each is in the file, but several may share the same bytes.
     """
     size, total, metadata = file.seek(0, os.SEEK_END), 0, Metadata()
     for tag, kind, numbers, first in directory(file):
@@ -281,7 +281,7 @@ def tiff(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
 
 
 def webp(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """The chunks that the first frame depends on, as a file; EXIF and XMP. libwebp would list all there are."""
+    """A file of the chunks that the first frame depends on; EXIF and XMP. libwebp would list every chunk."""
     source, metadata, names = io.BytesIO(), Metadata(), {b"EXIF": "exif", b"XMP ": "xmp"}
     source.write(file.read(12))
     wanted, claimed = {b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L"}, 4
@@ -310,7 +310,7 @@ def gif(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
     inside = False  # an extension, which consists of a label and blocks, the last of them empty
     for _ in range(MOST_CHUNKS):
         byte = file.read(1)
-        if not byte or byte == b"," and not inside:
+        if not byte or (byte == b"," and not inside):
             return file, {}
         if inside:
             file.seek(byte[0], os.SEEK_CUR)
@@ -364,7 +364,7 @@ def directory(file: IO[bytes]) -> Iterator[tuple[int, int, int, int]]:
 
 
 def turn(metadata: Metadata) -> Turn:
-    """What makes a picture upright; None if that is said nowhere, or what says it is damaged."""
+    """The turn that makes a picture upright; None if it needs none, or if the metadata is missing or damaged."""
     exif, xmp = metadata.get("exif") or metadata.get("profile"), metadata.get("xmp")
     value = metadata.get("orientation")
     if isinstance(exif, bytes):
@@ -385,7 +385,7 @@ def tiles(picture: Image.Image) -> Iterator[tuple[int, int, int, int]]:
 
 
 def in_tiles(picture: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """The picture converted to `mode` square by square, so that nothing on the way is as large as the picture."""
+    """The picture converted to `mode` square by square, so that no intermediate result is as large as the picture."""
     result = Image.new(mode, picture.size)
     for box in tiles(picture):
         result.paste(convert(picture.crop(box)), box)
