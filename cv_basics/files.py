@@ -42,9 +42,9 @@ def silence() -> Iterator[None]:
 def read_picture(path: str | Path) -> Picture:
     """The first frame of a picture file as it is meant to be seen: uint8, (H, W) if it is grey, else (H, W, 3) RGB.
 
-    The EXIF orientation is applied, transparency is laid over white, and 16-bit grey is scaled to 8 bits. Raises PictureError
-    if the file is missing, is no such picture, or lacks pixels; decode.py says which formats are read, how large a
-    picture may be, and how much memory that takes.
+    The EXIF orientation is applied, transparency is laid over white, and 16-bit grey is scaled to 8 bits. decode.py
+    says which formats are read, how large a picture may be, and how much memory that takes. Raises PictureError if the
+    file is missing, is no such picture, or lacks pixels.
     """
     try:
         with silence():
