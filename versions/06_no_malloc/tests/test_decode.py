@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from resnet50 import PictureError
-from resnet50.decode import CLEANED, FORMATS, LARGEST_FILE, LARGEST_PICTURE, MOST_CHUNKS
+from resnet50.decode import CLEANED, FORMATS, LARGEST_FILE, LARGEST_PICTURE, MOST_CHUNKS, MOST_SCANS
 from resnet50.image import load_picture
 
 NUMBERS = np.random.RandomState(0)
@@ -203,6 +203,18 @@ def test_a_progressive_jpeg_that_may_lack_a_scan_is_refused(tmp_path):
         (tmp_path / "a.jpg").write_bytes(data[:place])
         with pytest.raises(PictureError, match="truncated"):
             load_picture(tmp_path / "a.jpg")
+
+
+def test_a_jpeg_of_very_many_scans_is_refused(tmp_path):
+    """A scan of a hundred bytes walks all pixels: a file of 1 MB could take half an hour."""
+    data = saved(tmp_path / "a.jpg", FLAT, progressive=True).read_bytes()
+    expected = np.asarray(load_picture(tmp_path / "a.jpg"))
+    last = data[data.rindex(b"\xff\xda") : -2]
+    (tmp_path / "a.jpg").write_bytes(data[:-2] + last * MOST_SCANS + b"\xff\xd9")
+    with pytest.raises(PictureError, match="more than 100 scans"):
+        load_picture(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes(data + last * MOST_SCANS)  # behind its end, as telephones put films
+    np.testing.assert_array_equal(load_picture(tmp_path / "a.jpg"), expected)
 
 
 def test_a_file_that_is_too_large_is_refused_unread(tmp_path):

@@ -73,6 +73,7 @@ ORIENTATION, DNG_VERSION = 0x0112, 0xC612  # tags of TIFF and EXIF
 BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 MOST_TAGS = (1 << 16) - 1  # in a directory: as many as a TIFF can count; a BigTIFF can claim 2^64
 MOST_CHUNKS = 1 << 18  # of a PNG, WebP or GIF, each takes some microseconds: the largest file in pieces of 4 KiB
+MOST_SCANS = 100  # of a JPEG, as many as libtiff allows; a progressive one has about ten. Each may walk all pixels
 MOST_NUMBERS = 1 << 20  # of one tag: in the largest picture that many strips or tiles have 256 pixels each
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -210,7 +211,7 @@ def inflated(packed: bytes) -> bytes:
 
 
 # In front of the byte that says which segment of a JPEG begins: 0xFF, and before it what belongs to no segment.
-JPEG_MARKER = re.compile(rb"(?:[^\xff]++|\xff++[\0\1\xd0-\xd9])*+\xff++")
+JPEG_MARKER = re.compile(rb"(?:[^\xff]++|\xff++[\0\1\xd0-\xd8])*+\xff++")
 
 
 def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
@@ -219,22 +220,34 @@ def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
     Comments and application segments are left out, except APP0 (JFIF) and APP14 (Adobe), which define the colours.
     """
     data = file.read()
-    kept, metadata, place = [data[:2]], Metadata(scan=len(data)), 2
-    while (marker := JPEG_MARKER.match(data, place)) and marker.end() < len(data):
-        start, code = marker.end() - 1, data[marker.end()]
+    kept, metadata = [data[:2]], Metadata(scan=len(data))
+    for code, start, end in segments(data):
         if code == 0xDA:
             metadata["scan"] = sum(map(len, kept))
             kept.append(data[start:])
             break
-        place = start + 2 + max(int.from_bytes(data[start + 2 : start + 4], "big"), 2)
         if not (code == 0xFE or 0xE1 <= code <= 0xEF) or code == 0xEE:
-            kept.append(data[start:place])
+            kept.append(data[start:end])
         elif data.startswith(b"Exif\0\0", start + 4):
-            metadata.setdefault("exif", data[start + 4 : place])
+            metadata.setdefault("exif", data[start + 4 : end])
         elif data.startswith(b"http://ns.adobe.com/xap/1.0/\0", start + 4):
-            metadata["xmp"] = data[start + 4 : place]
+            metadata["xmp"] = data[start + 4 : end]
+    # Counting these bytes is quick, but behind the picture they may mean something else.
+    if data.count(b"\xff\xda") > MOST_SCANS and sum(code == 0xDA for code, _, _ in segments(data)) > MOST_SCANS:
+        raise PictureError(f"is damaged: it has more than {MOST_SCANS} scans")
     del data
     return io.BytesIO(b"".join(kept)), metadata
+
+
+def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """The segments of a JPEG up to its end mark: the byte that says which it is, where it begins, and where it ends."""
+    place = 2
+    while (marker := JPEG_MARKER.match(data, place)) and marker.end() < len(data):
+        start, code = marker.end() - 1, data[marker.end()]
+        if code == 0xD9:
+            return
+        place = start + 2 + max(int.from_bytes(data[start + 2 : start + 4], "big"), 2)
+        yield code, start, place
 
 
 def decoded_without_end(source: IO[bytes], scan: int, draft: tuple[int, int] | None) -> Image.Image:
