@@ -19,6 +19,8 @@ NUMBERS = np.random.RandomState(0)
 COLOURS = NUMBERS.randint(0, 256, (40, 56, 3)).astype(np.uint8)
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n"
 PNG = b"\x89PNG\r\n\x1a\n"
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
 
 
 def saved(path, picture=None, **settings):
@@ -117,6 +119,30 @@ def test_avif(tmp_path):
     exif[0x0112] = 6
     path = saved(tmp_path / "a.avif", quality=100, subsampling="4:4:4", exif=exif)
     assert load_picture(path).size == (40, 56)
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+PROFILE = f"\nexif\n{len(TURNED.tobytes()):8}\n{TURNED.tobytes().hex()}".encode()
+
+
+@pytest.mark.parametrize("ending", ["jpg", "webp"])
+def test_an_orientation_in_xmp_is_followed(tmp_path, ending):
+    assert load_picture(saved(tmp_path / f"a.{ending}", xmp=XMP)).size == (40, 56)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        chunk(b"eXIf", TURNED.tobytes()[6:]),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP)),
+        chunk(b"tEXt", b"Raw profile type exif\0" + PROFILE),
+        chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(PROFILE)),
+    ],
+    ids=["exif", "xmp", "packed xmp", "profile", "packed profile"],
+)
+def test_an_orientation_in_a_png_is_followed_wherever_it_stands(tmp_path, extra):
+    assert load_picture(with_chunk(saved(tmp_path / "a.png"), extra)).size == (40, 56)
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tiff"])
@@ -276,8 +302,6 @@ def empty_png(width, height, depth, colours, extra=b""):
 
 
 PALETTE = chunk(b"PLTE", bytes(range(256)) * 3) + chunk(b"tRNS", bytes(range(256)))
-TURNED = Image.Exif()
-TURNED[0x0112] = 6
 SIZE = 4000, 2500  # 10 million pixels, of which the bound is well above what else differs from run to run
 PICTURE = Image.effect_noise((500, 313), 50).convert("RGB").resize(SIZE)
 
