@@ -1,7 +1,8 @@
 """A picture file becomes pixels: in a listed format, without any helper program, in a stated amount of memory.
 
 Memory, on top of three times the file's size: 8 bytes per pixel, or 16 in formats of which half as many pixels are
-accepted (`check_size`), so 2 GiB at most.
+accepted (`check_size`), so 2 GiB at most. Time: no file is searched in more than MOST_CHUNKS small pieces, and the
+pixels of a JPEG are walked MOST_SCANS times at most; small files could otherwise take hours.
 
 Damage that leaves every pixel in place does not matter: of the metadata only the orientation is read, and the mark at
 the end of a file may be missing. A file that lacks pixels is refused.
