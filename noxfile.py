@@ -70,9 +70,9 @@ def python_here(session: nox.Session, *arguments: str, group: str = "tools") -> 
 
 
 def pytest(session: nox.Session, *arguments: str, group: str = "tools") -> None:
-    """Runs Python with arguments that end in pytest; that no test is selected is said, and is no failure by itself.
+    """Runs Python with arguments that end in pytest. If they select no test, it says so, and does not fail.
 
-    If it stays so in all that is run, the session `selection` fails, which comes last then.
+    If no test is selected in any part, the session `selection`, which then comes last, fails.
     """
     command = [environment(session, group), *arguments]
     session.log(shlex.join(command))

@@ -42,14 +42,14 @@ def silence() -> Iterator[None]:
 def read_picture(path: str | Path) -> Picture:
     """The first frame of a picture file as it is meant to be seen: uint8, (H, W) if it is grey, else (H, W, 3) RGB.
 
-    The EXIF orientation is applied, transparency is laid over white, and 16-bit grey is scaled to 8 bits. Which formats
-    are read, how large a picture may be and how much memory that takes says decode.py. Raises PictureError if the file
-    is missing, no such picture, or damaged so that pixels are missing.
+    The EXIF orientation is applied, transparency is laid over white, and 16-bit grey is scaled to 8 bits. decode.py
+    says which formats are read, how large a picture may be, and how much memory that takes. Raises PictureError if the
+    file is missing, is no such picture, or lacks pixels.
     """
     try:
         with silence():
             image, turn = decoded(Path(path))
-            image = _eight_bit(image)  # what was decoded is let go of before the turn
+            image = _eight_bit(image)  # frees what was decoded before the turn
             return _pixels(image if turn is None else image.transpose(turn))
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from None

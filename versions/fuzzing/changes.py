@@ -29,14 +29,14 @@ def change(draw: DrawFn, size: int, latest: int) -> dict[str, object]:
 
 @st.composite
 def weights(draw: DrawFn) -> bytes:
-    """A change of one of the weight folder's files. To load it takes a version some 2,000 to 6,000 calls."""
+    """A change of one of the weight folder's files. A version loads it in some 2,000 to 6,000 calls."""
     made = {"file": draw(st.sampled_from(FILES))} | change(draw, len(narrow()), 6000)
     return json.dumps(made).encode()
 
 
 @st.composite
 def picture(draw: DrawFn) -> bytes:
-    """A right picture, and its change. To read one takes some 200 to 2,000 calls."""
+    """A valid picture, and its change. Reading one needs some 200 to 2,000 calls."""
     data = draw(st.sampled_from(pictures.seeds()))
     made = {"picture": base64.b64encode(data).decode()} | change(draw, len(data), 2000)
     return json.dumps(made).encode()

@@ -1,6 +1,6 @@
 """Pictures: small ones of each format and kind that Pillow writes, with bytes, chunks and header numbers damaged.
 
-Also of formats that are not accepted: whatever a file's name says, its content decides which reader Pillow takes.
+Also of formats that are not accepted: whatever a file's name says, its content decides which reader Pillow uses.
 """
 
 import io

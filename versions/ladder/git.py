@@ -66,16 +66,6 @@ def was_there(folder: Path, revision: str) -> bool:
     return bool(run(folder, "ls-tree", "--name-only", revision))
 
 
-def merge(ours: bytes, base: bytes, theirs: bytes) -> bytes | None:
-    """`ours` with the change from `base` to `theirs` worked in (git merge-file), or None where that is a conflict."""
-    with tempfile.TemporaryDirectory() as scratch:
-        paths = [Path(scratch, name) for name in ("ours", "base", "theirs")]
-        for path, content in zip(paths, (ours, base, theirs), strict=True):
-            path.write_bytes(content)
-        done = subprocess.run(["git", "merge-file", "-p", "--quiet", *map(str, paths)], capture_output=True)
-    return done.stdout if done.returncode == 0 else None
-
-
 def hunks(before: bytes, after: bytes) -> list[Hunk]:
     """Where two texts differ, as git sees it: it keeps functions whole where difflib pairs blank lines and braces.
 

@@ -6,18 +6,21 @@ import struct
 import subprocess
 import sys
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from PIL import Image
 from resnet50 import PictureError
-from resnet50.decode import FORMATS, LARGEST_FILE, LARGEST_PICTURE
+from resnet50.decode import CLEANED, FORMATS, LARGEST_FILE, LARGEST_PICTURE, MOST_CHUNKS, MOST_SCANS
 from resnet50.image import load_picture
 
 NUMBERS = np.random.RandomState(0)
 COLOURS = NUMBERS.randint(0, 256, (40, 56, 3)).astype(np.uint8)
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n"
 PNG = b"\x89PNG\r\n\x1a\n"
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
 
 
 def saved(path, picture=None, **settings):
@@ -118,6 +121,30 @@ def test_avif(tmp_path):
     assert load_picture(path).size == (40, 56)
 
 
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+PROFILE = f"\nexif\n{len(TURNED.tobytes()):8}\n{TURNED.tobytes().hex()}".encode()
+
+
+@pytest.mark.parametrize("ending", ["jpg", "webp"])
+def test_an_orientation_in_xmp_is_followed(tmp_path, ending):
+    assert load_picture(saved(tmp_path / f"a.{ending}", xmp=XMP)).size == (40, 56)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        chunk(b"eXIf", TURNED.tobytes()[6:]),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP)),
+        chunk(b"tEXt", b"Raw profile type exif\0" + PROFILE),
+        chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(PROFILE)),
+    ],
+    ids=["exif", "xmp", "packed xmp", "profile", "packed profile"],
+)
+def test_an_orientation_in_a_png_is_followed_wherever_it_stands(tmp_path, extra):
+    assert load_picture(with_chunk(saved(tmp_path / "a.png"), extra)).size == (40, 56)
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tiff"])
 def test_damaged_exif_leaves_a_picture_upright(tmp_path, ending):
     whole, damaged = tmp_path / f"whole.{ending}", tmp_path / f"damaged.{ending}"
@@ -128,6 +155,18 @@ def test_damaged_exif_leaves_a_picture_upright(tmp_path, ending):
     else:
         saved(damaged, exif=exif)
     np.testing.assert_array_equal(load_picture(damaged), load_picture(whole))
+
+
+@pytest.mark.skipif("AVIF" not in FORMATS, reason="this Pillow has no AVIF")
+def test_damaged_exif_in_an_avif_does_not_matter(tmp_path):
+    """Which libavif would refuse."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a picture"
+    path = saved(tmp_path / "a.avif", exif=exif)
+    expected, data = np.asarray(load_picture(path)), path.read_bytes()
+    assert data.count(b"MM\0*") == 1
+    path.write_bytes(data.replace(b"MM\0*", b"ZZ\0*"))
+    np.testing.assert_array_equal(load_picture(path), expected)
 
 
 @pytest.mark.parametrize(
@@ -192,12 +231,65 @@ def test_a_progressive_jpeg_that_may_lack_a_scan_is_refused(tmp_path):
             load_picture(tmp_path / "a.jpg")
 
 
+def test_a_jpeg_of_very_many_scans_is_refused(tmp_path):
+    """A scan of a hundred bytes walks all pixels: a file of 1 MB could take half an hour."""
+    data = saved(tmp_path / "a.jpg", FLAT, progressive=True).read_bytes()
+    expected = np.asarray(load_picture(tmp_path / "a.jpg"))
+    last = data[data.rindex(b"\xff\xda") : -2]
+    (tmp_path / "a.jpg").write_bytes(data[:-2] + last * MOST_SCANS + b"\xff\xd9")
+    with pytest.raises(PictureError, match="more than 100 scans"):
+        load_picture(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes(data + last * MOST_SCANS)  # behind its end, as telephones put films
+    np.testing.assert_array_equal(load_picture(tmp_path / "a.jpg"), expected)
+
+
 def test_a_file_that_is_too_large_is_refused_unread(tmp_path):
     with open(tmp_path / "a.webp", "wb") as file:
         file.write(b"RIFF\xff\xff\xff\x7fWEBPVP8X\x0a\0\0\0" + bytes(10))
         file.truncate(LARGEST_FILE + 1)  # takes no room on the disk
     with pytest.raises(PictureError, match="larger than 1,073,741,824 bytes"):
         load_picture(tmp_path / "a.webp")
+
+
+class Counted(io.FileIO):
+    """A file that can be read in so many pieces, and no more."""
+
+    reads = 0
+
+    def read(self, *arguments):
+        self.reads += 1
+        assert self.reads <= 3 * MOST_CHUNKS
+        return super().read(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [
+        ("PNG", PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 56, 40, 8, 2, 0, 0, 0))),
+        ("GIF", b"GIF89a\x38\0\x28\0\0\0\0"),
+        ("WEBP", b"RIFF\0\0\0\x40WEBP"),
+        ("TIFF", b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 1 << 40)),
+    ],
+    ids=["PNG", "GIF", "WEBP", "TIFF"],
+)
+def test_a_large_empty_file_is_not_searched_to_its_end_in_small_pieces(tmp_path, kind, head):
+    """It takes no room on the disk. To read a GiB chunk by chunk, or byte by byte, takes minutes."""
+    with open(tmp_path / "file", "wb") as file:
+        file.write(head)
+        file.truncate(LARGEST_FILE)
+    with Counted(tmp_path / "file") as file, suppress(PictureError, struct.error):
+        CLEANED[kind](file)
+    with pytest.raises(PictureError):
+        load_picture(tmp_path / "file")
+
+
+def test_a_gif_may_have_stray_bytes_and_comments_before_its_frame(tmp_path):
+    data = saved(tmp_path / "a.gif", Image.fromarray(COLOURS).quantize(16)).read_bytes()
+    expected = np.asarray(load_picture(tmp_path / "a.gif"))
+    frame = 13 + 3 * 16
+    extras = b"\0\0" + b"!\xfe\x03,;!\x02!,\0"
+    (tmp_path / "a.gif").write_bytes(data[:frame] + extras + data[frame:])
+    np.testing.assert_array_equal(load_picture(tmp_path / "a.gif"), expected)
 
 
 def empty_png(width, height, depth, colours, extra=b""):
@@ -210,8 +302,6 @@ def empty_png(width, height, depth, colours, extra=b""):
 
 
 PALETTE = chunk(b"PLTE", bytes(range(256)) * 3) + chunk(b"tRNS", bytes(range(256)))
-TURNED = Image.Exif()
-TURNED[0x0112] = 6
 SIZE = 4000, 2500  # 10 million pixels, of which the bound is well above what else differs from run to run
 PICTURE = Image.effect_noise((500, 313), 50).convert("RGB").resize(SIZE)
 

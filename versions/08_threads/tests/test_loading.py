@@ -147,6 +147,18 @@ def test_who_is_waited_for_stands_in_a_terminals_line(missing, stopped, monkeypa
     assert not caplog.records
 
 
+def test_who_is_waited_for_is_shown_until_that_wait_ends(missing, stopped):
+    """And not until the next library is loaded, which nobody has locked."""
+    stopped(missing[0])
+    patience = cache.Patience(watched=True)
+    patience.tell(missing[0])
+    with cache.turn(missing[1], patience):
+        assert re.search("waiting for .*process", patience.words)
+    patience.ended = True
+    with cache.turn(missing[0], patience):
+        assert patience.words == ""
+
+
 def test_the_command_line_says_whom_it_waits_for(net, weights_dir, stopped):
     net(IMAGE)
     first = planned(net.weights, 32, 32)[0].steps[0].convolution

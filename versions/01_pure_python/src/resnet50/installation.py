@@ -8,7 +8,7 @@ from .errors import InstallationError
 def check() -> None:
     """Raises `InstallationError` if another distribution has a package of the same name where this one lies.
 
-    What was installed last has overwritten some of the other's files and imports others of them. pip does not notice,
+    The one installed last has overwritten some of the other's files, and imports the rest. pip does not notice,
     since only the distributions' names differ. A source tree, a copy or a zip file has no records beside it.
     """
     package = Path(__file__).parent

@@ -1,4 +1,4 @@
-"""What the command line stands on: standard streams that may be closed, lines that a terminal can be shown, Ctrl-C."""
+"""What the command line stands on: standard streams that may be closed, lines that are safe for a terminal, Ctrl-C."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from .errors import InstallationError, ResNet50Error
 
 
 def begin() -> None:
-    """Makes the process ready, before the imports that take their time; ends it if several versions are mixed up.
+    """Prepares the process before the slow imports; ends it if several versions are mixed up.
 
     Ctrl-C ends the process without a traceback. A standard descriptor that is closed becomes /dev/null: else the next
     file that is opened would get its number, and with it what C libraries write to stderr.
@@ -33,7 +33,7 @@ def begin() -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within it Ctrl-C is a KeyboardInterrupt, so that files which are only begun can be removed."""
+    """Within it Ctrl-C is a KeyboardInterrupt, so that half-written files can be removed."""
     ends_the_process = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
     try:
         if ends_the_process:
@@ -45,7 +45,7 @@ def interruptible() -> Iterator[None]:
 
 
 def shown(text: str) -> str:
-    """`text` on one line, with all that could steer a terminal (ESC, line breaks, bidi overrides) as repr() writes it.
+    """`text` on one line; what could steer a terminal (ESC, line breaks, bidi overrides) is escaped as repr() does it.
 
     >>> shown("a\\x1b[2J.png")
     'a\\\\x1b[2J.png'
@@ -76,7 +76,7 @@ def write(text: str) -> None:
 
 
 def complain(error: object, program: str = "resnet50") -> None:
-    """A line on stderr, whatever the message holds; where it cannot be written, the exit code has to do."""
+    """A line on stderr, whatever the message holds; if it cannot be written, the exit code must do."""
     if sys.stderr is None:  # closed as well; `print` would take None for stdout
         return
     try:
@@ -86,7 +86,7 @@ def complain(error: object, program: str = "resnet50") -> None:
 
 
 def drop(descriptor: int) -> None:
-    """Sends what is still to be written to a descriptor nowhere."""
+    """Discards whatever is still to be written to a descriptor."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)

@@ -12,7 +12,7 @@ from .errors import PictureError, WeightsError
 from .weights import read_small
 
 FILTERS = {filter.name.lower(): filter for filter in Image.Resampling}
-MOST_PREPROCESSING = 1 << 16  # bytes of preprocess.json, which takes about 200
+MOST_PREPROCESSING = 1 << 16  # bytes of preprocess.json, which has about 200
 MOST_STEPS = 16  # in preprocess.json; each may take a second with the largest sizes
 LARGEST_RESULT = 1 << 24  # pixels: the square of the largest size that a step may have
 
@@ -20,14 +20,14 @@ LARGEST_RESULT = 1 << 24  # pixels: the square of the largest size that a step m
 def load_picture(picture: str | PathLike[str] | Image.Image) -> Image.Image:
     """The picture as 8-bit RGB, upright, over white where it is transparent; the first frame of an animation.
 
-    How much memory that takes says decode.py; of an `Image` 4 bytes per pixel beside itself, 8 if it has to be turned.
+    decode.py says how much memory that takes. For an `Image` it is 4 bytes per pixel more, or 8 if it must be turned.
     Raises `PictureError` if it is missing, lacks pixels, is too large or of a kind without a defined brightness.
     """
     try:
         if picture == "":  # Path("") is the current folder
             raise PictureError("there is no such file")
         opened, turn = loaded(picture) if isinstance(picture, Image.Image) else decoded(Path(picture))
-        opened = to_rgb(opened)  # what was decoded is let go of before the turn
+        opened = to_rgb(opened)  # frees what was decoded before the turn
         return opened if turn is None else opened.transpose(turn)
     except PictureError as error:
         reason = str(error)
@@ -44,9 +44,9 @@ def name_of(picture: object) -> str:
 
 
 def loaded(picture: Image.Image) -> tuple[Image.Image, Turn]:
-    """A picture that somebody else opened, with its pixels, and what makes it upright; raises `PictureError`.
+    """A picture that the caller opened, its pixels loaded, and the turn that makes it upright; raises `PictureError`.
 
-    It may come from a file in any format, some of which Pillow lets another program read when the pixels are asked for.
+    It may come from a file in any format, and for some Pillow starts another program when the pixels are read.
     """
     if picture.format not in (None, "MPO", *FORMATS):
         raise PictureError(refusal(picture.format))
@@ -131,7 +131,7 @@ def center_crop(picture: Image.Image, size: int, filter: Image.Resampling) -> Im
         raise PictureError(f"its {picture.width} x {picture.height} pixels are too few to crop {size} x {size}")
     left, top = round((picture.width - size) / 2), round((picture.height - size) / 2)
     result = Image.new(picture.mode, (size, size))
-    result.paste(picture, (-left, -top))  # `crop` would refuse what has more pixels than Pillow's own limit
+    result.paste(picture, (-left, -top))  # `crop` would refuse more pixels than Pillow's own limit
     return result
 
 

@@ -2,7 +2,7 @@
 
 The safetensors library is not used because it maps the file: SIGBUS kills a process that touches a mapping after
 another process has shortened the file. Release 0.8 can read the numbers without a mapping (`backend="pread"`), but not
-the header. Its other function takes the whole file as bytes, which needs 102 MB more.
+the header. Its other function wants the whole file as bytes, which needs 102 MB more.
 """
 
 import json
@@ -24,7 +24,7 @@ POSITION = threading.Lock()  # held while a file's position is moved, where ther
 
 
 class Tensor(NamedTuple):
-    """What the header says of a tensor; `begin` and `end` are in bytes, from the end of the header."""
+    """A tensor's entry in the header; `begin` and `end` are in bytes, from the end of the header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -35,10 +35,10 @@ class Tensor(NamedTuple):
 class TensorFile:
     """An open safetensors file: `tensors`, what its header says of each by name, and `read`, one's numbers.
 
-    Several threads may read it at once, and forked children too. A file that replaces it under its name changes nothing
-    here; if it is written to itself, reading fails. It is closed with the object, or by `close`.
+    Several threads may read it at once, and forked children too. Replacing the file under its name changes nothing
+    here; if the file itself is written to, reading fails. It is closed with the object, or by `close`.
 
-    Raises `WeightsError` if the file cannot be opened, or if its header is not right.
+    Raises `WeightsError` if the file cannot be opened, or if its header is wrong.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +88,7 @@ class TensorFile:
 
 
 def read_at(descriptor: int, memory: np.ndarray, offset: int) -> int:
-    """Fills `memory`, uint8, with what a file holds from `offset` on, and returns how many bytes that were."""
+    """Fills `memory`, uint8, from a file at `offset`; returns how many bytes were read."""
     if hasattr(os, "preadv"):
         return os.preadv(descriptor, [memory.data], offset)
     with POSITION:  # Windows: threads share the file's position, but no forked child does

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name):
-        """ResNet50, imported when it is first asked for, after a look at what is installed.
+        """ResNet50, imported on first use, after a check of what is installed.
 
         `python -m resnet50` imports this file first, and __main__.py can prepare for Ctrl-C only after it.
         """

@@ -27,7 +27,7 @@ def weight_folder(path: str | PathLike[str]) -> Path:
 
 
 def read_small(path: Path, most: int) -> bytes:
-    """What is in `path`; raises `OSError`, or `ValueError` if that is more than `most` bytes, without reading on."""
+    """The content of `path`; raises `OSError`, or `ValueError` if it has more than `most` bytes, which are not read."""
     with path.open("rb") as file:
         data = file.read(most + 1)
     if len(data) > most:

@@ -1,7 +1,8 @@
 """A picture file becomes pixels: in a listed format, without any helper program, in a stated amount of memory.
 
-Memory, beside three times the file's size: 8 bytes per pixel, or 16 in formats of which half as many pixels are
-accepted (`check_size`), so 2 GiB at most.
+Memory, on top of three times the file's size: 8 bytes per pixel, or 16 in formats of which half as many pixels are
+accepted (`check_size`), so 2 GiB at most. Time: no file is searched in more than MOST_CHUNKS small pieces, and the
+pixels of a JPEG are walked MOST_SCANS times at most; small files could otherwise take hours.
 
 Damage that leaves every pixel in place does not matter: of the metadata only the orientation is read, and the mark at
 the end of a file may be missing. A file that lacks pixels is refused.
@@ -32,9 +33,9 @@ from PIL import (
 
 from .errors import PictureError
 
-LARGEST_PICTURE = 1 << 28  # pixels, for telephones make 200 million; more is taken for a decompression bomb
+LARGEST_PICTURE = 1 << 28  # pixels: phone cameras reach 200 million; anything larger counts as a decompression bomb
 LARGEST_FILE = 1 << 30  # bytes: the largest picture as uncompressed RGBA
-LARGEST_METADATA = 1 << 20  # bytes in a PNG chunk; those that hold an orientation have some hundreds
+LARGEST_METADATA = 1 << 20  # bytes of a chunk; one that holds an orientation has a few hundred
 
 # The formats that are read, by Pillow's names. An MPO is a JPEG with more pictures behind the first.
 PLUGINS = {
@@ -46,11 +47,11 @@ PLUGINS = {
     "TIFF": TiffImagePlugin,
     "PPM": PpmImagePlugin,
 }
-with suppress(ImportError):  # Pillow has it from 11.2 on
+with suppress(ImportError):  # Pillow has it from 11.2 on, its wheels from 11.3 on
     PLUGINS["AVIF"] = import_module("PIL.AvifImagePlugin")
 FORMATS = tuple(kind for kind, plugin in PLUGINS.items() if getattr(plugin, "SUPPORTED", True))
 
-# What else a file may be, by how it begins; AVIF where this Pillow cannot read it.
+# Other formats, recognised by how a file begins; AVIF is for a Pillow that cannot read it.
 FOREIGN = {
     "HEIC": rb"....ftyp(hei|hev|m[is]f1(?!.{,48}avi[fs]))",
     "AVIF": rb"....ftyp(avi[fs]|m[is]f1)",
@@ -71,8 +72,10 @@ HEIC_ADVICE = (
 
 ORIENTATION, DNG_VERSION = 0x0112, 0xC612  # tags of TIFF and EXIF
 BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-MOST_CHUNKS = 1 << 16  # of a WebP, most of them an animation's frames
-MOST_NUMBERS = 1 << 20  # in a tag: as many strips or tiles have 256 pixels each in the largest picture
+MOST_TAGS = (1 << 16) - 1  # in a directory: as many as a TIFF can count; a BigTIFF can claim 2^64
+MOST_CHUNKS = 1 << 18  # of a PNG, WebP or GIF, each takes some microseconds: the largest file in pieces of 4 KiB
+MOST_SCANS = 100  # of a JPEG, as many as libtiff allows; a progressive one has about ten. Each may walk all pixels
+MOST_NUMBERS = 1 << 20  # of one tag: in the largest picture that many strips or tiles have 256 pixels each
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -85,7 +88,7 @@ TURNS = {
 TILE = 512  # pixels: the side of the squares in which pictures are converted
 
 Turn = Image.Transpose | None
-Metadata = dict[Any, Any]  # of it are read: exif and xmp, bytes; orientation, a number; scan, a JPEG's place of pixels
+Metadata = dict[Any, Any]  # exif, profile and xmp, bytes; orientation, a number; scan, where a JPEG's pixels begin
 
 
 def decoded(path: Path, draft: tuple[int, int] | None = None) -> tuple[Image.Image, Turn]:
@@ -126,7 +129,7 @@ def identified(head: bytes, ending: str) -> str:
 
 
 def refusal(kind: str | None) -> str:
-    """Why what has this format, or an unknown one, is not read."""
+    """The error for a file in this format, or in an unknown one."""
     what = f"is {kind}, not" if kind else "is not"
     return f"{what} a picture in a format that is read here ({', '.join(FORMATS)}){HEIC_ADVICE * (kind == 'HEIC')}"
 
@@ -164,13 +167,15 @@ def check_size(picture: Image.Image) -> None:
 
 
 def png(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """The chunks that pixels depend on, as a file, and what may tell the orientation.
+    """A file of the chunks that the pixels depend on, and the metadata that may hold the orientation.
 
-    Whatever else is in a chunk, large or damaged, is passed over.
+    All other chunks are skipped, however large or damaged they are.
     """
     source, metadata = io.BytesIO(), Metadata()
     source.write(file.read(8))
-    while len(head := file.read(8)) == 8:
+    for _ in range(MOST_CHUNKS):
+        if len(head := file.read(8)) < 8:
+            break
         length, kind = struct.unpack(">I4s", head)
         if kind == b"tRNS" or not kind[:1].islower():
             source.write(head)
@@ -188,7 +193,7 @@ def png(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
 
 
 def png_metadata(kind: bytes, content: bytes) -> Metadata:
-    """EXIF or XMP, if it is what a chunk holds; raises `ValueError` or `zlib.error` for what is damaged."""
+    """The EXIF or XMP in a chunk, if it holds any; raises `ValueError` or `zlib.error` if that is damaged."""
     if kind == b"eXIf":
         return {"exif": content}
     keyword, _, text = content.partition(b"\0")
@@ -207,39 +212,51 @@ def inflated(packed: bytes) -> bytes:
 
 
 # In front of the byte that says which segment of a JPEG begins: 0xFF, and before it what belongs to no segment.
-JPEG_MARKER = re.compile(rb"(?:[^\xff]++|\xff++[\0\1\xd0-\xd9])*+\xff++")
+JPEG_MARKER = re.compile(rb"(?:[^\xff]++|\xff++[\0\1\xd0-\xd8])*+\xff++")
 
 
 def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """The segments that pixels depend on, as a file; EXIF, XMP, and the place of the first scan.
+    """A file of the segments that the pixels depend on; EXIF, XMP, and where the first scan begins.
 
-    Left out are comments, and what applications add but for APP0 (JFIF) and APP14 (Adobe), which say what colours mean.
+    Comments and application segments are left out, except APP0 (JFIF) and APP14 (Adobe), which define the colours.
     """
     data = file.read()
-    kept, metadata, place = [data[:2]], Metadata(scan=len(data)), 2
-    while (marker := JPEG_MARKER.match(data, place)) and marker.end() < len(data):
-        start, code = marker.end() - 1, data[marker.end()]
+    kept, metadata = [data[:2]], Metadata(scan=len(data))
+    for code, start, end in segments(data):
         if code == 0xDA:
             metadata["scan"] = sum(map(len, kept))
             kept.append(data[start:])
             break
-        place = start + 2 + max(int.from_bytes(data[start + 2 : start + 4], "big"), 2)
         if not (code == 0xFE or 0xE1 <= code <= 0xEF) or code == 0xEE:
-            kept.append(data[start:place])
+            kept.append(data[start:end])
         elif data.startswith(b"Exif\0\0", start + 4):
-            metadata.setdefault("exif", data[start + 4 : place])
+            metadata.setdefault("exif", data[start + 4 : end])
         elif data.startswith(b"http://ns.adobe.com/xap/1.0/\0", start + 4):
-            metadata["xmp"] = data[start + 4 : place]
+            metadata["xmp"] = data[start + 4 : end]
+    # Counting these bytes is quick, but behind the picture they may mean something else.
+    if data.count(b"\xff\xda") > MOST_SCANS and sum(code == 0xDA for code, _, _ in segments(data)) > MOST_SCANS:
+        raise PictureError(f"is damaged: it has more than {MOST_SCANS} scans")
     del data
     return io.BytesIO(b"".join(kept)), metadata
+
+
+def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """The segments of a JPEG up to its end mark: the byte that says which it is, where it begins, and where it ends."""
+    place = 2
+    while (marker := JPEG_MARKER.match(data, place)) and marker.end() < len(data):
+        start, code = marker.end() - 1, data[marker.end()]
+        if code == 0xD9:
+            return
+        place = start + 2 + max(int.from_bytes(data[start + 2 : start + 4], "big"), 2)
+        yield code, start, place
 
 
 def decoded_without_end(source: IO[bytes], scan: int, draft: tuple[int, int] | None) -> Image.Image:
     """A JPEG whose last bytes are missing, if no pixel depends on them; raises `PictureError`.
 
-    libjpeg makes up what is missing. So two ends are tried: 0 bits, 1 and 0 in turn. Their first bits differ, and no
-    two codes of a Huffman table begin alike, so a pixel that was missing differs too. If the file was cut where a
-    restart marker would follow, one of the eight is found in the end. A file of several scans may lack a whole one.
+    libjpeg fills in missing pixels. So two endings are tried: all bits 0, and 1 and 0 in turn. Their first bits differ,
+    and no code of a Huffman table begins with another, so a missing pixel differs too. If the file was cut where a
+    restart marker would follow, one of the eight matches. A file of several scans may lack a whole one: it is refused.
     """
     source.seek(0)
     data = source.read().rstrip(b"\xff")
@@ -252,7 +269,7 @@ def decoded_without_end(source: IO[bytes], scan: int, draft: tuple[int, int] | N
 
 
 def ended(data: bytes, filler: bytes, draft: tuple[int, int] | None) -> Image.Image:
-    """The JPEG `data` followed by bytes of pixels before each of the eight restart marks, and the mark of its end."""
+    """The JPEG `data`, followed by filler and a restart marker eight times, and by the end marker; decoded."""
     marks = b"".join(16 * filler + bytes([0xFF, mark]) for mark in (*range(0xD0, 0xD8), 0xD9))
     picture = opened("JPEG", io.BytesIO(data + marks), draft)
     picture.load()
@@ -262,7 +279,7 @@ def ended(data: bytes, filler: bytes, draft: tuple[int, int] | None) -> Image.Im
 def tiff(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
     """The file as it is, and its orientation. Raises `PictureError` for a raw picture and for too many tags.
 
-    Pillow holds all tags of the first directory; each is in the file, but several may lie at the same place there.
+    Pillow holds all tags of the first directory; each is in the file, but several may share the same bytes.
     """
     size, total, metadata = file.seek(0, os.SEEK_END), 0, Metadata()
     for tag, kind, numbers, first in directory(file):
@@ -278,7 +295,7 @@ def tiff(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
 
 
 def webp(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """The chunks that the first frame depends on, as a file; EXIF and XMP. libwebp would list all there are."""
+    """A file of the chunks that the first frame depends on; EXIF and XMP. libwebp would list every chunk."""
     source, metadata, names = io.BytesIO(), Metadata(), {b"EXIF": "exif", b"XMP ": "xmp"}
     source.write(file.read(12))
     wanted, claimed = {b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L"}, 4
@@ -300,6 +317,23 @@ def webp(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
     return source, metadata
 
 
+def gif(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
+    """The file as it is. Raises `PictureError` if no frame comes soon: Pillow would search for one byte by byte."""
+    flags = file.read(13).ljust(13, b"\0")[10]
+    file.seek(3 << (flags & 7) + 1 if flags & 0x80 else 0, os.SEEK_CUR)  # the palette
+    inside = False  # an extension, which consists of a label and blocks, the last of them empty
+    for _ in range(MOST_CHUNKS):
+        byte = file.read(1)
+        if not byte or (byte == b"," and not inside):
+            return file, {}
+        if inside:
+            file.seek(byte[0], os.SEEK_CUR)
+            inside = byte != b"\0"
+        elif byte == b"!":
+            inside = bool(file.read(1))
+    raise PictureError("has no frame where one should be")
+
+
 def copy(file: IO[bytes], source: IO[bytes], length: int) -> None:
     """As many of the next `length` bytes as there are."""
     for left in range(length, 0, -(1 << 20)):
@@ -307,14 +341,16 @@ def copy(file: IO[bytes], source: IO[bytes], length: int) -> None:
 
 
 def avif(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """Without EXIF, all of which Pillow would read: what turns an AVIF stands elsewhere."""
-    return io.BytesIO(re.sub(rb"(infe.{8,10}?)Exif\0", rb"\1none\0", file.read(), flags=re.DOTALL)), {}
+    """The file without EXIF, which Pillow would parse and libavif check: what turns an AVIF stands elsewhere."""
+    entry = rb"(infe(?:\x02.{7}|\x03.{9}))Exif"  # in the list of items, in either version of its entries
+    return io.BytesIO(re.sub(entry, rb"\1none", file.read(), flags=re.DOTALL)), {}
 
 
 CLEANED: dict[str, Callable[[IO[bytes]], tuple[IO[bytes], Metadata]]] = {
     "PNG": png,
     "JPEG": jpeg,
     "WEBP": webp,
+    "GIF": gif,
     "TIFF": tiff,
     "AVIF": avif,
 }
@@ -323,7 +359,7 @@ CLEANED: dict[str, Callable[[IO[bytes]], tuple[IO[bytes], Metadata]]] = {
 def directory(file: IO[bytes]) -> Iterator[tuple[int, int, int, int]]:
     """The first directory of a TIFF, a BigTIFF or EXIF: tag, type, how many numbers, and the first if it stands there.
 
-    Raises `struct.error` if it does not have all of its bytes.
+    Raises `struct.error` if it does not have all of its bytes, or claims too many tags.
     """
     file.seek(0)
     head = file.read(16)
@@ -332,6 +368,8 @@ def directory(file: IO[bytes]) -> Iterator[tuple[int, int, int, int]]:
     (start,) = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])
     file.seek(min(start, 1 << 62))
     (count,) = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))
+    if count > MOST_TAGS:
+        raise struct.error(f"{count:,} tags in one directory")
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
     for _ in range(count):
         tag, kind, numbers, value = entry.unpack(file.read(entry.size))
@@ -340,7 +378,7 @@ def directory(file: IO[bytes]) -> Iterator[tuple[int, int, int, int]]:
 
 
 def turn(metadata: Metadata) -> Turn:
-    """What makes a picture upright; None if that is said nowhere, or what says it is damaged."""
+    """The turn that makes a picture upright; None if it needs none, or if the metadata is missing or damaged."""
     exif, xmp = metadata.get("exif") or metadata.get("profile"), metadata.get("xmp")
     value = metadata.get("orientation")
     if isinstance(exif, bytes):
@@ -361,7 +399,7 @@ def tiles(picture: Image.Image) -> Iterator[tuple[int, int, int, int]]:
 
 
 def in_tiles(picture: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """The picture converted to `mode` square by square, so that nothing on the way is as large as the picture."""
+    """The picture converted to `mode` square by square, so that no intermediate result is as large as the picture."""
     result = Image.new(mode, picture.size)
     for box in tiles(picture):
         result.paste(convert(picture.crop(box)), box)

@@ -43,8 +43,8 @@ def cache_folder() -> Path:
     - The last folder belongs to this user, and no other user can write to it.
     - A group without other members does not count as another user: under umask 002, Debian's default for users with
       such a group, it can write to all that they make. From the last folder that permission is removed, in case
-      somebody joins. Where others could write it is not repaired but refused: what they put there would stay, and that
-      may be a file of this user's, found elsewhere and moved.
+      somebody joins. A folder that others could write to is refused, not repaired: what they put there would stay, and
+      it may be one of this user's own files, found elsewhere and moved.
     - A library is opened once. Its owner, permissions and digest are checked through that descriptor (`load_intact`),
       and it is loaded through it (`name_of`).
 
@@ -75,7 +75,7 @@ WRITABLE = (
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Each folder and link that an absolute path leads through, from / on, with what it is; made if it is not there.
+    """Each folder and link that an absolute path leads through, from / on, with its status; made if it is missing.
 
     The last one is the folder, without links. Raises `OSError`.
     """
@@ -157,15 +157,20 @@ class Patience:
     """How long the threads of one load wait for other processes: it ends for all of them at once."""
 
     watched: bool = False  # somebody shows `words`; else they are logged
-    words: str = ""  # who is waited for
+    waiting: dict[Path, str] = field(default_factory=dict)  # for a library: who has its lock
     told: bool = False
     ended: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def words(self) -> str:
+        """Who is waited for, as a sentence; "" if nobody is."""
+        return next(iter(list(self.waiting.values())), "")
+
     def tell(self, library: Path) -> None:
         """Says who is waited for; once, where that is logged: as a warning, which is shown on stderr by default."""
         if other := holder(library):
-            self.words = f"waiting for {other}, which compiles the same convolution; at most {ALONE:.0f} s"
+            self.waiting[library] = f"waiting for {other}, which compiles the same convolution; at most {ALONE:.0f} s"
             if not self.watched and not self.told:
                 logging.getLogger("resnet50").warning(self.words)
             self.told = True
@@ -211,7 +216,7 @@ def turn(library: Path, patience: Patience) -> Iterator[None]:
         patience.tell(library)
     else:
         patience.ended = True
-    patience.words = ""
+    patience.waiting.pop(library, None)
     try:
         yield
     finally:
@@ -258,9 +263,9 @@ def load_intact(library: Path, key: str, load: Callable[[str, Path], Loaded]) ->
 def name_of(file: BinaryIO, key: str) -> str:
     """A name by which the loader opens this very file, whatever has become of the name it was opened by.
 
-    glibc takes a library whose name it has seen for the one that it has, and the number of a descriptor is soon used
-    again: so the key is part of the name, its bits as / and ./, which lead nowhere. At most a library of this key that
-    was checked and loaded before is taken for it. Without /proc (macOS) it is the name that the file was opened by,
+    If glibc has a library of the same name, it returns that one, and descriptor numbers are soon reused. So the key is
+    part of the name, its bits written as / and ./, which lead nowhere. At worst glibc returns a library of this key
+    that was checked and loaded before. Without /proc (macOS) it is the name that the file was opened by,
     which nobody else can give to another file in a folder that is `cache_folder`'s.
     """
     bits = f"{int(key, 16):b}".replace("0", "/").replace("1", "./")

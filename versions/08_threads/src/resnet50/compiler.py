@@ -133,7 +133,7 @@ def require_room(libraries: int) -> None:
 
 
 def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]], patience: Patience) -> list[Future[object]]:
-    """Gives the threads their work; what they do not take, as when Python is ending, is done by the calling one."""
+    """Hands the work to the threads; what they do not accept, as when Python is ending, the calling thread does."""
     tasks: list[Future[object]] = []
     for each in work:
         try:

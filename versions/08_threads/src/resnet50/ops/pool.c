@@ -88,8 +88,9 @@ static void wait_for_all(pool *pool)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/* Pins the pool's threads to the processors of the caller, but for the one where the caller is.  Linux may wake a thread
- * where its waker runs; two that wait for each other then take turns on one processor, each asleep while the other works.
+/* Pins the pool's threads to the processors of the caller, except the one where the caller is.  Linux may wake a thread
+ * where its waker runs; two that wait for each other then take turns on one processor, each asleep while the other
+ * works.
  *
  * Nobody else's affinity is touched, the caller's least of all: to read a mask and to set it are two steps, and what
  * another program (taskset) sets between them would be undone.  Only a mask that is never set is safe from that. */
