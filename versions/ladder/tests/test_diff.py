@@ -1,5 +1,6 @@
 """`diff`: what it prints, its page, its pager and its refusals."""
 
+import errno
 import io
 import json
 import re
@@ -260,6 +261,18 @@ def test_the_page_holds_both_files_whole_and_needs_nothing_else(ladder: Tree, tm
     assert "the idea of 02_two" in text and "is not known" in text and "http" not in text and "@import" not in text
     assert re.search(r"<mark>(<span[^>]*>)?kernel", text)
     assert text.split("</details>")[1].count("<mark>") == 2
+
+
+def test_a_page_that_cannot_be_written_to_its_end_leaves_the_old_one(ladder: Tree, tmp_path: Path, monkeypatch):
+    def half(path: Path, text: str, encoding: str) -> None:
+        path.write_bytes(text.encode(encoding)[:100])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    page = tmp_path / "page.html"
+    page.write_text("old")
+    monkeypatch.setattr(Path, "write_text", half)
+    assert main(["diff", "02", "--html", str(page)], ladder.root) == 2
+    assert page.read_text() == "old" and [*tmp_path.glob(".*"), *tmp_path.glob("*.html")] == [page]
 
 
 def test_a_page_unfolds_everything_with_full(ladder: Tree, tmp_path: Path):
