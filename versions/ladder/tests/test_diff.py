@@ -283,6 +283,12 @@ def test_a_page_unfolds_everything_with_full(ladder: Tree, tmp_path: Path):
     assert full.read_text() == folded.read_text().replace('<details class="fold">', '<details class="fold" open>')
 
 
+def test_what_turns_the_writing_direction_is_written_out_on_the_page_too():
+    text = diff_html.fragment(compare({}, {"a\u202eb.md": b"", "c.py": "x = 1  # \u2066\x1b[1m\n".encode()}))
+    assert "a\\u202eb.md" in text and "# \\u2066\\x1b[1m" in text
+    assert not set(text) & {"\u202e", "\u2066", "\x1b"}
+
+
 def test_a_fragment_is_one_element_and_its_text_is_no_markup():
     evil = '<script>alert("&amp;")</script>'
     text = diff_html.fragment(compare({}, {"a<b>.md": evil.encode(), "c.py": f"# {evil}\n".encode()}))
