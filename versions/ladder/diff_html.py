@@ -77,7 +77,8 @@ def file(change: Change, full: bool) -> str:
     parts = "".join(part(kind, run, before, after, full) for kind, run in blocks(change.rows()))
     return (
         f'<details class="file {shape}" id="{anchor(change)}" open>\n'
-        f"<summary><code>{escape(printable(change.title))}</code> <i>{change.state}</i> {counts}</summary>\n{parts}</details>\n"
+        f"<summary><code>{escape(printable(change.title))}</code> <i>{change.state}</i> {counts}</summary>\n"
+        f"{parts}</details>\n"
     )
 
 
