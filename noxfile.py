@@ -200,7 +200,7 @@ def sanitize(session: nox.Session) -> None:
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Give hostile files and command lines to every version: -- --minutes 30 --targets pictures --versions 08."""
-    python(session, "-m", "fuzzing", *session.posargs, group="fuzzing")
+    python_here(session, "-m", "fuzzing", *session.posargs, group="fuzzing")
 
 
 @nox.session
@@ -236,7 +236,7 @@ def supply(session: nox.Session) -> None:
 @nox.session
 def lineage(session: nox.Session) -> None:
     """Check that each version differs from its predecessor only where it says so."""
-    python(session, "-m", "ladder", "lineage")
+    python(session, "-m", "ladder", "lineage", *session.posargs)
 
 
 @nox.session
@@ -269,6 +269,8 @@ def reference(session: nox.Session) -> None:
 @nox.session
 def clean(session: nox.Session) -> None:
     """Remove what was built and installed; exported weights stay: -- --cache removes compiled convolutions too."""
+    if others := [word for word in session.posargs if word != "--cache"]:
+        session.error(f"clean knows --cache only, not {shlex.join(others)}; nothing is removed")
     shutil.rmtree(BUILD, ignore_errors=True)
     if "--cache" in session.posargs:
         # Where versions/07_codegen/src/resnet50/cache.py keeps them; whatever else lies there is left alone.

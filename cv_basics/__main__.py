@@ -2,6 +2,10 @@
 
 import sys
 
+from cv_basics import streams
+
+streams.begin()
+code: int | str | None
 try:
     from cv_basics.cli import main
 
@@ -9,9 +13,10 @@ try:
 except ModuleNotFoundError as error:
     if not error.name or error.name.startswith("cv_basics"):
         raise  # a fault of ours, not a missing package
-    advice = "`nox -s cv_basics -- LESSON PICTURE` installs what the lessons need"
-    print(f"cv_basics: {error.name} is not installed; {advice}", file=sys.stderr)
+    streams.complain(f"{error.name} is not installed; `nox -s cv_basics -- LESSON PICTURE` installs what lessons need")
     code = 2
 except KeyboardInterrupt:  # while libraries are imported; `main` answers it itself
     code = 130
-sys.exit(code)
+except SystemExit as error:  # argparse's
+    code = error.code
+sys.exit(streams.end(code))

@@ -2,14 +2,15 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console
+from rich.markup import escape
 
 from cv_basics.picture import check_whole
+from cv_basics.streams import complain, shown
 
 DEFAULT_FOLDER = Path(os.path.relpath(Path(__file__).parents[1] / "build" / "cv_basics"))
 
@@ -18,7 +19,10 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see --help\n")
+        self.exit(2, f"{self.prog}: {shown(' '.join(message.split()))}; see --help\n")
+
+    def print_help(self, file: Any = None) -> None:
+        print(self.format_help(), end="")  # argparse passes over what can't be written
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -71,11 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = build_parser().parse_args(arguments)
         options.command(options, Console())
+    except BrokenPipeError:  # the reader of stdout, `head` say, has seen enough
+        return 0
     except (ValueError, RuntimeError, OSError) as error:
-        print(f"cv_basics: {' '.join(str(error).split())}", file=sys.stderr)
+        complain(" ".join(str(error).split()))
         return 2
     except MemoryError:
-        print("cv_basics: there is not enough memory for a picture or a window of this size", file=sys.stderr)
+        complain("there is not enough memory for a picture or a window of this size")
         return 2
     except KeyboardInterrupt:
         return 130
@@ -94,11 +100,11 @@ def _lesson(options: argparse.Namespace, console: Console) -> None:
     lesson = LESSONS[options.lesson]
     path = options.picture or PICS / lesson.picture
     chosen: dict[str, Any] = {name: getattr(options, name) for name in lesson.options}
-    with console.status(f"{options.lesson} {path.name}"):
+    with console.status(escape(shown(f"{options.lesson} {path.name}"))):
         outcome, written = run_lesson(options.lesson, path, options.out, path.stem, chosen)
-    console.print(f"{path.name}: {outcome.findings}", markup=False, highlight=False, soft_wrap=True)
+    console.print(shown(f"{path.name}: {outcome.findings}"), markup=False, highlight=False, soft_wrap=True)
     for each in written:
-        console.print(str(each), markup=False, highlight=False, soft_wrap=True)
+        console.print(shown(str(each)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _all(options: argparse.Namespace, console: Console) -> None:
@@ -109,7 +115,7 @@ def _all(options: argparse.Namespace, console: Console) -> None:
     else:
         written = [make_all(options.pictures or default_pictures(), options.out, console)]
     for each in written:
-        console.print(str(each), markup=False, highlight=False, soft_wrap=True)
+        console.print(shown(str(each)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _bench(options: argparse.Namespace, console: Console) -> None:

@@ -1,6 +1,7 @@
 """Picture files in and out, with Pillow."""
 
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,7 +62,25 @@ def read_picture(path: str | Path) -> Picture:
 
 def write_picture(path: Path, picture: Picture) -> None:
     """Write a grey (H, W) or RGB (H, W, 3) uint8 picture; the name's ending says the format."""
-    Image.fromarray(picture).save(path)
+    with appearing_whole(path) as partial:
+        Image.fromarray(picture).save(partial)
+
+
+@contextmanager
+def appearing_whole(path: Path) -> Iterator[Path]:
+    """A name beside `path`, with its ending, to write to; it becomes `path` if all goes well, else it is removed."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}.", suffix=path.suffix)
+    except OSError as error:  # it would name a file that the user has never heard of
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)  # mkstemp lets only the owner read
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

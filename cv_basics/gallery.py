@@ -10,10 +10,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cv_basics.files import PictureError, read_picture, write_picture
+from cv_basics.files import PictureError, appearing_whole, read_picture, write_picture
 from cv_basics.lessons import LESSONS, Outcome
+from cv_basics.streams import shown
 
 HERE = Path(__file__).parent
 PICS = HERE.parent / "pics"
@@ -34,7 +36,8 @@ def run_lesson(lesson: str, path: Path, folder: Path, name: str, options: dict[s
     outcome = LESSONS[lesson].run(path.name, read_picture(path), **options)
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / f"{name}_{lesson}_figure.png"]
-    outcome.figure.savefig(written[0], dpi=DOTS_PER_INCH, bbox_inches="tight")
+    with appearing_whole(written[0]) as partial:
+        outcome.figure.savefig(partial, dpi=DOTS_PER_INCH, bbox_inches="tight")
     for part, result in outcome.results.items():
         written.append(folder / f"{name}_{lesson}_{part}.png")
         write_picture(written[-1], result)
@@ -66,13 +69,14 @@ def make_all(pictures: Sequence[Path], folder: Path, console: Console) -> Path:
     with _progress(console) as progress:
         task = progress.add_task("", total=len(jobs))
         for lesson, path, name in jobs:
-            progress.update(task, description=f"{lesson} {path.name}")
+            progress.update(task, description=escape(shown(f"{lesson} {path.name}")))
             outcome, written = run_lesson(lesson, path, folder, name, default_options(lesson))
-            progress.console.print(f"{lesson} {path.name}: {outcome.findings}", markup=False, highlight=False)
+            progress.console.print(shown(f"{lesson} {path.name}: {outcome.findings}"), markup=False, highlight=False)
             figures[lesson].append(_html_figure(path.name, outcome.findings, [each.name for each in written]))
             progress.advance(task)
     index = folder / "index.html"
-    index.write_text(_html_page(figures), encoding="utf-8")
+    with appearing_whole(index) as partial:
+        partial.write_text(_html_page(figures), encoding="utf-8")
     return index
 
 

@@ -1,9 +1,9 @@
 """The weight sets of this project, and the structure of the network they belong to."""
 
-import signal
+if __name__ == "__main__":
+    from ladder import command_line
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback while libraries are imported
+    command_line.begin("shared_weights")
 
 import argparse
 import sys
@@ -144,6 +144,4 @@ def _structure(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(main())
+    command_line.run(main)

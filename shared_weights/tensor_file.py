@@ -39,12 +39,17 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, 
 def appearing_whole(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to, which becomes `path` if all goes well and is removed if not.
 
-    Two processes that write the same file at once each have a name of their own; the later one wins.
+    Two processes that write the same file at once each have a name of their own; the later one wins. A link stays one.
+    A device or a pipe, such as /dev/stdout, is written as it is.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    target = Path(os.path.realpath(path))
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as error:  # it would name a file that the user has never heard of
         raise OSError(error.errno, error.strerror, str(path)) from error
     os.close(handle)
@@ -52,7 +57,7 @@ def appearing_whole(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o644)  # mkstemp lets only the owner read
-        partial.replace(path)
+        partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
 

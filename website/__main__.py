@@ -1,9 +1,9 @@
 """Make the site in build/site: `python -m website`, from the repository's root."""
 
 if __name__ == "__main__":
-    from ladder import ctrl_c
+    from ladder import command_line
 
-    ctrl_c.ends_the_process()
+    command_line.begin("website")
 
 import shutil
 import sys
@@ -57,5 +57,4 @@ def main(argv: list[str] | None = None, root: Path = HERE.parent) -> int:
 
 
 if __name__ == "__main__":
-    ctrl_c.raises()
-    sys.exit(main())
+    command_line.run(main)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -274,6 +275,64 @@ def test_a_bad_command_is_one_line_and_exit_code_2(arguments, reason):
     assert reason in done.stderr
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
+
+
+STDOUT = {">&-": "Bad file descriptor", "1</dev/null": "Bad file descriptor", ">/dev/full": "No space left on device"}
+
+
+def shell(redirection, *arguments):
+    """`python -m cv_basics` in a shell that redirects its streams."""
+    command = ["sh", "-c", f'"$@" {redirection}', "sh", sys.executable, "-m", "cv_basics", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("redirection", STDOUT)
+@pytest.mark.parametrize("arguments", [["--help"], ["gray", "pics/chelsea.png"]])
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_2(redirection, arguments, tmp_path):
+    done = shell(redirection, *arguments, *(["--out", tmp_path] if len(arguments) > 1 else []))
+    assert done.returncode == 2
+    assert STDOUT[redirection] in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2</dev/null"])
+@pytest.mark.parametrize("arguments", [["gray", "nowhere.png"], ["nonsense"]])
+def test_an_error_that_cannot_be_shown_keeps_its_code_and_stays_out_of_the_output(redirection, arguments):
+    done = shell(redirection, *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as stdout:
+        command = [sys.executable, "-m", "cv_basics", "--help"]
+        done = subprocess.run(command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_name_cannot_steer_the_terminal(tmp_path):
+    path = tmp_path / "a\x1b[2J\u202e.png"
+    missing = run("gray", path)
+    write_picture(path, make_picture("smooth", 20, 20, 3, seed=1))
+    done = run("gray", path, "--out", tmp_path)
+    assert (missing.returncode, done.returncode) == (2, 0)
+    for text in (missing.stderr, done.stdout):
+        assert "a\\x1b[2J\\u202e" in text and "\x1b" not in text and "\u202e" not in text
+
+
+def test_a_file_that_cannot_be_written_to_its_end_leaves_the_old_one_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_text("old")
+
+    def half(image, partial):
+        Path(partial).write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", half)
+    with pytest.raises(OSError):
+        write_picture(path, make_picture("smooth", 20, 20, 3, seed=1))
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_help_names_every_lesson_and_option():

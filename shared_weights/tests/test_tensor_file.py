@@ -1,6 +1,7 @@
 """The file that is written is a safetensors file, always the same one, and never half of one."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,18 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         raise RuntimeError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_written_goes_through_links_and_never_takes_the_place_of_a_device(tmp_path: Path):
+    file, link, pipe = (tmp_path / name for name in ("file", "link", "pipe"))
+    link.symlink_to(file)
+    with tensor_file.appearing_whole(link) as partial:
+        partial.write_text("new")
+    assert link.is_symlink() and file.read_text() == "new"
+    os.mkfifo(pipe)
+    with tensor_file.appearing_whole(pipe) as partial:
+        assert partial == pipe
+    assert pipe.is_fifo()
 
 
 def test_an_impossible_place_is_named_as_the_user_named_it(tmp_path: Path):

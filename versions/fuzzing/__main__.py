@@ -5,16 +5,16 @@ accepted, or refused with a named exception. What breaks that is kept in build/f
 """
 
 if __name__ == "__main__":
-    from ladder import ctrl_c
+    from ladder import command_line
 
-    ctrl_c.ends_the_process()
+    command_line.begin("fuzzing")
 
 import argparse
-import sys
 from pathlib import Path
 
 from ladder import terminal
 from ladder.__main__ import VERSION_HELP, Parser
+from ladder.arguments import path
 from ladder.errors import BuildError, LadderError
 from ladder.versions import ROOT
 
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--targets", nargs="+", choices=TARGETS, default=[], metavar="NAME", help=", ".join(TARGETS))
     top.add_argument("--versions", nargs="+", default=[], metavar="NAME", help=f"{VERSION_HELP} (default: all)")
     top.add_argument("--seed", type=int, default=0, metavar="N", help="another number, other inputs (default: 0)")
-    top.add_argument("--again", type=Path, metavar="FILE", help="only try this input from build/fuzz once more")
+    top.add_argument("--again", type=path, metavar="FILE", help="only try this input from build/fuzz once more")
     return top
 
 
@@ -62,5 +62,4 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    ctrl_c.raises()
-    sys.exit(main())
+    command_line.run(main)

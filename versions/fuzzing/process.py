@@ -50,7 +50,8 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
-            env=variables,
+            # noxfile.py sets it for this process; but CHILD imports what lies beside it.
+            env={name: value for name, value in variables.items() if name != "PYTHONSAFEPATH"},
             start_new_session=True,  # Ctrl-C is for the process that counts
         )
         ready = self.receive()

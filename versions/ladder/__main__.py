@@ -1,12 +1,11 @@
 """The ladder's command line: shows, compares and keeps together the versions of this ResNet-50."""
 
 if __name__ == "__main__":
-    from ladder import ctrl_c
+    from ladder import command_line
 
-    ctrl_c.ends_the_process()
+    command_line.begin("ladder")
 
 import argparse
-import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -312,5 +311,4 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    ctrl_c.raises()
-    sys.exit(main())
+    command_line.run(main)

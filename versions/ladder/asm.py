@@ -14,6 +14,7 @@ from ladder import environment, processor, terminal
 from ladder.assembly import KINDS, Function, Instruction, count, disassemble
 from ladder.errors import LadderError
 from ladder.versions import Version, discover, find, obstacle
+from shared_weights.tensor_file import appearing_whole
 
 MEANING = (
     "FMA: multiply-adds; vector, scalar: other instructions on vector registers, on all lanes or on one float; loads, "
@@ -50,7 +51,7 @@ def asm(root: Path, name: str, wanted: str, out: Path | None = None) -> int:
     if out is None:
         show(terminal.output(), head, functions)
     else:
-        with out.open("w", encoding="utf-8") as file:
+        with appearing_whole(out) as partial, partial.open("w", encoding="utf-8") as file:
             show(Console(file=file, width=120), head, functions)
         terminal.note(f"written to {out}")
     return 0

@@ -17,6 +17,7 @@ from ladder.results import summarise
 from ladder.rounds import Limits, Timings
 from ladder.versions import Version, discover, find, obstacle
 from ladder.worker import Worker, load_twice
+from shared_weights.tensor_file import appearing_whole
 
 SLOW_LIMIT = 64  # pixels; a version that declares itself slow takes 12 times as long for 224
 
@@ -86,7 +87,8 @@ def bench(
     results = summarise(started.entries, size, started.load, timings, loops.medians(), loops.flops, code == 130)
     text = json.dumps(results.as_json(), indent=1)
     for name in ["results.json", *([] if code or names else [f"results-{size}.json"])]:
-        (home / name).write_text(text + "\n")
+        with appearing_whole(home / name) as partial:
+            partial.write_text(text + "\n")
     chart.draw(results.as_json(), home / "chart.svg")
     if as_json:
         print(text)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +44,10 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
         python = environment.python(chosen)
         terminal.note(f"version {chosen.name}, weights {weights.describe(folder, weight_set)}")
         started = time.perf_counter()
-        with (
-            Worker(chosen.name, python, folder) as worker,
-            terminal.progress("looking at the pictures", len(pictures)) as begin,
-        ):
+        with ExitStack() as stack:
+            with terminal.working(f"loading {chosen.name}"):  # which may compile for some seconds
+                worker = stack.enter_context(Worker(chosen.name, python, folder))
+            begin = stack.enter_context(terminal.progress("looking at the pictures", len(pictures)))
             named, refused = name_all(worker, pictures, weights.read_labels(folder), top, begin)
         complaints += refused
         show(named, time.perf_counter() - started, chosen, folder)

@@ -15,6 +15,7 @@ from ladder.files import working_tree
 from ladder.gains import HOW, Gain, Measured
 from ladder.lineage import Step, check
 from ladder.versions import OWN, Version, discover, find
+from shared_weights.tensor_file import appearing_whole
 
 BAR = 24  # characters for the file with the most changed lines
 
@@ -49,7 +50,8 @@ def diff(root: Path, names: Sequence[str], full: bool = False, stat: bool = Fals
         return 0
     comparison = prepare(root, names)
     if html:
-        html.write_text(page(comparison, full), encoding="utf-8")
+        with appearing_whole(html) as partial:
+            partial.write_text(page(comparison, full), encoding="utf-8")
         terminal.note(f"written to {html}")
         return 0
     with terminal.paged() as console:

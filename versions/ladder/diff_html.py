@@ -10,6 +10,7 @@ from pygments.token import STANDARD_TYPES, Whitespace
 
 from ladder.difference import Change, Row, Spans, blocks
 from ladder.highlight import Kind, Piece, mark, tokens
+from ladder.terminal import printable
 
 STYLES = {"light": "xcode", "dark": "github-dark"}  # Pygments' names
 SHEET = Path(__file__).with_name("diff.css")
@@ -50,7 +51,7 @@ def fragment(changes: list[Change], full: bool = False) -> str:
     Unchanged parts can be unfolded by the reader; `full`: they are so from the start.
     """
     rows = "".join(
-        f'<tr><td><a href="#{anchor(change)}">{escape(change.title)}</a> <i>{change.state}</i></td>'
+        f'<tr><td><a href="#{anchor(change)}">{escape(printable(change.title))}</a> <i>{change.state}</i></td>'
         f"<td>{count('+', change.added)}</td><td>{count('-', change.removed)}</td></tr>\n"
         for change in changes
     )
@@ -76,7 +77,8 @@ def file(change: Change, full: bool) -> str:
     parts = "".join(part(kind, run, before, after, full) for kind, run in blocks(change.rows()))
     return (
         f'<details class="file {shape}" id="{anchor(change)}" open>\n'
-        f"<summary><code>{escape(change.title)}</code> <i>{change.state}</i> {counts}</summary>\n{parts}</details>\n"
+        f"<summary><code>{escape(printable(change.title))}</code> <i>{change.state}</i> {counts}</summary>\n"
+        f"{parts}</details>\n"
     )
 
 
@@ -107,7 +109,7 @@ def cell(side: str, number: int | None, text: Tokens, words: Spans) -> str:
 
 def span(piece: Piece) -> str:
     """A token in its colour, marked where it has changed."""
-    text, name = escape(piece.text, quote=False), css_class(piece.kind)
+    text, name = escape(printable(piece.text, keep="\n\t"), quote=False), css_class(piece.kind)
     text = f'<span class="{name}">{text}</span>' if name else text
     return f"<mark>{text}</mark>" if piece.changed else text
 

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
+from shared_weights.tensor_file import appearing_whole
+
 PANEL = 1.35  # inches: the width of a feature map
 FEWEST = 3  # maps in a row that have room: its title is that wide
 LEFT = 3.2  # inches: the width of the picture
@@ -41,9 +43,9 @@ def draw(
     draw_guesses(bars, guesses)
     for part, (stage, output) in zip(right.subfigures(len(maps), 1, squeeze=False)[:, 0], maps.items()):
         draw_stage(part, stage, output, channels)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), appearing_whole(file) as partial:
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a letter without a glyph becomes a box
-        figure.savefig(file, dpi=130)
+        figure.savefig(partial, format="png", dpi=130)
 
 
 def draw_guesses(axes: Axes, guesses: Sequence[tuple[str, float]]) -> None:

@@ -114,6 +114,7 @@ def fill(folder: Path, requirements: list[str]) -> int:
         stamp.unlink(missing_ok=True)
         if before is None:
             shutil.rmtree(folder, ignore_errors=True)
+        note(f"installing what {folder.name} needs ...")
         for command in (make(folder), install(folder, "--quiet", *requirements), check(folder, *requirements)):
             if code := subprocess.run(command, env=variables(), stdin=subprocess.DEVNULL).returncode:
                 return code

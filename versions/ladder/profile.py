@@ -35,6 +35,7 @@ from ladder.layer_worker import Clock, LayerWorker
 from ladder.rounds import Limits, Timings
 from ladder.versions import Version, discover, find, obstacle
 from shared_weights.architecture import layers
+from shared_weights.tensor_file import appearing_whole
 
 SIZE = 224  # pixels, where nothing else is asked for
 
@@ -151,7 +152,8 @@ def profile_of(
 def write(text: str, profiles: list[Profile], size: int, plot: Path) -> None:
     """The plot and, beside it, the JSON."""
     plot.parent.mkdir(parents=True, exist_ok=True)
-    plot.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    with appearing_whole(plot.with_suffix(".json")) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
     roofline.draw(profiles, size, plot)
 
 

@@ -8,6 +8,7 @@ from ladder import chart, terminal
 from ladder.bench_text import NOISE, rounded
 from ladder.errors import LadderError
 from ladder.ratios import CONFIDENCE
+from shared_weights.tensor_file import appearing_whole
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 SIZES = (64, 224)  # 01 has the first one alone
@@ -30,7 +31,8 @@ def write(root: Path) -> None:
     if not end:
         raise LadderError(f"{readme} has no lines {BEGIN} and {END} to write between")
     chart.draw(found[max(found)], root / CHART)
-    readme.write_text(f"{before}{begin}\n\n{section(found)}\n\n{end}{after}", encoding="utf-8")
+    with appearing_whole(readme) as partial:
+        partial.write_text(f"{before}{begin}\n\n{section(found)}\n\n{end}{after}", encoding="utf-8")
     terminal.note(f"written: {readme.name} and {CHART.as_posix()}")
 
 

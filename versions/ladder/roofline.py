@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ladder.layer_times import Profile, groups
+from shared_weights.tensor_file import appearing_whole
 
 # A colour and a marker for each kind of layer; the convolutions stand out.
 STYLES = {
@@ -40,7 +41,8 @@ def draw(profiles: list[Profile], size: int, file: Path) -> None:
     ]
     figure.legend(handles=handles, loc="outside right center", title="kind of layer")
     figure.suptitle(f"ResNet-50 at {size} x {size} pixels, layer by layer: the larger a marker, the longer it takes")
-    figure.savefig(file, dpi=130)
+    with appearing_whole(file) as partial:
+        figure.savefig(partial, format="png", dpi=130)
 
 
 def draw_panel(axes: Axes, profile: Profile) -> None:

@@ -1,12 +1,11 @@
 """The command line: python -m scrutiny COMMAND."""
 
 if __name__ == "__main__":
-    from ladder import ctrl_c
+    from ladder import command_line
 
-    ctrl_c.ends_the_process()
+    command_line.begin("scrutiny")
 
 import argparse
-import sys
 from pathlib import Path
 
 from ladder import terminal
@@ -107,5 +106,4 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    ctrl_c.raises()
-    sys.exit(main())
+    command_line.run(main)

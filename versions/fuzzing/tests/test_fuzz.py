@@ -97,6 +97,12 @@ def test_a_process_that_cannot_begin_says_why(child):
         child("never")
 
 
+def test_a_process_finds_its_own_modules_where_python_is_told_to_look_in_no_folder(tmp_path: Path):
+    """As noxfile.py tells it for a tool that runs where the user stands."""
+    with pytest.raises(LadderError, match="has no attribute 'nothing'"):
+        Child(Path(sys.executable), "watch.nothing", tmp_path, dict(os.environ) | {"PYTHONSAFEPATH": "1"})
+
+
 def test_what_fails_is_kept_once_and_can_be_tried_again(child, tmp_path: Path, monkeypatch, capsys):
     monkeypatch.setattr(fuzz, "SECONDS", 2)
     monkeypatch.setitem(TARGETS, "made_up", Target(lambda: st.sampled_from([b"", b"1", b"x"]), "calls.error"))

@@ -1,9 +1,12 @@
 """The command line."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ladder.tests.markdown import commands, documents
+from ladder.versions import ROOT
 
 from fuzzing.__main__ import main, parser
 
@@ -12,6 +15,12 @@ def test_help_explains(capsys):
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     assert end.value.code == 0 and "AddressSanitizer" in capsys.readouterr().out
+
+
+def test_help_that_cannot_be_written_is_one_line_and_code_2():
+    command = ["sh", "-c", '"$0" -m fuzzing --help >/dev/full', sys.executable]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "fuzzing: cannot write the output: No space left on device\n")
 
 
 def test_the_commands_of_the_readmes_are_understood():

@@ -27,3 +27,15 @@ def test_the_cache_is_emptied_but_for_what_another_process_is_making_and_what_is
         )  # fmt: skip
         assert {file.name for file in cache.iterdir()} == left
     assert "2 compiled convolutions removed" in ran.stderr
+
+
+def test_whoever_asks_for_help_loses_nothing(tmp_path):
+    for name in ("noxfile.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "build").mkdir()
+    ran = subprocess.run(
+        [sys.executable, "-m", "nox", "-f", tmp_path / "noxfile.py", "-s", "clean", "--", "--help"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode == 1 and (tmp_path / "build").is_dir()
+    assert "clean knows --cache only, not --help; nothing is removed" in ran.stderr

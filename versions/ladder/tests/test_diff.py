@@ -1,5 +1,6 @@
 """`diff`: what it prints, its page, its pager and its refusals."""
 
+import errno
 import io
 import json
 import re
@@ -262,12 +263,30 @@ def test_the_page_holds_both_files_whole_and_needs_nothing_else(ladder: Tree, tm
     assert text.split("</details>")[1].count("<mark>") == 2
 
 
+def test_a_page_that_cannot_be_written_to_its_end_leaves_the_old_one(ladder: Tree, tmp_path: Path, monkeypatch):
+    def half(path: Path, text: str, encoding: str) -> None:
+        path.write_bytes(text.encode(encoding)[:100])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    page = tmp_path / "page.html"
+    page.write_text("old")
+    monkeypatch.setattr(Path, "write_text", half)
+    assert main(["diff", "02", "--html", str(page)], ladder.root) == 2
+    assert page.read_text() == "old" and [*tmp_path.glob(".*"), *tmp_path.glob("*.html")] == [page]
+
+
 def test_a_page_unfolds_everything_with_full(ladder: Tree, tmp_path: Path):
     folded, full = tmp_path / "folded.html", tmp_path / "full.html"
     main(["diff", "02", "--html", str(folded)], ladder.root)
     main(["diff", "02", "--html", str(full), "--full"], ladder.root)
     assert folded.read_text().count('<details class="fold">') == 1
     assert full.read_text() == folded.read_text().replace('<details class="fold">', '<details class="fold" open>')
+
+
+def test_what_turns_the_writing_direction_is_written_out_on_the_page_too():
+    text = diff_html.fragment(compare({}, {"a\u202eb.md": b"", "c.py": "x = 1  # \u2066\x1b[1m\n".encode()}))
+    assert "a\\u202eb.md" in text and "# \\u2066\\x1b[1m" in text
+    assert not set(text) & {"\u202e", "\u2066", "\x1b"}
 
 
 def test_a_fragment_is_one_element_and_its_text_is_no_markup():

@@ -97,10 +97,10 @@ def test_what_an_interrupted_run_has_left_is_made_anew_and_what_is_complete_is_k
     folder = tmp_path / "env"
     rubbish = folder / "lib" / "rubbish"
     rubbish.mkdir(parents=True)
-    assert fill(folder).wait(timeout=300) == 0
+    assert fill(folder).communicate(timeout=300)[1] == "installing what env needs ...\n"
     assert not rubbish.exists() and value(folder) == "1"
     inode = (folder / "pyvenv.cfg").stat().st_ino
-    assert fill(folder).wait(timeout=300) == 0
+    assert fill(folder).communicate(timeout=300)[1] == ""
     assert (folder / "pyvenv.cfg").stat().st_ino == inode
 
 

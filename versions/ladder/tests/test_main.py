@@ -1,5 +1,6 @@
 """The command line: its help, its exit codes, and that nobody ever sees a traceback."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -105,6 +106,67 @@ def test_a_reader_that_has_seen_enough_ends_the_tool_without_a_traceback():
         process.stdout.read(10)
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+# Stands in for a tool that has imported its libraries.
+TOOL = """
+import sys
+from ladder import command_line
+command_line.begin("tool")
+from ladder import terminal
+command_line.run(lambda: eval(sys.argv[1]))
+"""
+STDOUT = {">&-": "is not open for writing", "1</dev/null": "is not open for writing", ">/dev/full": "No space left on"}
+
+
+def shell(redirection: str, *command: str) -> subprocess.CompletedProcess:
+    """Run Python with `command` in a shell that redirects its streams."""
+    words = ["sh", "-c", f'"$@" {redirection}', "sh", sys.executable, *command]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("prints", ["print('a')", "print('a' * 10**6)", "terminal.output().print('a')"])
+@pytest.mark.parametrize("redirection", STDOUT)
+def test_output_that_cannot_be_written_is_one_line_and_code_2(redirection: str, prints: str):
+    done = shell(redirection, "-c", TOOL, prints)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("tool: cannot write the output: ") and STDOUT[redirection] in done.stderr
+
+
+@pytest.mark.parametrize("module", ["ladder", "scrutiny", "shared_weights"])
+@pytest.mark.parametrize("redirection", STDOUT)
+def test_every_tool_says_when_its_help_cannot_be_written(redirection: str, module: str):
+    done = shell(redirection, "-m", module, "--help")
+    assert done.returncode == 2 and done.stderr.startswith(f"{module}: cannot write the output: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("redirection", STDOUT)
+def test_where_no_output_is_asked_for_stdout_does_not_matter(redirection: str):
+    done = shell(redirection, "-c", TOOL, "terminal.note('a note') or 1")
+    assert (done.returncode, done.stderr) == (1, "a note\n")
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2</dev/null"])
+@pytest.mark.parametrize("says", ["terminal.complain('no') or 2", "print('no', file=sys.stderr) or 2"])
+def test_an_error_that_cannot_be_shown_keeps_its_code_and_stays_out_of_the_output(redirection: str, says: str):
+    done = shell(redirection, "-c", TOOL, says)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
+@pytest.mark.parametrize("prints", ["print('a')", "print('a' * 10**6)", "[print('a', flush=True) for _ in range(99)]"])
+def test_a_reader_that_has_gone_ends_a_tool_quietly(prints: str):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as stdout:
+        done = subprocess.run([sys.executable, "-c", TOOL, prints], cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("descriptor", [0, 1, 2])
+def test_no_file_gets_the_number_of_a_standard_stream_that_is_closed(descriptor: int):
+    done = shell(f"{descriptor}>&-", "-c", TOOL, "0 if open('README.md').fileno() > 2 else 1")
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in ("noxfile.py", "versions/ladder/installing.py"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, root / path)
-    write(root / "pyproject.toml", '[dependency-groups]\ntools = ["pytest"]\n')
+    write(root / "pyproject.toml", '[dependency-groups]\ntools = ["pytest"]\nfuzzing = []\n')
     write(root / "versions" / "01_one" / "pyproject.toml", "")
     write(root / "versions" / "ladder" / "__init__.py", "")
     write(root / "versions" / "ladder" / "__main__.py", TOOL)
@@ -84,13 +84,16 @@ def test_sessions_side_by_side_take_one_environment_and_select_as_one_after_the_
     assert out.count("no test is selected here by -k alpha") == 2
 
 
-@pytest.mark.parametrize("session", ["classify", "features", "diff", "profile", "asm", "weights"])
+ELSEWHERE = {"weights": "shared_weights", "fuzz": "versions/fuzzing"}  # sessions whose tool is not the ladder
+
+
+@pytest.mark.parametrize("session", ["classify", "features", "diff", "profile", "asm", "weights", "fuzz"])
 def test_paths_are_relative_to_where_the_user_stands_and_no_module_comes_from_there(
     session: str, repository: Path, tmp_path: Path
 ):
     write(tmp_path / "json.py", "raise SystemExit('a stranger was run')\n")
-    if session == "weights":
-        write(repository / "shared_weights" / "__main__.py", TOOL)
+    if session in ELSEWHERE:
+        write(repository / ELSEWHERE[session] / "__main__.py", TOOL)
     code, out = nox(repository, "-s", session, "--", "picture.png", folder=tmp_path)
     assert code == 0, out
     assert re.search(rf'called in "{tmp_path}" with .*picture\.png', out)

@@ -1,0 +1,82 @@
+"""What every tool's command line stands on: Ctrl-C during the imports, and standard streams that cannot be written.
+
+Nothing is imported here that takes its time.
+"""
+
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn, TextIO
+
+
+def begin(program: str) -> None:
+    """Make the process ready, before the imports that take up to seconds on a busy machine.
+
+    Ctrl-C ends the process: a KeyboardInterrupt there would come out of code that nobody guards, or be taken for a
+    library that cannot be imported. It stays ignored where it is, as behind nohup. A standard descriptor that is
+    closed becomes /dev/null, so that no file gets its number; stdout's cannot be written, as before.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for descriptor, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest number that is free: this one
+    sys.stdout, sys.stderr = Stream(1, sys.stdout, program), Stream(2, sys.stderr, program)
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Run the command and end the process with its exit code; or with 2, where its output cannot be written."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the commands turn it into the exit code 130
+    try:
+        sys.exit(main())
+    finally:
+        sys.stdout.flush()
+
+
+class Stream(io.TextIOWrapper):
+    """stdout or stderr. Where it cannot be written it says so, and ends the program as `sys.exit` does.
+
+    The exit code is 2; or 0 if the reader, `head` say, has seen enough. Errors that cannot be shown do not matter: the
+    exit code tells of them.
+    """
+
+    def __init__(self, descriptor: int, before: TextIO | None, program: str):
+        """In place of Python's stream, which is None where the descriptor was closed."""
+        if isinstance(before, io.TextIOWrapper):
+            kept = {name: getattr(before, name) for name in ("encoding", "line_buffering", "write_through")}
+            super().__init__(before.detach(), errors="backslashreplace", **kept)  # a terminal may know few letters
+        else:
+            super().__init__(os.fdopen(descriptor, "wb", closefd=False), encoding="utf-8")
+        self.descriptor, self.program = descriptor, program
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self.fail(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self.fail(error)
+
+    def fail(self, error: OSError) -> None:
+        """Let what is still to be written go nowhere; for stdout, end."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.descriptor)
+        os.close(nowhere)
+        if self.descriptor == 2:
+            return
+        if isinstance(error, BrokenPipeError):
+            sys.exit(0)
+        reason = "standard output is not open for writing" if error.errno == errno.EBADF else error.strerror
+        print(f"{self.program}: cannot write the output: {reason}", file=sys.stderr)
+        sys.exit(2)
