@@ -34,6 +34,7 @@ from .errors import PictureError
 
 LARGEST_PICTURE = 1 << 28  # pixels, for telephones make 200 million; more is taken for a decompression bomb
 LARGEST_FILE = 1 << 30  # bytes: the largest picture as uncompressed RGBA
+MOST_SCANS = 256  # of a JPEG: each of the 64 coefficients of four colours; in all they take 2 s for 128 million pixels
 LARGEST_METADATA = 1 << 20  # bytes in a PNG chunk; those that hold an orientation have some hundreds
 
 # The formats that are read, by Pillow's names. An MPO is a JPEG with more pictures behind the first.
@@ -69,8 +70,9 @@ HEIC_ADVICE = (
     "(Settings, Camera, Formats, Most Compatible)"
 )
 
-ORIENTATION, DNG_VERSION = 0x0112, 0xC612  # tags of TIFF and EXIF
+ORIENTATION, DNG_VERSION, TILE_WIDTH, TILE_LENGTH = 0x0112, 0xC612, 322, 323  # tags of TIFF and EXIF
 BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+LARGEST_TILE = 1 << 20  # pixels of a TIFF's tile that may be larger than the picture; usual are 512 x 512
 MOST_CHUNKS = 1 << 16  # of a WebP, most of them an animation's frames
 MOST_NUMBERS = 1 << 20  # in a tag: as many strips or tiles have 256 pixels each in the largest picture
 TURNS = {
@@ -85,7 +87,8 @@ TURNS = {
 TILE = 512  # pixels: the side of the squares in which pictures are converted
 
 Turn = Image.Transpose | None
-Metadata = dict[Any, Any]  # of it are read: exif and xmp, bytes; orientation, a number; scan, a JPEG's place of pixels
+# Of it are read: exif and xmp, bytes; orientation, a number; scan, where a JPEG's pixels begin; tile, a TIFF's size
+Metadata = dict[Any, Any]
 
 
 def decoded(path: Path, draft: tuple[int, int] | None = None) -> tuple[Image.Image, Turn]:
@@ -104,13 +107,16 @@ def decoded(path: Path, draft: tuple[int, int] | None = None) -> tuple[Image.Ima
         file.seek(0)
         source, metadata = CLEANED[kind](file) if kind in CLEANED else (file, {})
         picture: Image.Image = opened(kind, source, draft)
+        single = kind == "JPEG" and single_scan(picture, source, metadata["scan"])
+        check_size(picture, several_scans=kind == "JPEG" and not single, tile=metadata.get("tile", 0))
         try:
             picture.load()
+            return picture, turn({**picture.info, **metadata})
         except OSError:
-            if kind != "JPEG":
+            if not single:
                 raise
-            picture = decoded_without_end(source, metadata["scan"], draft)
-        return picture, turn({**picture.info, **metadata})
+        del picture  # as large as each of the two that are compared; only here the error holds it no longer
+        return decoded_without_end(source, draft), turn(metadata)
 
 
 def identified(head: bytes, ending: str) -> str:
@@ -149,18 +155,20 @@ def opened(kind: str, source: IO[bytes], draft: tuple[int, int] | None) -> Image
     return picture
 
 
-def check_size(picture: Image.Image) -> None:
-    """Raises `PictureError` if the picture has no pixel or too many.
+def check_size(picture: Image.Image, several_scans: bool = False, tile: int = 0) -> None:
+    """Raises `PictureError` if the picture has no pixel or too many, or its largest tile has many more.
 
-    Half as many may have: TIFF, WebP, AVIF, PPM, whose decoders hold up to three copies of a picture, and progressive
-    JPEG, of which libjpeg keeps all coefficients, 2 bytes each.
+    Half as many may have: TIFF, WebP, AVIF, PPM, whose decoders hold up to three copies of a picture, and JPEG in
+    several scans, progressive or one for each colour, of which libjpeg keeps all coefficients, 2 bytes each.
     """
-    heavy = picture.format in ("TIFF", "WEBP", "AVIF", "PPM") or "progressive" in picture.info
+    heavy = picture.format in ("TIFF", "WEBP", "AVIF", "PPM") or several_scans or "progressive" in picture.info
     most = LARGEST_PICTURE // 2 if heavy else LARGEST_PICTURE
     if 0 in picture.size:
         raise PictureError("has no pixel")
     if picture.width * picture.height > most:
         raise PictureError(f"has {picture.width} x {picture.height} pixels, more than {most:,} in all")
+    if tile > max(LARGEST_TILE, picture.width * picture.height):
+        raise PictureError(f"has {picture.width} x {picture.height} pixels, in tiles of {tile:,}")
 
 
 def png(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
@@ -220,6 +228,8 @@ def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
     while (marker := JPEG_MARKER.match(data, place)) and marker.end() < len(data):
         start, code = marker.end() - 1, data[marker.end()]
         if code == 0xDA:
+            if data.count(b"\xff\xda", start) > MOST_SCANS:
+                raise PictureError(f"has more than {MOST_SCANS} scans")
             metadata["scan"] = sum(map(len, kept))
             kept.append(data[start:])
             break
@@ -234,8 +244,15 @@ def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
     return io.BytesIO(b"".join(kept)), metadata
 
 
-def decoded_without_end(source: IO[bytes], scan: int, draft: tuple[int, int] | None) -> Image.Image:
-    """A JPEG whose last bytes are missing, if no pixel depends on them; raises `PictureError`.
+def single_scan(picture: Image.Image, source: IO[bytes], scan: int) -> bool:
+    """Whether the first scan of a JPEG, at this place, has all there is to each pixel."""
+    source.seek(scan + 2)
+    header = source.read(int.from_bytes(source.read(2), "big") - 2)
+    return header[:1] == bytes([len(picture.getbands())]) and header.endswith(b"\0\x3f\0")
+
+
+def decoded_without_end(source: IO[bytes], draft: tuple[int, int] | None) -> Image.Image:
+    """A JPEG of one scan whose last bytes are missing, if no pixel depends on them; raises `PictureError`.
 
     libjpeg makes up what is missing. So two ends are tried: 0 bits, 1 and 0 in turn. Their first bits differ, and no
     two codes of a Huffman table begin alike, so a pixel that was missing differs too. If the file was cut where a
@@ -244,9 +261,7 @@ def decoded_without_end(source: IO[bytes], scan: int, draft: tuple[int, int] | N
     source.seek(0)
     data = source.read().rstrip(b"\xff")
     first, second = (ended(data, filler, draft) for filler in (b"\0", b"\xaa"))
-    header = data[scan : scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")]
-    single = header[4:5] == bytes([len(first.getbands())]) and header.endswith(b"\0\x3f\0")
-    if not single or any(first.crop(box).tobytes() != second.crop(box).tobytes() for box in tiles(first)):
+    if any(first.crop(box).tobytes() != second.crop(box).tobytes() for box in tiles(first)):
         raise PictureError("image file is truncated: pixels are missing")
     return first
 
@@ -260,11 +275,12 @@ def ended(data: bytes, filler: bytes, draft: tuple[int, int] | None) -> Image.Im
 
 
 def tiff(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """The file as it is, and its orientation. Raises `PictureError` for a raw picture and for too many tags.
+    """The file as it is, its orientation, and the pixels of a tile. Raises `PictureError` for a raw picture, many tags.
 
     Pillow holds all tags of the first directory; each is in the file, but several may lie at the same place there.
     """
     size, total, metadata = file.seek(0, os.SEEK_END), 0, Metadata()
+    tile = {TILE_WIDTH: 0, TILE_LENGTH: 0}  # of a tag that is there twice readers take one or the other
     for tag, kind, numbers, first in directory(file):
         claimed = numbers * BYTES.get(kind, 0)
         total += claimed if claimed <= size else 0  # Pillow passes over what ends behind the file
@@ -274,6 +290,9 @@ def tiff(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
             raise PictureError(refusal("raw camera data"))
         if tag == ORIENTATION:
             metadata["orientation"] = first
+        if tag in tile:
+            tile[tag] = max(tile[tag], first)
+    metadata["tile"] = tile[TILE_WIDTH] * tile[TILE_LENGTH]
     return file, metadata
 
 
@@ -335,7 +354,8 @@ def directory(file: IO[bytes]) -> Iterator[tuple[int, int, int, int]]:
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
     for _ in range(count):
         tag, kind, numbers, value = entry.unpack(file.read(entry.size))
-        (first,) = struct.unpack(order + "H", value[:2]) if kind == 3 else struct.unpack(order + "I", value[:4])
+        form = "H" if kind == 3 else "Q" if big and kind in (16, 17) else "I"
+        (first,) = struct.unpack_from(order + form, value)
         yield tag, kind, numbers, first
 
 
