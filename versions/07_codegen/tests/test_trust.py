@@ -246,7 +246,7 @@ def test_nobody_else_can_open_what_the_compiler_is_writing(place, monkeypatch):
 
     def attack():
         for path in (place / "cache").rglob("*"):
-            if path.is_file() and not path.suffix == ".lock":
+            if path.is_file() and path.suffix != ".lock":
                 os.close(os.open(path, os.O_RDWR))
                 os._exit(1)
 
