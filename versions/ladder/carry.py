@@ -1,5 +1,6 @@
 """`carry`: take a change that was made in one version forward into all later ones."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from ladder import files, git, terminal
 from ladder.errors import LadderError
 from ladder.ledger import Ledger
 from ladder.merging import Conflict, Edit, merge
-from ladder.transaction import Write, commit, obstacle
+from ladder.transaction import STAGING, Write, commit, obstacle
 from ladder.versions import OWN, Version, discover, find
 
 
@@ -193,6 +194,8 @@ def write(root: Path, source: Version, steps: list[Step], ledger: Ledger) -> Non
         for step in steps
         if step.content != step.present
     ]
+    for left in (root / "versions").glob(f"{STAGING}*"):  # by a carry that was killed, for this one has the lock
+        shutil.rmtree(left)
     with ExitStack() as undone:
         ledger.save()  # first: an entry for what was never written says nothing
         undone.callback(ledger.restore)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ladder.errors import LadderError
 
+STAGING = ".carry-"  # how the folder's name begins in which contents wait to be renamed
+
 
 @dataclass(frozen=True)
 class Write:
@@ -48,7 +50,7 @@ def commit(writes: list[Write], staging: Path) -> None:
     system: so a full disk is noticed before anything is touched, and from then on files are only renamed. Folders that
     deletions leave empty go too. Raises LadderError if a file is no longer as `before` says.
     """
-    with tempfile.TemporaryDirectory(dir=staging, prefix=".carry-") as folder:
+    with tempfile.TemporaryDirectory(dir=staging, prefix=STAGING) as folder:
         for number, write in enumerate(writes):
             stage(write, Path(folder, str(number)))
         for write in writes:

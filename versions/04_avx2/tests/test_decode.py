@@ -328,6 +328,32 @@ def text_bombs():
     return b"".join(chunk(b"iTXt", b"key%d\0\1\0\0\0" % number + packed) for number in range(60))
 
 
+def segment(code, content):
+    return bytes([0xFF, code]) + struct.pack(">H", len(content) + 2) + content
+
+
+def jpeg_in_scans(width, height, colours):
+    """A JPEG, grey all over, with a scan for each colour, in which a block takes 2 bits."""
+    blocks = -(-width // 8) * -(-height // 8)
+    parts = bytes([part for colour in range(colours) for part in (colour + 1, 0x11, 0)])
+    one_code = bytes([1]) + bytes(16)  # of one bit, for 0
+    file = b"\xff\xd8" + segment(0xDB, bytes(1) + bytes([1]) * 64)
+    file += segment(0xC0, struct.pack(">BHHB", 8, height, width, colours) + parts)
+    file += segment(0xC4, b"\x00" + one_code + b"\x10" + one_code)
+    for colour in range(colours):
+        file += segment(0xDA, bytes([1, colour + 1, 0, 0, 63, 0])) + bytes(-(-2 * blocks // 8))
+    return file + b"\xff\xd9"
+
+
+def tiff_in_a_tile(width, height, side):
+    """16 x 16 pixels, or so, in one grey tile that is much larger."""
+    strip = zlib.compress(bytes(side * side))
+    tags = [(256, width), (257, height), (258, 8), (259, 8), (262, 1), (277, 1), (322, side), (323, side)]
+    tags += [(324, 134), (325, len(strip))]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0\x08\0\0\0\x0a\0" + entries + bytes(4) + strip
+
+
 FILM = {"save_all": True, "append_images": [PICTURE.rotate(180)]}
 BOMB = {  # what, bytes per pixel, file
     "16-bit grey": (8, lambda: empty_png(*SIZE, 16, 0)),
@@ -339,6 +365,11 @@ BOMB = {  # what, bytes per pixel, file
     "turned": (8, lambda: file_of(PICTURE, "JPEG", exif=TURNED)),
     "turned RGBA": (8, lambda: empty_png(*SIZE, 8, 6, chunk(b"eXIf", TURNED.tobytes()[6:]))),
     "CMYK": (8, lambda: file_of(PICTURE.convert("CMYK"), "JPEG")),
+    "without its end": (8, lambda: jpeg_in_scans(*SIZE, 1)[:-2]),
+    "RGB without its end": (8, lambda: file_of(Image.new("RGB", SIZE), "JPEG")[:-2]),
+    "a scan for each colour": (16, lambda: jpeg_in_scans(*SIZE, 3)),
+    "four scans": (16, lambda: jpeg_in_scans(*SIZE, 4)),
+    "TIFF in a large tile": (16, lambda: tiff_in_a_tile(16, 16, 20_000)),
     "progressive": (16, lambda: file_of(PICTURE, "JPEG", progressive=True, subsampling=0)),
     "progressive CMYK": (16, lambda: file_of(PICTURE.convert("CMYK"), "JPEG", progressive=True)),
     "GIF film": (8, lambda: file_of(PICTURE.quantize(64), "GIF", **FILM)),
@@ -383,3 +414,19 @@ def test_what_a_decoder_holds_several_times_may_have_half_as_many_pixels(tmp_pat
         else:
             with pytest.raises(PictureError, match=rf"a\.tiff.*more than {LARGEST_PICTURE // 2:,}"):
                 load_picture(path)
+
+
+def test_a_jpeg_in_several_scans_may_have_half_as_many_pixels(tmp_path):
+    """libjpeg keeps its coefficients, as a progressive one's."""
+    side = 11_592  # 8 x 1449, squared just above 2^27
+    (tmp_path / "a.jpg").write_bytes(jpeg_in_scans(side, side, 3))
+    with pytest.raises(PictureError, match=rf"a\.jpg.*more than {LARGEST_PICTURE // 2:,}"):
+        load_picture(tmp_path / "a.jpg")
+
+
+def test_a_tile_may_be_larger_than_the_picture_by_little(tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff_in_a_tile(16, 16, 512))
+    assert load_picture(tmp_path / "a.tif").size == (16, 16)
+    (tmp_path / "a.tif").write_bytes(tiff_in_a_tile(16, 16, 1040))
+    with pytest.raises(PictureError, match=r"a\.tif: has 16 x 16 pixels, in tiles of 1,081,600"):
+        load_picture(tmp_path / "a.tif")

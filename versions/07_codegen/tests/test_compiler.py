@@ -160,7 +160,8 @@ def test_what_a_killed_process_left_is_removed(folder):
     [library] = libraries(folder)
     left, new = (library.with_suffix(f".{number}.part") for number in (12345, 12346))
     for part in (left, new):
-        part.write_bytes(b"half a library")
+        part.mkdir()
+        (part / "library.so").write_bytes(b"half a library")
     os.utime(left, (1, 1))
     library.unlink()
     compiler.loaded.clear()

@@ -236,6 +236,31 @@ def test_a_folder_that_others_can_write_by_an_access_control_list_is_refused(fol
         load()
 
 
+@TWO_USERS
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_nobody_else_can_open_what_the_compiler_is_writing(place, monkeypatch):
+    """A descriptor that was opened then could still be written to when the library is trusted."""
+    monkeypatch.setenv("RESNET50_CACHE", str(place / "cache"))
+    (place / "cache").mkdir(mode=0o755)
+    monkeypatch.setattr(compiler, "loaded", {})
+
+    def attack():
+        for path in (place / "cache").rglob("*"):
+            if path.is_file() and path.suffix != ".lock":
+                os.close(os.open(path, os.O_RDWR))
+                os._exit(1)
+
+    before = os.umask(0)
+    try:
+        with attacker(attack, NOBODY):
+            for _ in range(20):
+                load()
+                libraries(place / "cache")[0].unlink()
+                compiler.loaded.clear()
+    finally:
+        os.umask(before)
+
+
 @MOUNTS
 def test_a_full_cache_on_a_read_only_file_system_is_used(tmp_path):
     (tmp_path / "mounted").mkdir()

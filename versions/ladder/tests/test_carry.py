@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ladder.__main__ import main
+from ladder.transaction import STAGING
 
 from .conftest import Tree
 
@@ -218,3 +219,12 @@ def test_a_repository_without_a_commit_gives_a_sentence(tree: Tree, capsys):
     tree.git("status")
     assert main(["carry", "01"], tree.root) == 2
     assert "no commit 'HEAD'" in capsys.readouterr().err
+
+
+def test_what_a_killed_carry_left_is_removed(ladder: Tree):
+    left = ladder.root / "versions" / f"{STAGING}killed"
+    left.mkdir()
+    (left / "0.new").write_text("half")
+    ladder.write("01_one/same.py", "edited\n")
+    assert carry(ladder, "01") == 0
+    assert not left.exists()

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from ladder.files import names, working_tree
+from ladder.files import names, rule, working_tree
 from ladder.versions import ROOT
 
 from .conftest import Tree, write
@@ -48,3 +48,10 @@ def test_every_file_of_this_repository_belongs_to_it():
 def test_a_folder_that_cannot_be_read_is_an_error(tree: Tree):
     with pytest.raises(FileNotFoundError):
         names(tree.root / "none")
+
+
+def test_what_an_editable_installation_builds_in_a_version_is_left_out():
+    """pip install -e versions/01_pure_python makes it; Meson's own .gitignore in it tells git, but not this."""
+    belongs = rule(next((ROOT / "versions").glob("01_*")))
+    assert not belongs("build/")
+    assert belongs("src/resnet50/")

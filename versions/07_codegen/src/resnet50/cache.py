@@ -1,6 +1,6 @@
 """The folder in which compiled convolutions are kept from one process to the next.
 
-A library is published under its key: written under another name, loaded, then renamed, and never changed again. Behind
+A library is published under its key: written in another folder, loaded, then renamed, and never changed again. Behind
 its last byte stands a SHA-256 of key and content, so that a file that was cut short, damaged or exchanged is noticed;
 the loader ignores trailing bytes. A lock for each key lets one process at a time make a library; loading one takes no
 lock and need not write. `cache_folder` says who is trusted.
@@ -9,6 +9,7 @@ lock and need not write. `cache_folder` says who is trusted.
 import errno
 import logging
 import os
+import shutil
 import stat
 import threading
 import time
@@ -287,15 +288,18 @@ def digest(content: bytes, key: str) -> bytes:
 
 
 def publish(library: Path, key: str, make: Callable[[Path], None], load: Callable[[str, Path], Loaded]) -> Loaded:
-    """Has the library made under a name of its own, loads it, and then gives it its name, in one step.
+    """Has the library made in a folder of its own, loads it, and then gives it its name, in one step.
 
-    So what cannot be loaded is not kept.
+    So what cannot be loaded is not kept. Nobody else can enter that folder: the compiler's umask, or an access control
+    list, might let others open what it is writing, and they could still write to it when it is trusted.
     """
     for left in library.parent.glob(f"{key}.*.part"):  # by a process that was killed, if it is old enough
         with suppress(FileNotFoundError):
             if time.time() - left.lstat().st_mtime > LONGEST:
-                left.unlink()
-    part = library.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
+                shutil.rmtree(left)
+    private = library.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
+    private.mkdir(mode=0o700, exist_ok=True)
+    part = private / "library.so"
     try:
         make(part)
         with open(part, "r+b", opener=open_itself) as file:
@@ -308,7 +312,7 @@ def publish(library: Path, key: str, make: Callable[[Path], None], load: Callabl
         part.replace(library)
         return made
     finally:
-        part.unlink(missing_ok=True)
+        shutil.rmtree(private)
 
 
 def shrink(folder: Path) -> None:

@@ -70,11 +70,12 @@ HEIC_ADVICE = (
     "(Settings, Camera, Formats, Most Compatible)"
 )
 
-ORIENTATION, DNG_VERSION = 0x0112, 0xC612  # tags of TIFF and EXIF
+ORIENTATION, DNG_VERSION, TILE_WIDTH, TILE_LENGTH = 0x0112, 0xC612, 322, 323  # tags of TIFF and EXIF
 BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 MOST_TAGS = (1 << 16) - 1  # in a directory: as many as a TIFF can count; a BigTIFF can claim 2^64
 MOST_CHUNKS = 1 << 18  # of a PNG, WebP or GIF, each takes some microseconds: the largest file in pieces of 4 KiB
 MOST_SCANS = 100  # of a JPEG, as many as libtiff allows; a progressive one has about ten. Each may walk all pixels
+LARGEST_TILE = 1 << 20  # pixels of a TIFF's tile that may be larger than the picture; 512 x 512 are usual
 MOST_NUMBERS = 1 << 20  # of one tag: in the largest picture that many strips or tiles have 256 pixels each
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -88,7 +89,8 @@ TURNS = {
 TILE = 512  # pixels: the side of the squares in which pictures are converted
 
 Turn = Image.Transpose | None
-Metadata = dict[Any, Any]  # exif, profile and xmp, bytes; orientation, a number; scan, where a JPEG's pixels begin
+# exif, profile and xmp, bytes; orientation, a number; scan, where a JPEG's pixels begin; tile, the pixels of a TIFF's
+Metadata = dict[Any, Any]
 
 
 def decoded(path: Path, draft: tuple[int, int] | None = None) -> tuple[Image.Image, Turn]:
@@ -107,13 +109,16 @@ def decoded(path: Path, draft: tuple[int, int] | None = None) -> tuple[Image.Ima
         file.seek(0)
         source, metadata = CLEANED[kind](file) if kind in CLEANED else (file, {})
         picture: Image.Image = opened(kind, source, draft)
+        single = kind == "JPEG" and single_scan(picture, source, metadata["scan"])
+        check_size(picture, several_scans=kind == "JPEG" and not single, tile=metadata.get("tile", 0))
         try:
             picture.load()
+            return picture, turn({**picture.info, **metadata})
         except OSError:
-            if kind != "JPEG":
+            if not single:
                 raise
-            picture = decoded_without_end(source, metadata["scan"], draft)
-        return picture, turn({**picture.info, **metadata})
+        del picture  # as large as each of the two that are compared; only here the error holds it no longer
+        return decoded_without_end(source, draft), turn(metadata)
 
 
 def identified(head: bytes, ending: str) -> str:
@@ -152,18 +157,20 @@ def opened(kind: str, source: IO[bytes], draft: tuple[int, int] | None) -> Image
     return picture
 
 
-def check_size(picture: Image.Image) -> None:
-    """Raises `PictureError` if the picture has no pixel or too many.
+def check_size(picture: Image.Image, several_scans: bool = False, tile: int = 0) -> None:
+    """Raises `PictureError` if the picture has no pixel or too many, or its largest tile has many more.
 
-    Half as many may have: TIFF, WebP, AVIF, PPM, whose decoders hold up to three copies of a picture, and progressive
-    JPEG, of which libjpeg keeps all coefficients, 2 bytes each.
+    Half as many may have: TIFF, WebP, AVIF, PPM, whose decoders hold up to three copies of a picture, and JPEG in
+    several scans, progressive or one for each colour, of which libjpeg keeps all coefficients, 2 bytes each.
     """
-    heavy = picture.format in ("TIFF", "WEBP", "AVIF", "PPM") or "progressive" in picture.info
+    heavy = picture.format in ("TIFF", "WEBP", "AVIF", "PPM") or several_scans or "progressive" in picture.info
     most = LARGEST_PICTURE // 2 if heavy else LARGEST_PICTURE
     if 0 in picture.size:
         raise PictureError("has no pixel")
     if picture.width * picture.height > most:
         raise PictureError(f"has {picture.width} x {picture.height} pixels, more than {most:,} in all")
+    if tile > max(LARGEST_TILE, picture.width * picture.height):
+        raise PictureError(f"has {picture.width} x {picture.height} pixels, in tiles of {tile:,}")
 
 
 def png(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
@@ -251,19 +258,24 @@ def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         yield code, start, place
 
 
-def decoded_without_end(source: IO[bytes], scan: int, draft: tuple[int, int] | None) -> Image.Image:
-    """A JPEG whose last bytes are missing, if no pixel depends on them; raises `PictureError`.
+def single_scan(picture: Image.Image, source: IO[bytes], scan: int) -> bool:
+    """Whether the first scan of a JPEG, at this place, has all there is to each pixel."""
+    source.seek(scan + 2)
+    header = source.read(int.from_bytes(source.read(2), "big") - 2)
+    return header[:1] == bytes([len(picture.getbands())]) and header.endswith(b"\0\x3f\0")
+
+
+def decoded_without_end(source: IO[bytes], draft: tuple[int, int] | None) -> Image.Image:
+    """A JPEG of one scan whose last bytes are missing, if no pixel depends on them; raises `PictureError`.
 
     libjpeg fills in missing pixels. So two endings are tried: all bits 0, and 1 and 0 in turn. Their first bits differ,
     and no code of a Huffman table begins with another, so a missing pixel differs too. If the file was cut where a
-    restart marker would follow, one of the eight matches. A file of several scans may lack a whole one: it is refused.
+    restart marker would follow, one of the eight matches. A file of several scans may lack a whole one.
     """
     source.seek(0)
     data = source.read().rstrip(b"\xff")
     first, second = (ended(data, filler, draft) for filler in (b"\0", b"\xaa"))
-    header = data[scan : scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")]
-    single = header[4:5] == bytes([len(first.getbands())]) and header.endswith(b"\0\x3f\0")
-    if not single or any(first.crop(box).tobytes() != second.crop(box).tobytes() for box in tiles(first)):
+    if any(first.crop(box).tobytes() != second.crop(box).tobytes() for box in tiles(first)):
         raise PictureError("image file is truncated: pixels are missing")
     return first
 
@@ -277,11 +289,12 @@ def ended(data: bytes, filler: bytes, draft: tuple[int, int] | None) -> Image.Im
 
 
 def tiff(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """The file as it is, and its orientation. Raises `PictureError` for a raw picture and for too many tags.
+    """The file as it is, its orientation, and the pixels of a tile. Raises `PictureError` for a raw picture, many tags.
 
     Pillow holds all tags of the first directory; each is in the file, but several may share the same bytes.
     """
     size, total, metadata = file.seek(0, os.SEEK_END), 0, Metadata()
+    tile = {TILE_WIDTH: 0, TILE_LENGTH: 0}  # of a tag that is there twice readers take one or the other
     for tag, kind, numbers, first in directory(file):
         claimed = numbers * BYTES.get(kind, 0)
         total += claimed if claimed <= size else 0  # Pillow passes over what ends behind the file
@@ -291,6 +304,9 @@ def tiff(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
             raise PictureError(refusal("raw camera data"))
         if tag == ORIENTATION:
             metadata["orientation"] = first
+        if tag in tile:
+            tile[tag] = max(tile[tag], first)
+    metadata["tile"] = tile[TILE_WIDTH] * tile[TILE_LENGTH]
     return file, metadata
 
 
@@ -373,7 +389,8 @@ def directory(file: IO[bytes]) -> Iterator[tuple[int, int, int, int]]:
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
     for _ in range(count):
         tag, kind, numbers, value = entry.unpack(file.read(entry.size))
-        (first,) = struct.unpack(order + "H", value[:2]) if kind == 3 else struct.unpack(order + "I", value[:4])
+        form = "H" if kind == 3 else "Q" if big and kind in (16, 17) else "I"
+        (first,) = struct.unpack_from(order + form, value)
         yield tag, kind, numbers, first
 
 
