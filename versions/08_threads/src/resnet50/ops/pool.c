@@ -1,23 +1,21 @@
 /* A pool of threads: POSIX threads that meet at a barrier, where they spin for a while and then sleep. */
-#define _GNU_SOURCE /* sched_getcpu, pthread_setaffinity_np and pthread_sigmask: strict C11 hides them */
+#define _POSIX_C_SOURCE 200809L /* pthread_sigmask: strict C11 hides it */
 #include "pool.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 /* How often a waiting thread looks before it sleeps: some 50 microseconds, since a pause takes 40 to 140 cycles.  To
- * fall asleep and be woken takes as long, and a layer is done by then: 174 of them take 20 ms. */
-enum { SPINS = 2000 };
-
-#ifdef __linux__
-typedef cpu_set_t processor_set;
-#else
-typedef int processor_set;
-#endif
+ * fall asleep and be woken takes as long, and a layer is done by then: 174 of them take 20 ms.
+ *
+ * The caller looks for a millisecond, and so hardly ever sleeps.  After a rest the other threads come late, and Linux
+ * would wake a caller that had fallen asleep on the processor of the thread that wakes it.  From then on both take
+ * turns on that one, each asleep while the other works: an inference after a second of rest took 56 ms in place of 32.
+ */
+enum { SPINS = 2000, SPINS_OF_CALLER = 40000 };
 
 /* What a thread is told. */
 typedef struct {
@@ -26,7 +24,8 @@ typedef struct {
 } seat;
 
 struct pool {
-    int workers, spins;
+    int workers;
+    bool spin;
     unsigned forks; /* how often the process had been forked when the pool was made */
     pthread_t *threads;
     seat *seats;
@@ -35,7 +34,6 @@ struct pool {
     atomic_bool busy;
     atomic_int arrived, asleep; /* at the barrier */
     atomic_uint phase;          /* how often the barrier has opened */
-    processor_set affinity;     /* what the threads were last pinned to */
     pthread_mutex_t mutex;
     pthread_cond_t opened;
 };
@@ -62,7 +60,7 @@ static void pause_briefly(void)
 /* The last one to come opens the barrier and wakes those who sleep.  It looks for them after it has opened it, and they
  * look whether it is open after they have said that they sleep; all of that in one order that all threads agree on, as
  * C's atomic operations are by default.  So one of the two sees the other. */
-static void wait_for_all(pool *pool)
+static void wait_for_all(pool *pool, int spins)
 {
     const unsigned phase = atomic_load(&pool->phase);
     if (atomic_fetch_add(&pool->arrived, 1) + 1 == pool->workers) {
@@ -75,7 +73,7 @@ static void wait_for_all(pool *pool)
         }
         return;
     }
-    for (int spin = 0; spin < pool->spins; spin++) {
+    for (int spin = 0; pool->spin && spin < spins; spin++) {
         if (atomic_load(&pool->phase) != phase)
             return;
         pause_briefly();
@@ -88,34 +86,10 @@ static void wait_for_all(pool *pool)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/* Pins the pool's threads to the processors of the caller, except the one where the caller is.  Linux may wake a thread
- * where its waker runs; two that wait for each other then take turns on one processor, each asleep while the other
- * works.
- *
- * Nobody else's affinity is touched, the caller's least of all: to read a mask and to set it are two steps, and what
- * another program (taskset) sets between them would be undone.  Only a mask that is never set is safe from that. */
-static void keep_off_caller(pool *pool)
-{
-#ifdef __linux__
-    const int here = sched_getcpu();
-    cpu_set_t others;
-    if (pool->spins == 0 || here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof others, &others) != 0)
-        return;
-    CPU_CLR(here, &others);
-    if (CPU_COUNT(&others) == 0 || CPU_EQUAL(&others, &pool->affinity))
-        return;
-    for (int i = 1; i < pool->workers; i++)
-        pthread_setaffinity_np(pool->threads[i], sizeof others, &others);
-    pool->affinity = others;
-#else
-    (void)pool;
-#endif
-}
-
 void pool_barrier(const crew *me)
 {
     if (me->workers > 1)
-        wait_for_all(me->pool);
+        wait_for_all(me->pool, me->worker == 0 ? SPINS_OF_CALLER : SPINS);
 }
 
 static void *work(void *argument)
@@ -126,11 +100,11 @@ static void *work(void *argument)
     pthread_mutex_unlock(&pool->mutex);
     const crew me = {.worker = seat->worker, .workers = pool->workers, .pool = pool};
     for (;;) {
-        wait_for_all(pool); /* for a task */
+        wait_for_all(pool, SPINS); /* for a task */
         if (pool->task == NULL)
             return NULL;
         pool->task(pool->job, &me);
-        wait_for_all(pool); /* for the others to end */
+        wait_for_all(pool, SPINS); /* for the others to end */
     }
 }
 
@@ -171,7 +145,7 @@ pool *pool_new(int workers, bool spin)
     if (made == NULL)
         return NULL;
     made->workers = workers;
-    made->spins = spin ? SPINS : 0;
+    made->spin = spin;
     made->forks = atomic_load(&forks);
     made->threads = calloc((size_t)workers, sizeof *made->threads);
     made->seats = calloc((size_t)workers, sizeof *made->seats);
@@ -203,7 +177,7 @@ void pool_delete(pool *pool)
         return;
     if (pool->workers > 1) {
         pool->task = NULL;
-        wait_for_all(pool);
+        wait_for_all(pool, SPINS_OF_CALLER);
     }
     for (int i = 1; i < pool->workers; i++)
         pthread_join(pool->threads[i], NULL);
@@ -218,9 +192,8 @@ void pool_run(pool *pool, pool_task *task, void *job)
     }
     pool->task = task;
     pool->job = job;
-    keep_off_caller(pool);
-    wait_for_all(pool); /* the threads have the task */
+    wait_for_all(pool, SPINS_OF_CALLER); /* the threads have the task */
     task(job, &(crew){.worker = 0, .workers = pool->workers, .pool = pool});
-    wait_for_all(pool); /* and have ended it */
+    wait_for_all(pool, SPINS_OF_CALLER); /* and have ended it */
     atomic_store(&pool->busy, false);
 }

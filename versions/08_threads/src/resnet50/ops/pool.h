@@ -15,8 +15,8 @@ typedef struct {
 typedef void pool_task(void *job, const crew *me);
 
 /* A pool of `workers` threads, of which the later caller is one, so that one fewer are made; NULL with `errno` set if
- * they cannot be.  A thread that waits looks for some tens of microseconds whether it can go on, if it may `spin`: if
- * there is a processor for every worker.  Then it sleeps. */
+ * they cannot be.  A thread that waits looks for some time whether it can go on, if it may `spin`: if there is a
+ * processor for every worker.  Then it sleeps. */
 pool *pool_new(int workers, bool spin);
 
 /* Ends the threads.  Nobody may be working.  Of a pool that was made before a fork, the child has only the memory:
