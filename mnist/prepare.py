@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageStat
 
-from cv_basics.decode import Turn, decoded, in_tiles, tiles
+from cv_basics.containers import Turn
+from cv_basics.decode import decoded, in_tiles, tiles
 from cv_basics.errors import PictureError as UnreadableError
 from cv_basics.files import silence
 from mnist.data import SIDE

@@ -156,12 +156,13 @@ def test_no_other_program_is_started(tmp_path, monkeypatch, name):
     assert not (tmp_path / "marker").exists()
 
 
-def test_pictures_are_decoded_as_the_versions_decode_them():
-    """The folders stand alone, so decode.py is a copy."""
-    versions = sorted(ROOT.glob("versions/*/src/resnet50/decode.py"))
+@pytest.mark.parametrize("name", ["decode.py", "containers.py"])
+def test_pictures_are_decoded_as_the_versions_decode_them(name):
+    """The folders stand alone, so these files are copies."""
+    versions = sorted(ROOT.glob(f"versions/*/src/resnet50/{name}"))
     if not versions:
         pytest.skip("there are no versions beside cv_basics")
-    assert (ROOT / "cv_basics" / "decode.py").read_bytes() == versions[0].read_bytes()
+    assert (ROOT / "cv_basics" / name).read_bytes() == versions[0].read_bytes()
 
 
 def test_a_jpeg_without_its_end_mark_and_a_png_with_bad_metadata_are_read(tmp_path):

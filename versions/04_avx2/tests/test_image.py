@@ -3,6 +3,7 @@
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,6 +195,14 @@ def test_what_is_no_file(tmp_path):
 def test_a_pipe_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(PictureError, match="not a file"):
+        load_picture(tmp_path / "pipe.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_that_appears_after_the_check_is_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.png")
+    monkeypatch.setattr(Path, "is_file", lambda path: True)
+    with pytest.raises(PictureError, match=r"pipe\.png: is not a file"):
         load_picture(tmp_path / "pipe.png")
 
 

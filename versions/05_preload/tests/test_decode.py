@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from resnet50 import PictureError
-from resnet50.decode import CLEANED, FORMATS, LARGEST_FILE, LARGEST_PICTURE, MOST_CHUNKS, MOST_SCANS
+from resnet50.containers import CLEANED, MOST_CHUNKS, MOST_SCANS
+from resnet50.decode import FORMATS, LARGEST_FILE, LARGEST_PICTURE
 from resnet50.image import load_picture
 
 NUMBERS = np.random.RandomState(0)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from conftest import PREPROCESS, narrow_tensors, random, save_file, write_weights
 from resnet50 import ResNet50, WeightsError, tensor_file
-from resnet50.weights import Weights
+from resnet50.image import Preprocessing
+from resnet50.weights import Weights, read_labels
 
 IMAGE = random(0, 32, 32, 3)
 
@@ -85,8 +86,22 @@ def test_a_pipe_in_place_of_a_file_does_not_hang(folder):
     (folder / "weights.safetensors").unlink()
     os.mkfifo(folder / "weights.safetensors")
     refused(folder, "weights.safetensors is missing")
-    with pytest.raises(WeightsError, match="cannot be read as safetensors"):  # one that appears only after the check
-        tensor_file.TensorFile(folder / "weights.safetensors")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("weights.safetensors", tensor_file.TensorFile),
+        ("labels.txt", lambda path: read_labels(path, 10)),
+        ("preprocess.json", Preprocessing),
+    ],
+)
+def test_a_pipe_that_appears_after_the_check_is_not_waited_for(folder, name, read):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(WeightsError, match=rf"{name}: .*(not a file|as safetensors)"):
+        read(folder / name)
 
 
 @pytest.mark.parametrize("keep", [0, 7, 8, 1000, -1])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from os import PathLike
 from pathlib import Path
 
@@ -26,8 +27,11 @@ def weight_folder(path: str | PathLike[str]) -> Path:
 
 
 def read_small(path: Path, most: int) -> bytes:
-    """The content of `path`; raises `OSError`, or `ValueError` if it has more than `most` bytes, which are not read."""
-    with path.open("rb") as file:
+    """The content of `path`; raises `OSError`, or `ValueError` if it is not a file or has more than `most` bytes."""
+    # O_NONBLOCK: a pipe under this name is not waited for. Windows has none.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is not a file")
         data = file.read(most + 1)
     if len(data) > most:
         raise ValueError(f"it has more than {most:,} bytes")

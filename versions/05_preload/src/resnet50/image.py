@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from .decode import FORMATS, TURNS, Turn, check_size, decoded, in_tiles, over_white, refusal
+from .containers import TURNS, Turn
+from .decode import FORMATS, check_size, decoded, in_tiles, over_white, refusal
 from .errors import PictureError, WeightsError
 from .weights import read_small
 
