@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import narrow_tensors, random, write_weights
-from resnet50 import CacheError, CompilerError, cache, compiler
+from resnet50 import CacheError, CompilerError, compiler, trust
 from resnet50.codegen import source
 from resnet50.instruction_sets import instruction_set
 from resnet50.network import planned
@@ -71,7 +71,7 @@ def test_a_linked_folder_is_the_one_that_it_leads_to(folder, tmp_path):
     own = tmp_path / "own"
     own.mkdir(mode=0o700)
     folder.symlink_to(own)
-    assert cache.cache_folder() == own.resolve()
+    assert trust.cache_folder() == own.resolve()
     load()
     assert len(libraries(own)) == 1
 
