@@ -273,7 +273,7 @@ def clean(session: nox.Session) -> None:
         session.error(f"clean knows --cache only, not {shlex.join(others)}; nothing is removed")
     shutil.rmtree(BUILD, ignore_errors=True)
     if "--cache" in session.posargs:
-        # Where versions/07_codegen/src/resnet50/cache.py keeps them; whatever else lies there is left alone.
+        # Where versions/07_codegen/src/resnet50/trust.py has them kept; whatever else lies there is left alone.
         xdg = os.environ.get("XDG_CACHE_HOME", "")
         home = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache"
         folder = Path(os.environ.get("RESNET50_CACHE") or home / "resnet50")

@@ -1,4 +1,4 @@
-"""Several distributions with a package of this name in one folder: one sentence, before anything else goes wrong."""
+"""Several distributions with this package in one environment: one sentence, before anything else goes wrong."""
 
 import os
 import shutil
@@ -12,6 +12,7 @@ from resnet50 import InstallationError, ResNet50Error
 
 CHECK = "from resnet50.installation import check; check()"
 USE = "import resnet50; resnet50.ResNet50"
+LOADED = "import sys; sys.path.insert(0, sys.argv[1]); import resnet50; del sys.path[0]"  # as an editable one is
 
 
 @pytest.fixture
@@ -55,6 +56,32 @@ def test_the_command_line_says_it_in_one_line(site):
         done = python(site, "-m", "resnet50", *arguments)
         assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
         assert done.stderr.startswith("resnet50: resnet50-early-bird and resnet50-late-riser are installed in one ")
+
+
+@pytest.mark.parametrize("late", ["_resnet50_late_riser_editable_loader.py", "resnet50/__init__.py"])
+def test_an_editable_distribution_beside_another_is_named_too(site, tmp_path, late):
+    """Its package is not beside its record, but in a source tree, where its loader finds it."""
+    (tmp_path / "lib").mkdir()
+    record(tmp_path / "lib", "resnet50_early_bird", "_resnet50_early_bird_editable_loader.py")
+    editable = [tmp_path / "lib", "-c", f"{LOADED}; {CHECK}", str(site)]
+    assert python(*editable).stderr == ""
+    record(tmp_path / "lib", "resnet50_late_riser", late)
+    last = python(*editable).stderr.splitlines()[-1]
+    assert last.startswith("resnet50.errors.InstallationError: resnet50-early-bird and resnet50-late-riser are ")
+    assert f"({tmp_path / 'lib'})" in last
+
+
+def test_a_source_tree_in_front_is_used_whatever_is_installed(site, tmp_path):
+    (tmp_path / "lib").mkdir()
+    record(tmp_path / "lib", "resnet50_early_bird")
+    record(tmp_path / "lib", "resnet50_late_riser", "_resnet50_late_riser_editable_loader.py")
+    assert python(f"{site}{os.pathsep}{tmp_path / 'lib'}", "-c", CHECK).stderr == ""
+
+
+def test_a_record_that_cannot_be_read_is_passed_over(site):
+    record(site, "resnet50_early_bird")
+    (site / "resnet50_late_riser-1.0.0.dist-info" / "RECORD").mkdir(parents=True)
+    assert python(site, "-c", CHECK).stderr == ""
 
 
 def test_one_distribution_alone_is_no_error(site):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import random
-from resnet50 import CacheError, CompilerError, cache, compiler
+from resnet50 import CacheError, CompilerError, cache, compiler, trust
 from resnet50.compiler import Compiler
 from resnet50.instruction_sets import instruction_set
 from resnet50.tiles import Convolution
@@ -73,7 +73,7 @@ def test_the_cache_lies_where_the_variables_say(monkeypatch):
     ]:
         monkeypatch.setenv("RESNET50_CACHE", own)
         monkeypatch.setenv("XDG_CACHE_HOME", xdg)
-        assert cache.location() == Path(expected)
+        assert trust.location() == Path(expected)
 
 
 def test_a_library_is_compiled_once_and_only_its_owner_can_reach_it(folder, monkeypatch):
@@ -326,7 +326,7 @@ def test_folders_that_are_made_are_for_their_owner_alone(folder, monkeypatch, tm
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "a" / "b" / "c"))
     before = os.umask(0)
     try:
-        cache.cache_folder()
+        trust.cache_folder()
     finally:
         os.umask(before)
     for made in ("a", "a/b", "a/b/c"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from resnet50 import cache, compiler
+from resnet50 import cache, compiler, trust
 from resnet50.codegen import source
 from resnet50.compiler import Compiler
 from resnet50.instruction_sets import instruction_set
@@ -162,7 +162,7 @@ def test_who_is_waited_for_is_shown_until_that_wait_ends(missing, stopped):
 def test_the_command_line_says_whom_it_waits_for(net, weights_dir, stopped):
     net(IMAGE)
     first = planned(net.weights, 32, 32)[0].steps[0].convolution
-    library = cache.cache_folder() / f"{Compiler(net.weights.isa).key(source(first, net.weights.isa))}.so"
+    library = trust.cache_folder() / f"{Compiler(net.weights.isa).key(source(first, net.weights.isa))}.so"
     library.unlink()
     other = stopped(library)
     command = [sys.executable, "-m", "resnet50", "bench", "--size", "32", "--weights", str(weights_dir)]

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import narrow_tensors, random, write_weights
-from resnet50 import CacheError, CompilerError, cache, compiler
+from resnet50 import CacheError, CompilerError, compiler, trust
 from resnet50.codegen import source
 from resnet50.instruction_sets import instruction_set
 from resnet50.network import planned
@@ -61,7 +61,7 @@ def test_a_compiler_that_writes_something_else_is_refused_and_nothing_is_kept(fo
     write = 'mkdir "$last"' if harm == "folder" else f"cat '{tmp_path}/other' >\"$last\""
     monkeypatch.setenv("CC", program(tmp_path, f'for last; do :; done; [ "$1" = --version ] || {write}'))
     compiler.loaded.clear()
-    with pytest.raises((CompilerError, CacheError), match=r"cannot be loaded|cannot be kept there"):
+    with pytest.raises(CompilerError, match="wrote nothing" if harm == "folder" else "cannot be loaded"):
         load()
     assert libraries(folder) == [made]
 
@@ -71,7 +71,7 @@ def test_a_linked_folder_is_the_one_that_it_leads_to(folder, tmp_path):
     own = tmp_path / "own"
     own.mkdir(mode=0o700)
     folder.symlink_to(own)
-    assert cache.cache_folder() == own.resolve()
+    assert trust.cache_folder() == own.resolve()
     load()
     assert len(libraries(own)) == 1
 

@@ -12,12 +12,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from . import ops
-from .cache import ADVICE, Patience, load_or_make
+from .cache import Patience, load_or_make
 from .codegen import source
 from .errors import CacheError, CompilerError
 from .instruction_sets import InstructionSet
 from .processors import processors
 from .tiles import Convolution
+from .trust import ADVICE
 
 # As the operators are built: no multiply-add that is not written, no arithmetic that trades accuracy for speed.
 FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden")
