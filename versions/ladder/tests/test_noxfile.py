@@ -28,7 +28,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in ("noxfile.py", "versions/ladder/installing.py"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, root / path)
-    write(root / "pyproject.toml", '[dependency-groups]\ntools = ["pytest"]\nfuzzing = []\n')
+    write(root / "pyproject.toml", '[dependency-groups]\ntools = ["pytest"]\nfuzzing = ["pytest"]\n')
     write(root / "versions" / "01_one" / "pyproject.toml", "")
     write(root / "versions" / "ladder" / "__init__.py", "")
     write(root / "versions" / "ladder" / "__main__.py", TOOL)

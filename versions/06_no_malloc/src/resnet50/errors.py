@@ -14,7 +14,7 @@ class WeightsError(ResNet50Error, ValueError):
 
 
 class InstallationError(ResNet50Error, RuntimeError):
-    """Several distributions have installed their package of this name into one folder."""
+    """Several distributions have installed a package of this name into one environment."""
 
 
 class UnsupportedProcessor(ResNet50Error, RuntimeError):
