@@ -80,7 +80,7 @@ def version_commands(draw: DrawFn) -> bytes:
 
 TOOLS = {  # the words that each of the other command lines knows
     "mnist": "train evaluate predict dropout bench --epochs --batch --optimizer adam sgd --learning-rate --seed "
-    "--resume --data --download --weights --out --threads --rounds",
+    "--resume --plain --data --download --weights --out --threads --rounds",
     "cv_basics": "gray color mean_blur gaussian_blur canny otsu all bench --out --readme --side --rounds --write "
     "--size --sigma --low --high",
     "shared_weights": "synthetic imagenet structure --v1 --size --svg --onnx --weights",
