@@ -86,13 +86,6 @@ def pytest(session: nox.Session, *arguments: str, group: str = "tools") -> None:
         session.error(f"the tests ended with exit code {code}")
 
 
-@nox.session(default=False)
-def selection(session: nox.Session) -> None:
-    """Fail where arguments for pytest have selected no test at all; `test` and `sanitize` ask for it."""
-    if not any(SELECTED):
-        session.error(f"no test was selected by {shlex.join(session.posargs)}, in all that was run")
-
-
 @nox.session
 def classify(session: nox.Session) -> None:
     """Name what is in the pictures of pics/, or in your own: -- PICTURES and FOLDERS, --version 02_numpy_dot."""
@@ -285,3 +278,10 @@ def clean(session: nox.Session) -> None:
                     file.unlink(missing_ok=True)
         removed = sum(file.suffix == ".so" and not file.exists() for file in files)
         session.log(f"{folder}: {removed} compiled convolutions removed")
+
+
+@nox.session(default=False)
+def selection(session: nox.Session) -> None:
+    """Fail where arguments for pytest have selected no test at all; `test` and `sanitize` ask for it."""
+    if not any(SELECTED):
+        session.error(f"no test was selected by {shlex.join(session.posargs)}, in all that was run")
