@@ -270,7 +270,7 @@ def clean(session: nox.Session) -> None:
         xdg = os.environ.get("XDG_CACHE_HOME", "")
         home = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache"
         folder = Path(os.environ.get("RESNET50_CACHE") or home / "resnet50")
-        files = [file for file in folder.glob("*") if re.fullmatch(r"[0-9a-f]{64}(\.\d+)*\.(so|lock|part)", file.name)]
+        files = [file for file in folder.glob("*") if re.fullmatch(r"[0-9a-f]{64}(\.\w+)*\.(so|lock|part)", file.name)]
         for key, own in groupby(sorted(files), lambda file: file.name[:64]):
             lock = folder / f"{key}.lock"
             with suppress(Timeout), FileLock(lock, mode=0o600).acquire(blocking=False):  # else another process is at it

@@ -171,6 +171,23 @@ def test_what_a_killed_process_left_is_removed(folder):
     assert new.exists()  # another process may be at it, which has given up waiting for the lock
 
 
+def test_what_an_earlier_attempt_left_is_not_rewritten(folder, monkeypatch):
+    """It may still be mapped: the next attempt would crash in the library of this one."""
+
+    def fail(file, name):
+        raise FileNotFoundError(2, "No such file or directory", str(file))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "replace", fail)
+        broken.setattr(cache.shutil, "rmtree", lambda folder: None)
+        with pytest.raises(CacheError, match="No such file"):
+            load()
+    [left] = folder.glob("*.part/library.so")
+    before = left.read_bytes(), left.stat().st_mtime_ns
+    load()
+    assert (left.read_bytes(), left.stat().st_mtime_ns) == before
+
+
 def test_a_compiler_that_is_killed_with_its_process_leaves_nothing_that_hurts(folder, tmp_path):
     slow = program(tmp_path, 'case "$*" in *--version) echo 1;; *) exec sleep 60;; esac')
     code = "from test_compiler import load; load()"

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import BinaryIO, TypeVar
 
 from filelock import FileLock, Timeout
@@ -177,8 +178,8 @@ def publish(library: Path, key: str, make: Callable[[Path], None], load: Callabl
         with suppress(FileNotFoundError):
             if time.time() - left.lstat().st_mtime > LONGEST:
                 shutil.rmtree(left)
-    private = library.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
-    private.mkdir(mode=0o700, exist_ok=True)
+    # A new folder each time, with mode 0700: what an earlier attempt left may still be mapped, and must not be rewritten.
+    private = Path(mkdtemp(".part", f"{key}.", library.parent))
     part = private / "library.so"
     try:
         make(part)
