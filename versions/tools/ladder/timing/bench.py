@@ -14,8 +14,7 @@ from ladder.core.worker import Worker, load_twice
 from ladder.machine import peak
 from ladder.machine.peak import Peak
 from ladder.outputs import agreement
-from ladder.timing import bench_readme
-from ladder.timing import chart, peers, rounds
+from ladder.timing import bench_readme, chart, peers, rounds
 from ladder.timing.bench_text import show, warn
 from ladder.timing.contestants import Contestant, contestants
 from ladder.timing.peers import Kit, PeerWorker
