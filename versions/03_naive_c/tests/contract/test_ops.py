@@ -11,7 +11,8 @@ from itertools import product
 import numpy as np
 import pytest
 import reference
-from conftest import EPS, random, run_op
+from adapter import run_op
+from conftest import EPS, random
 
 SIZES = [(1, 1), (9, 5), (8, 11)]
 # No vector width divides the first; the last two fill the 64 output channels that a kernel may take at once, and more.

@@ -276,10 +276,10 @@ def test_a_file_that_is_rewritten_while_the_network_is_open_never_crashes(folder
 
 SHORTENED_AT_EACH_STEP = """
 import os, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
 from test_weights import Weights, WeightsError, pytest, read_all, when_read
-folder = Path(sys.argv[2])
+folder = Path(sys.argv[3])
 file = folder / "weights.safetensors"
 whole = file.read_bytes()
 for name in read_all(folder).weights.required[:-1:7]:
@@ -297,7 +297,8 @@ print("all refused")
 
 
 def test_a_file_that_is_shortened_while_it_is_read_is_an_error_and_kills_nobody(folder):
-    command = [sys.executable, "-c", SHORTENED_AT_EACH_STEP, os.path.dirname(__file__), str(folder)]
+    tests = os.path.dirname(__file__)
+    command = [sys.executable, "-c", SHORTENED_AT_EACH_STEP, tests, os.path.dirname(tests), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "all refused\n", "")
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import reference
-from conftest import TOLERANCE, narrow_tensors, random, write_weights
+from adapter import TOLERANCE
+from conftest import narrow_tensors, random, write_weights
 from resnet50 import PictureError, ResNet50
 
 SIZES = [(32, 32), (33, 47), (64, 40)]
