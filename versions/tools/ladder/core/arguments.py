@@ -1,7 +1,10 @@
-"""What a word on the command line may be: functions for argparse, which makes their errors a line."""
+"""What all tools' command lines share: the parser, common options, and types of arguments."""
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
+
+VERSION_HELP = "a version's folder name or its number: 03_naive_c or 03"
 
 
 def positive(text: str) -> int:
@@ -49,3 +52,25 @@ def pixels(text: str) -> int:
     if not 32 <= positive(text) <= 1024:
         raise argparse.ArgumentTypeError(f"{text} is not between 32 and 1024")
     return int(text)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the command in one line, not below a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
+
+
+def add_versions(command: argparse.ArgumentParser) -> None:
+    """The option that names the versions, for commands that otherwise take all."""
+    command.add_argument(
+        "--versions", dest="names", nargs="+", default=(), metavar="NAME", help=f"{VERSION_HELP} (default: all)"
+    )
+
+
+def add_limits(command: argparse.ArgumentParser, seconds: int) -> None:
+    """The options that end a measurement, after so many `seconds` by default."""
+    command.add_argument("--rounds", type=positive, metavar="N", help="at most so many (default: as the time allows)")
+    command.add_argument(
+        "--seconds", type=positive, default=seconds, metavar="N", help=f"at most so long (default: {seconds})"
+    )

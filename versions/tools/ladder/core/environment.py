@@ -28,7 +28,6 @@ BUILDS = {
     "release": Build(("-Dwerror=true",)),
     "asm": Build(("-Dwerror=true", "-Dc_args=-g")),  # the same code, and where in the source it comes from
     "clang": Build(("-Dwerror=true",), "clang"),
-    "unprotected": Build(("-Dwerror=true", "-Dc_args=-fno-stack-protector")),  # comes after the version's own arguments
     "sanitize": Build(
         (
             "-Dbuildtype=debugoptimized",

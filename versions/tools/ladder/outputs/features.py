@@ -11,9 +11,10 @@ import numpy as np
 from ladder.core import environment, terminal, weights
 from ladder.core.environment import variables
 from ladder.core.errors import LadderError
+from ladder.core.selection import one_or_newest
 from ladder.core.terminal import printable
 from ladder.outputs import feature_figure
-from ladder.outputs.classify import choose, likeliest
+from ladder.outputs.classify import likeliest
 
 TOP = 5
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
@@ -59,7 +60,7 @@ def features(
     `out`: the figure's file, by default build/features/NAME.png after the picture.
     Raises LadderError if the picture, the version or the weights can't be used, or if the output is not finite.
     """
-    chosen = choose(root, version)
+    chosen = one_or_newest(root, version)
     folder = weights.find(weight_set)
     python = environment.python(chosen)
     terminal.note(f"version {chosen.name}, weights {weights.describe(folder, weight_set)}")

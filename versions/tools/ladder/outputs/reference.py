@@ -10,6 +10,7 @@ import numpy as np
 from ladder.core import environment, terminal, weights
 from ladder.core.errors import LadderError
 from ladder.core.pictures import read_labels
+from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.core.worker import prepared
 from ladder.outputs import agreement
@@ -36,7 +37,7 @@ def reference(root: Path, write: bool) -> int:
         from shared_weights import torch_reference
     except ModuleNotFoundError as error:
         raise LadderError(f"this needs {error.name}: `nox -s reference` installs it") from None
-    versions = agreement.select(root, ())
+    versions = select(root, ())
     pics, complaints = root / "pics", []
     for folder in present_sets():
         if write:

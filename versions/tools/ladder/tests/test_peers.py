@@ -114,7 +114,7 @@ def test_a_peer_has_come_to_rest_before_the_next_one_begins(libraries, monkeypat
 def test_without_peers_nothing_is_installed(machine, tree: Tree, monkeypatch):
     machine("03_three", 1.0)
     monkeypatch.setattr(peers, "install", lambda root: pytest.fail("installed"))
-    assert bench.bench(tree.root, (), 64, 1, 1000) == 0
+    assert bench.bench(tree.root, size=64, rounds=1, seconds=1000) == 0
     assert results(tree)["peers"] == []
 
 

@@ -1,7 +1,7 @@
-"""`numbers`: how far every version lies from float64 on random networks, and whether its bits are always the same."""
+"""`rounding`: how far every version lies from float64 on random networks, and whether its bits are always the same."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ladder.core import terminal
+from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.outputs import agreement
 from scrutiny import networks
@@ -47,12 +48,12 @@ class Contestant:
         return (self.version.folder / "src/resnet50/codegen.py").exists()
 
 
-def numbers(root: Path, names: Iterable[str], seeds: int) -> int:
+def rounding(root: Path, names: Sequence[str], seeds: int) -> int:
     """Print the tables; the exit code is 1 if a version broke a promise."""
-    versions, trials = agreement.select(root, names), all_trials(seeds)
+    versions, trials = select(root, names), all_trials(seeds)
     float64 = networks.reference(root)
     with ExitStack() as stack:
-        begin = stack.enter_context(terminal.progress("numbers", len(trials)))
+        begin = stack.enter_context(terminal.progress("rounding", len(trials)))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         contestants = [
             Contestant(
