@@ -29,12 +29,12 @@ def with_another(file: str) -> Callable[[Version], bool]:
 
 def has_plan(version: Version) -> bool:
     """From 06 on: the operators are only reached through a plan."""
-    return (version.folder / "src/resnet50/plan.py").exists()
+    return version.plans
 
 
 def has_operators(version: Version) -> bool:
     """03 to 05: the operators are C, and are called from Python."""
-    return version.has_c() and not has_plan(version)
+    return version.has_c() and not version.plans
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from ladder.core import environment, terminal, weights
 from ladder.core.errors import LadderError
-from ladder.core.pictures import read_labels
+from ladder.core.pictures import read_truth
 from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.core.worker import prepared
@@ -32,7 +32,7 @@ def compare(root: Path, names: Sequence[str], folders: Iterable[Path] | None = N
     versions = select(root, names)
     complaints = []
     for folder in folders or [weights.find(name) for name in SETS]:
-        golden = read_golden(folder, sorted(read_labels(root / "pics")))
+        golden = read_golden(folder, sorted(read_truth(root / "pics")))
         with tempfile.TemporaryDirectory() as scratch:
             trials = trials_of(golden, root / "pics", small_input(versions[-1], folder, root / "pics", Path(scratch)))
             outputs, refused = agreement.run(versions, folder, trials)
