@@ -125,7 +125,7 @@ def test_a_process_that_is_stopped_is_named_and_not_waited_for_for_ever(folder, 
 
     monkeypatch.setattr(cache, "SOON", 0.02)
     monkeypatch.setattr(cache, "ALONE", 0.1)
-    monkeypatch.setattr(compiler, "processors", lambda: 1)
+    monkeypatch.setattr(compiler, "cpu_count", lambda: 1)
     monkeypatch.setattr(cache.FileLock, "acquire", recorded)
     compiler.load(SHAPES[:2], instruction_set())
     assert libraries(folder) == missing

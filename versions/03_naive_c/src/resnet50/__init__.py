@@ -7,14 +7,18 @@
 'cat'
 """
 
-from .errors import InstallationError, PictureError, ResNet50Error, UnsupportedProcessor, WeightsError
+from .errors import (
+    InstallationError,
+    PictureError,
+    ResNet50Error,
+    WeightsError,
+)
 
 __all__ = [
     "InstallationError",
     "PictureError",
     "ResNet50",
     "ResNet50Error",
-    "UnsupportedProcessor",
     "WeightsError",
 ]
 

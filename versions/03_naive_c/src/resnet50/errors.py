@@ -15,7 +15,3 @@ class WeightsError(ResNet50Error, ValueError):
 
 class InstallationError(ResNet50Error, RuntimeError):
     """Several distributions have installed a package of this name into one environment."""
-
-
-class UnsupportedProcessor(ResNet50Error, RuntimeError):
-    """This processor lacks instructions that the version is written in, if it is written in particular ones."""

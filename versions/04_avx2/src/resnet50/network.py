@@ -4,21 +4,18 @@ It is the variant v1.5 that torchvision has too: where a stage halves the resolu
 of its first block has the stride, not the 1x1 convolution before it.
 """
 
-from collections.abc import Callable
 from os import PathLike
-from time import perf_counter
 
 import numpy as np
 
 from . import ops
 from .errors import PictureError, WeightsError
 from .image import Preprocessing
+from .layers import Layers, OnLayer
 from .weights import Weights, batch_norm_tensors, read_labels, weight_folder
 
 STAGES = (("layer1", 3, 1), ("layer2", 4, 2), ("layer3", 6, 2), ("layer4", 3, 2))  # name, blocks, stride
 SMALLEST, LARGEST = 32, 1024  # pixels: five halvings leave one pixel of 32
-
-OnLayer = Callable[[str, object, float], object]
 
 
 def forward(layer, x):
@@ -56,8 +53,10 @@ class ResNet50:
     """A ResNet-50 with the weights of one folder.
 
     `weights_dir` holds `weights.safetensors`, `labels.txt` and `preprocess.json`. The channel counts and the
-    number of classes come from the weights. Raises `WeightsError` if the folder does not hold a ResNet-50,
-    `UnsupportedProcessor` if the operators cannot run here.
+    number of classes come from the weights.
+
+    Raises `WeightsError` if the folder does not hold a ResNet-50.
+    Raises `UnsupportedProcessor` if the operators cannot run here.
 
     `labels`: the name of each class, in the order of the logits. `preprocess(picture)`: a picture file, or a Pillow
     picture, as the image that the network takes.
@@ -80,9 +79,10 @@ class ResNet50:
         return self.run(image)
 
     def run(self, image: np.ndarray, on_layer: OnLayer | None = None) -> np.ndarray:
-        """As calling the network; after each layer `on_layer(name, output, seconds)` is told, where given.
+        """The same as calling the network; if given, `on_layer(name, output, seconds)` is called after each layer.
 
-        Raises `PictureError` if `image` is not such an array, `WeightsError` if a weight cannot be read.
+        Raises `PictureError` if `image` is not such an array.
+        Raises `WeightsError` if a weight cannot be read.
         """
         return np.asarray(forward(Layers(self.weights, on_layer), checked(image)))
 
@@ -103,44 +103,6 @@ def checked(image: np.ndarray) -> np.ndarray:
             f"{image.shape[1]} x {image.shape[0]} (width x height)"
         )
     return np.require(image, requirements=["C_CONTIGUOUS", "ALIGNED"])
-
-
-class Layers:
-    """Runs each layer's operator on tensors, with the layer's weights, and tells `on_layer`."""
-
-    def __init__(self, weights: Weights, on_layer: OnLayer | None) -> None:
-        self.weights = weights
-        self.on_layer = on_layer
-        self.start = perf_counter()
-
-    def conv2d(self, x, name, kernel, stride=1, padding=0):
-        return self.done(name, ops.conv2d(x, self.weights[f"{name}.weight"], stride, padding))
-
-    def batch_norm(self, x, name):
-        weight, bias, mean, variance = (self.weights[tensor] for tensor in batch_norm_tensors(name))
-        return self.done(name, ops.batch_norm(x, weight, bias, mean, variance))
-
-    def relu(self, x, name):
-        return self.done(name, ops.relu(x))
-
-    def max_pool(self, x, name, kernel, stride, padding):
-        return self.done(name, ops.max_pool(x, kernel, stride, padding))
-
-    def average_pool(self, x, name):
-        return self.done(name, ops.average_pool(x))
-
-    def add(self, x, y, name):
-        return self.done(name, ops.add(x, y))
-
-    def linear(self, x, name):
-        return self.done(name, ops.linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]))
-
-    def done(self, name, output):
-        """Tells `on_layer` of the layer that has just ended; reading its weights is part of its time."""
-        if self.on_layer is not None:
-            self.on_layer(name, output, perf_counter() - self.start)
-            self.start = perf_counter()
-        return output
 
 
 class WeightCheck:

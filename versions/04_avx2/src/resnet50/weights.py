@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import WeightsError
+from .strips import arrange
 from .tensor_file import DTYPES, TensorFile
 
 FILES = ("weights.safetensors", "labels.txt", "preprocess.json")
@@ -55,36 +56,6 @@ def read_labels(path: Path, classes: int) -> list[str]:
     if not all(label.strip() for label in labels):
         raise WeightsError(f"{path}: line {[bool(label.strip()) for label in labels].index(False) + 1} is empty")
     return labels
-
-
-STRIP = 64  # output channels that a convolution sums at once
-CACHE_LINE = 64  # bytes; a load into a register that crosses two lines takes twice as long
-
-
-def arrange(tensor: np.ndarray) -> np.ndarray:
-    """From the file's layout to the operators': kernels (O, I, H, W) -> (O, H, W, I), matrices as they are.
-
-    Then every 64 kernels, or rows of a matrix, are laid side by side, number by number, so that the operators find in
-    one place what they load into the lanes. Those that fill no strip of 64 stay one behind the other.
-    """
-    if tensor.ndim not in (2, 4):
-        return tensor
-    kernels = tensor.transpose(0, 2, 3, 1) if tensor.ndim == 4 else tensor
-    rows = kernels.reshape(len(kernels), -1)
-    outputs, size = rows.shape
-    filled = outputs // STRIP
-    arranged = aligned(rows.size).reshape(rows.shape)
-    strips = arranged[: filled * STRIP].reshape(filled, size, STRIP)
-    strips[...] = rows[: filled * STRIP].reshape(filled, STRIP, size).transpose(0, 2, 1)
-    arranged[filled * STRIP :] = rows[filled * STRIP :]
-    return arranged.reshape(kernels.shape)
-
-
-def aligned(count: int) -> np.ndarray:
-    """`count` float32 numbers, not yet set, that begin at a cache line; NumPy's own begin 16 bytes behind one."""
-    memory = np.empty(count * 4 + CACHE_LINE, np.uint8)
-    start = -memory.ctypes.data % CACHE_LINE
-    return memory[start : start + count * 4].view(np.float32)
 
 
 def batch_norm_tensors(name: str) -> tuple[str, str, str, str]:

@@ -7,7 +7,13 @@
 'cat'
 """
 
-from .errors import InstallationError, PictureError, ResNet50Error, UnsupportedProcessor, WeightsError
+from .errors import (
+    InstallationError,
+    PictureError,
+    ResNet50Error,
+    UnsupportedProcessor,
+    WeightsError,
+)
 
 __all__ = [
     "InstallationError",

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from .errors import WeightsError
+from .memory import LINE, aligned
+from .rounding import round_up
+from .strips import arrange
 from .tensor_file import DTYPES, TensorFile
 
 FILES = ("weights.safetensors", "labels.txt", "preprocess.json")
@@ -58,41 +61,6 @@ def read_labels(path: Path, classes: int) -> list[str]:
     return labels
 
 
-STRIP = 64  # output channels that a convolution sums at once
-CACHE_LINE = 64  # bytes; a load into a register that crosses two lines takes twice as long
-
-
-def arrange(tensor: np.ndarray, memory: np.ndarray | None = None) -> np.ndarray:
-    """From the file's layout to the operators': kernels (O, I, H, W) -> (O, H, W, I), matrices as they are.
-
-    Then every 64 kernels, or rows of a matrix, are laid side by side, number by number, so that the operators find in
-    one place what they load into the lanes. Those that fill no strip of 64 stay one behind the other.
-
-    The result lies in `memory`, a float32 array of as many numbers, or in memory of its own.
-    """
-    if memory is None:
-        memory = aligned(tensor.size)
-    if tensor.ndim not in (2, 4):
-        memory[:] = tensor.ravel()
-        return memory.reshape(tensor.shape)
-    kernels = tensor.transpose(0, 2, 3, 1) if tensor.ndim == 4 else tensor
-    rows = kernels.reshape(len(kernels), -1)
-    outputs, size = rows.shape
-    filled = outputs // STRIP
-    arranged = memory.reshape(rows.shape)
-    strips = arranged[: filled * STRIP].reshape(filled, size, STRIP)
-    strips[...] = rows[: filled * STRIP].reshape(filled, STRIP, size).transpose(0, 2, 1)
-    arranged[filled * STRIP :] = rows[filled * STRIP :]
-    return arranged.reshape(kernels.shape)
-
-
-def aligned(count: int) -> np.ndarray:
-    """`count` float32 numbers, not yet set, that begin at a cache line; NumPy's own begin 16 bytes behind one."""
-    memory = np.empty(count * 4 + CACHE_LINE, np.uint8)
-    start = -memory.ctypes.data % CACHE_LINE
-    return memory[start : start + count * 4].view(np.float32)
-
-
 def batch_norm_tensors(name: str) -> tuple[str, str, str, str]:
     """The four tensors of a batch norm, in the order in which the operator takes them."""
     return f"{name}.weight", f"{name}.bias", f"{name}.running_mean", f"{name}.running_var"
@@ -113,18 +81,19 @@ class Weights:
                 raise WeightsError(f"{self.path}: {name} is {tensor.dtype}, expected F32 or F16")
 
     def load(self) -> None:
-        """Reads, checks and arranges what is required into one pool, in the order of the layers; raises `WeightsError`.
+        """Reads, checks and arranges all required tensors, in the order of the layers, into one piece of memory.
 
-        Then the file is closed. All tensors are read into one buffer: new memory for each costs 20 ms of page faults.
+        Then it closes the file. All tensors are read into one buffer: new memory for each would cost 20 ms of page
+        faults. Raises `WeightsError`.
         """
-        lines = [-(-prod(self.shapes[name]) * 4 // CACHE_LINE) for name in self.required]  # rounded up
-        pool = aligned(sum(lines) * CACHE_LINE // 4)
+        counts = [prod(self.shapes[name]) for name in self.required]
+        memory = aligned(sum(round_up(count, LINE) for count in counts))
         buffer = np.empty(4 * max(map(prod, self.shapes.values())), np.uint8)
-        for name, count in zip(self.required, lines):
+        for name, count in zip(self.required, counts):
             stored = self.file.read(name, buffer)
             self.check(name, stored)
-            self.tensors[name] = arrange(stored, pool[: stored.size])
-            pool = pool[count * CACHE_LINE // 4 :]
+            self.tensors[name] = arrange(stored, memory[:count])
+            memory = memory[round_up(count, LINE) :]
         self.file.close()
 
     def __getitem__(self, name: str) -> np.ndarray:

@@ -7,9 +7,11 @@ from math import prod
 import numpy as np
 
 from . import ops
-from .weights import CACHE_LINE, Weights, aligned, batch_norm_tensors
+from .memory import LINE, aligned
+from .rounding import round_up
+from .weights import Weights, batch_norm_tensors
 
-LINE = CACHE_LINE // 4  # float32 numbers
+OnLayer = Callable[[str, object, float], object]
 
 
 @dataclass(eq=False)
@@ -27,7 +29,7 @@ class Value:
     @property
     def floats(self) -> int:
         """Its size in the arena: whole cache lines."""
-        return -(-prod(self.shape) // LINE) * LINE
+        return round_up(prod(self.shape), LINE)
 
 
 @dataclass
@@ -57,10 +59,10 @@ class Planner:
         self.steps: list[Step] = []
 
     def conv2d(self, x, name, kernel, stride=1, padding=0):
-        weight = self.weights[f"{name}.weight"]
-        outputs, kernel_height, kernel_width = weight.shape[:3]
+        outputs, _, kernel_height, kernel_width = self.weights.shapes[f"{name}.weight"]
         window = (kernel_height, kernel_width, stride, padding)
-        return self.step(name, "conv2d", (x,), (*slide(x.shape, *window), outputs), window, (weight,))
+        shape = (*slide(x.shape, *window), outputs)
+        return self.step(name, "conv2d", (x,), shape, window, [self.weights[f"{name}.weight"]])
 
     def batch_norm(self, x, name):
         return self.step(name, "batch_norm", (x,), x.shape, weights=[self.weights[t] for t in batch_norm_tensors(name)])
@@ -81,8 +83,9 @@ class Planner:
         return self.step(name, "add", (x, y), x.shape)
 
     def linear(self, x, name):
-        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-        return self.step(name, "linear", (x,), bias.shape, weights=(weight, bias))
+        outputs = self.weights.shapes[f"{name}.weight"][:1]
+        weights = [self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]]
+        return self.step(name, "linear", (x,), outputs, weights=weights)
 
     def step(self, name, operator, inputs, shape, window=(1, 1, 1, 0), weights=()):
         """Writes the step down and returns its output, a new value; `window`: kernel height, width, stride, padding."""
@@ -146,7 +149,7 @@ class Plan:
         self.program = ops.Plan(self.floats, *ends, tuple(step.placed() for step in planner.steps))
         self.idle = [aligned(self.floats)]
 
-    def run(self, image: np.ndarray, on_layer: Callable[[str, object, float], object] | None = None) -> np.ndarray:
+    def run(self, image: np.ndarray, on_layer: OnLayer | None = None) -> np.ndarray:
         """The network's output for `image`, float32 of the planned size, contiguous."""
         try:
             arena = self.idle.pop()
@@ -163,7 +166,7 @@ class Plan:
         finally:
             self.idle.append(arena)
 
-    def tell(self, arena: np.ndarray, image: np.ndarray, on_layer: Callable[[str, object, float], object]) -> None:
+    def tell(self, arena: np.ndarray, image: np.ndarray, on_layer: OnLayer) -> None:
         """Tells `on_layer` of each step, with a copy of its output.
 
         The network runs twice: as a whole, to take the times, and step by step, since later outputs overwrite it.

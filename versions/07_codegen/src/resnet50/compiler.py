@@ -14,9 +14,9 @@ from pathlib import Path
 from . import ops
 from .cache import Patience, load_or_make
 from .codegen import source
+from .cpu_count import cpu_count
 from .errors import CacheError, CompilerError
 from .instruction_sets import InstructionSet
-from .processors import processors
 from .tiles import Convolution
 from .trust import ADVICE
 
@@ -104,7 +104,7 @@ def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convo
         return {}
     require_room(len(wanted))
     compiler, patience = Compiler(isa), Patience(watched=is_terminal())
-    with ThreadPoolExecutor(processors()) as threads:
+    with ThreadPoolExecutor(cpu_count()) as threads:
         try:
             tasks = submit(threads, [partial(load_one, compiler, conv, patience) for conv in wanted], patience)
             watch(tasks, patience)

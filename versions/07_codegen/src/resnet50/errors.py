@@ -18,7 +18,7 @@ class InstallationError(ResNet50Error, RuntimeError):
 
 
 class UnsupportedProcessor(ResNet50Error, RuntimeError):
-    """This processor lacks instructions that the version is written in, if it is written in particular ones."""
+    """This processor lacks instructions that this version needs: AVX2 and FMA."""
 
 
 class CompilerError(ResNet50Error, RuntimeError):

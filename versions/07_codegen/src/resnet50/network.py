@@ -4,7 +4,6 @@ It is the variant v1.5 that torchvision has too: where a stage halves the resolu
 of its first block has the stride, not the 1x1 convolution before it.
 """
 
-from collections.abc import Callable
 from functools import lru_cache, partial
 from os import PathLike
 
@@ -13,14 +12,12 @@ import numpy as np
 from .errors import PictureError, WeightsError
 from .image import Preprocessing
 from .instruction_sets import instruction_set
-from .plan import Plan, Planner, Value
+from .plan import OnLayer, Plan, Planner, Value
 from .weights import Weights, batch_norm_tensors, read_labels, weight_folder
 
 STAGES = (("layer1", 3, 1), ("layer2", 4, 2), ("layer3", 6, 2), ("layer4", 3, 2))  # name, blocks, stride
 SMALLEST, LARGEST = 32, 1024  # pixels: five halvings leave one pixel of 32
 PLANS = 4  # input sizes whose plans are kept; an arena has 9.6 MB at 224 x 224 pixels and 200 MB at 1024 x 1024
-
-OnLayer = Callable[[str, object, float], object]
 
 
 def forward(layer, x):
@@ -58,8 +55,10 @@ class ResNet50:
     """A ResNet-50 with the weights of one folder.
 
     `weights_dir` holds `weights.safetensors`, `labels.txt` and `preprocess.json`. The channel counts and the
-    number of classes come from the weights. Raises `WeightsError` if the folder does not hold a ResNet-50,
-    `UnsupportedProcessor` if the operators cannot run here.
+    number of classes come from the weights.
+
+    Raises `WeightsError` if the folder does not hold a ResNet-50.
+    Raises `UnsupportedProcessor` if the operators cannot run here.
 
     `labels`: the name of each class, in the order of the logits. `preprocess(picture)`: a picture file, or a Pillow
     picture, as the image that the network takes.
@@ -84,10 +83,10 @@ class ResNet50:
         return self.run(image)
 
     def run(self, image: np.ndarray, on_layer: OnLayer | None = None) -> np.ndarray:
-        """As calling the network; after each layer `on_layer(name, output, seconds)` is told, where given.
+        """The same as calling the network; if given, `on_layer(name, output, seconds)` is called after each layer.
 
-        Raises `PictureError` if `image` is not such an array. The first image of a size has C written and compiled,
-        which raises `CompilerError` or `CacheError` if it cannot be.
+        Raises `PictureError` if `image` is not such an array.
+        Raises `CompilerError` or `CacheError` if the C for the first image of a size cannot be compiled or kept.
         """
         image = checked(image)
         return self.plan(*image.shape[:2]).run(image, on_layer)

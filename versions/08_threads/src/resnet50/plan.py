@@ -7,10 +7,12 @@ from math import prod
 import numpy as np
 
 from . import compiler, ops
+from .memory import LINE, aligned
+from .rounding import round_up
 from .tiles import Convolution
-from .weights import CACHE_LINE, Weights, aligned, batch_norm_tensors
+from .weights import Weights, batch_norm_tensors
 
-LINE = CACHE_LINE // 4  # float32 numbers
+OnLayer = Callable[[str, object, float], object]
 GENERATED = ("conv2d", "linear")  # a linear layer is a 1x1 convolution of a single pixel
 
 
@@ -29,7 +31,7 @@ class Value:
     @property
     def floats(self) -> int:
         """Its size in the arena: whole cache lines."""
-        return -(-prod(self.shape) // LINE) * LINE
+        return round_up(prod(self.shape), LINE)
 
 
 @dataclass
@@ -158,7 +160,7 @@ class Plan:
         self.program = ops.Plan(self.floats, *ends, tuple(step.placed(kernels) for step in planner.steps))
         self.idle = [aligned(self.floats)]
 
-    def run(self, image: np.ndarray, on_layer: Callable[[str, object, float], object] | None = None) -> np.ndarray:
+    def run(self, image: np.ndarray, on_layer: OnLayer | None = None) -> np.ndarray:
         """The network's output for `image`, float32 of the planned size, contiguous."""
         try:
             arena = self.idle.pop()
@@ -175,7 +177,7 @@ class Plan:
         finally:
             self.idle.append(arena)
 
-    def tell(self, arena: np.ndarray, image: np.ndarray, on_layer: Callable[[str, object, float], object]) -> None:
+    def tell(self, arena: np.ndarray, image: np.ndarray, on_layer: OnLayer) -> None:
         """Tells `on_layer` of each step, with a copy of its output.
 
         The network runs twice: as a whole, to take the times, and step by step, since later outputs overwrite it.

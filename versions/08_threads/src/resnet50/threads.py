@@ -3,8 +3,8 @@
 import os
 
 from . import ops
+from .cpu_count import cpu_count
 from .errors import ThreadsError
-from .processors import processors
 
 VARIABLE = "RESNET50_THREADS"
 MOST = 1024
@@ -13,7 +13,7 @@ LONGEST = 40  # characters of a number; Python refuses to read one of 5000
 
 def make_pool(threads: int | None = None) -> object:
     """A pool of `threads`, by default $RESNET50_THREADS, or one for each processor; raises `ThreadsError`."""
-    available = processors()
+    available = cpu_count()
     if threads is None:
         wanted = os.environ.get(VARIABLE) or str(available)
         if not wanted.isdecimal() or len(wanted) > LONGEST:

@@ -11,8 +11,10 @@ import numpy as np
 
 from .errors import WeightsError
 from .instruction_sets import InstructionSet
+from .memory import LINE, aligned
+from .packing import arrange, arranged_size
+from .rounding import round_up
 from .tensor_file import DTYPES, TensorFile
-from .tiles import pack, packed_size
 
 FILES = ("weights.safetensors", "labels.txt", "preprocess.json")
 MOST_LABELS = 1 << 24  # bytes of labels.txt: a million classes of 16 letters
@@ -60,35 +62,6 @@ def read_labels(path: Path, classes: int) -> list[str]:
     return labels
 
 
-CACHE_LINE = 64  # bytes; a load into a register that crosses two lines takes twice as long
-
-
-def arrange(tensor: np.ndarray, isa: InstructionSet, memory: np.ndarray | None = None) -> np.ndarray:
-    """From the file's layout to the operators': kernels and matrices packed for register tiles, vectors as they are.
-
-    The result, `arranged_size` numbers, lies in `memory`, float32, or in memory of its own.
-    """
-    if memory is None:
-        memory = aligned(arranged_size(tensor.shape, isa))
-    if tensor.ndim == 1:
-        memory[:] = tensor
-    else:
-        pack(tensor.reshape(*tensor.shape, *(1, 1)[tensor.ndim - 2 :]), memory, isa)
-    return memory
-
-
-def arranged_size(shape: tuple[int, ...], isa: InstructionSet) -> int:
-    """How many numbers `arrange` makes of a tensor."""
-    return shape[0] if len(shape) == 1 else packed_size(shape[0], prod(shape[1:]), isa)
-
-
-def aligned(count: int) -> np.ndarray:
-    """`count` float32 numbers, not yet set, that begin at a cache line; NumPy's own begin 16 bytes behind one."""
-    memory = np.empty(count * 4 + CACHE_LINE, np.uint8)
-    start = -memory.ctypes.data % CACHE_LINE
-    return memory[start : start + count * 4].view(np.float32)
-
-
 def batch_norm_tensors(name: str) -> tuple[str, str, str, str]:
     """The four tensors of a batch norm, in the order in which the operator takes them."""
     return f"{name}.weight", f"{name}.bias", f"{name}.running_mean", f"{name}.running_var"
@@ -113,19 +86,19 @@ class Weights:
                 raise WeightsError(f"{self.path}: {name} is {tensor.dtype}, expected F32 or F16")
 
     def load(self) -> None:
-        """Reads, checks and arranges what is required into one pool, in the order of the layers; raises `WeightsError`.
+        """Reads, checks and arranges all required tensors, in the order of the layers, into one piece of memory.
 
-        Then the file is closed. All tensors are read into one buffer: new memory for each costs 20 ms of page faults.
+        Then it closes the file. All tensors are read into one buffer: new memory for each would cost 20 ms of page
+        faults. Raises `WeightsError`.
         """
         counts = [arranged_size(self.shapes[name], self.isa) for name in self.required]
-        lines = [-(-count * 4 // CACHE_LINE) for count in counts]  # rounded up
-        pool = aligned(sum(lines) * CACHE_LINE // 4)
+        memory = aligned(sum(round_up(count, LINE) for count in counts))
         buffer = np.empty(4 * max(map(prod, self.shapes.values())), np.uint8)
-        for name, count, whole in zip(self.required, counts, lines):
+        for name, count in zip(self.required, counts):
             stored = self.file.read(name, buffer)
             self.check(name, stored)
-            self.tensors[name] = arrange(stored, self.isa, pool[:count])
-            pool = pool[whole * CACHE_LINE // 4 :]
+            self.tensors[name] = arrange(stored, self.isa, memory[:count])
+            memory = memory[round_up(count, LINE) :]
         self.file.close()
 
     def __getitem__(self, name: str) -> np.ndarray:
