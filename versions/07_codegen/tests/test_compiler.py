@@ -291,7 +291,7 @@ def test_sixteen_processes_that_begin_with_an_empty_cache_are_all_right(folder, 
     [
         ("no-such-compiler", ["no-such-compiler", "install gcc or clang, or set CC"]),
         ("/bin/false", ["/bin/false", "exit code 1"]),
-        ("/bin/true", ["/bin/true", "wrote nothing"]),
+        ("/bin/true", ["/bin/true", "wrote no library"]),
         ("/etc/passwd", ["/etc/passwd"]),
         ("'unbalanced", ["CC cannot be split"]),
         ("cc; touch harmed", ["no C compiler 'cc;'"]),

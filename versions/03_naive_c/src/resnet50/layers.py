@@ -10,7 +10,7 @@ OnLayer = Callable[[str, object, float], object]
 
 
 class Layers:
-    """Runs each layer's operator on tensors, with the layer's weights, and tells `on_layer`."""
+    """Runs each layer's operator on tensors, with the layer's weights, and calls `on_layer`."""
 
     def __init__(self, weights: Weights, on_layer: OnLayer | None) -> None:
         self.weights = weights
@@ -40,7 +40,7 @@ class Layers:
         return self.done(name, ops.linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]))
 
     def done(self, name, output):
-        """Tells `on_layer` of the layer that has just ended; reading its weights is part of its time."""
+        """Calls `on_layer` for the layer that has just finished; its time includes reading its weights."""
         if self.on_layer is not None:
             self.on_layer(name, output, perf_counter() - self.start)
             self.start = perf_counter()

@@ -13,7 +13,7 @@ from .tiles import strip_channels
 def arrange(tensor: np.ndarray, isa: InstructionSet, memory: np.ndarray | None = None) -> np.ndarray:
     """From the file's layout to the operators': kernels and matrices packed for register tiles, vectors as they are.
 
-    The result, `arranged_size` numbers, lies in `memory`, float32, or in memory of its own.
+    The result is in `memory`, `arranged_size` float32 numbers, or in memory of its own.
     """
     if memory is None:
         memory = aligned(arranged_size(tensor.shape, isa))
@@ -26,7 +26,7 @@ def arrange(tensor: np.ndarray, isa: InstructionSet, memory: np.ndarray | None =
 
 
 def arranged_size(shape: tuple[int, ...], isa: InstructionSet) -> int:
-    """How many numbers `arrange` makes of a tensor."""
+    """How many numbers a tensor of this shape has once it is arranged."""
     return shape[0] if len(shape) == 1 else packed_size(shape[0], prod(shape[1:]), isa)
 
 
