@@ -27,7 +27,7 @@ QUIET = 1.0  # seconds before progress is shown on a terminal
 ENGLISH = {"LC_ALL": "C"}  # so that the version, which is part of the key, is the same in every language
 
 
-loaded: dict[str, object] = {}  # key -> function in this process; it is unloaded when neither this nor a plan holds it
+loaded: dict[str, "ops.Kernel"] = {}  # key -> function of this process; unloaded when neither this nor a plan holds it
 MOST_LOADED = 1000  # functions that are kept for later plans
 MAPPINGS = 5  # of memory per library
 
@@ -94,7 +94,7 @@ def split(variable: str) -> list[str]:
         raise CompilerError(f"{variable} cannot be split into words: {error}") from error
 
 
-def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convolution, object]:
+def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convolution, "ops.Kernel"]:
     """A loaded function for each convolution; those that are not in the cache are compiled in parallel.
 
     Raises `CompilerError` or `CacheError`.
@@ -146,7 +146,7 @@ def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]], patien
     return tasks
 
 
-def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> object:
+def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> "ops.Kernel":
     """The loaded function for one convolution."""
     text = source(conv, compiler.isa)
     key = compiler.key(text)
@@ -156,7 +156,7 @@ def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> objec
     return function
 
 
-def load_library(name: str, library: Path) -> object:
+def load_library(name: str, library: Path) -> "ops.Kernel":
     """The function in the library `name`; raises `CacheError` or `CompilerError` if the system refuses to load it."""
     try:
         return ops.load(os.fsencode(name))

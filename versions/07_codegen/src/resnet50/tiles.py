@@ -39,7 +39,7 @@ def most_pixels(isa: InstructionSet) -> int:
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution's sizes, as a step of ops.Plan has them: all that the generated C depends on."""
+    """A convolution's sizes, as a step of ops.Program has them: all that the generated C depends on."""
 
     height: int
     width: int
