@@ -47,15 +47,15 @@ class Given:
 
 
 @cache
-def pools():
+def crews():
     """A thread alone, and three: any layer of a test is split unevenly among them."""
-    return [ops.pool(1, False), ops.pool(3, False)]
+    return [ops.crew(1, False), ops.crew(3, False)]
 
 
 def run_op(name, *tensors, **settings):
     """Runs a plan of one step, the operator `name`, on arrays in the weight file's layout, and returns an array.
 
-    Every pool must give the same.
+    Every crew must give the same.
     """
     x, *others = tensors
     planner = Planner(Given(dict(zip(PARTS, others, strict=False))), 1, 1)
@@ -71,9 +71,9 @@ def run_op(name, *tensors, **settings):
     for value, array in inputs.items():
         plan.look(arena, value)[:] = array
     outputs = []
-    for pool in pools():
+    for crew in crews():
         plan.look(arena, plan.output)[:] = 7
-        plan.program.run_step(pool, arena, 0)
+        plan.program.run_step(crew, arena, 0)
         outputs.append(plan.look(arena, plan.output).copy())
     np.testing.assert_array_equal(*outputs)
     return outputs[0]

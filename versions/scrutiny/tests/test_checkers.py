@@ -134,7 +134,7 @@ def test_a_version_without_c_has_nothing_to_check():
 FAULTS = {
     "relu.c": ("i < count", "i <= count"),
     "linear.c": ("o = 0; o < outputs", "o = 1; o < outputs"),
-    "module.c": ("in[0] * in[1] * in[2]);", "in[0] * in[1] * in[2]), views[1].obj = NULL; /* never given back */"),
+    "wrappers.c": ("in[0] * in[1] * in[2]);", "in[0] * in[1] * in[2]), views[1].obj = NULL; /* never given back */"),
 }
 
 

@@ -27,7 +27,7 @@ QUIET = 1.0  # seconds before a terminal is told that something is going on
 ENGLISH = {"LC_ALL": "C"}  # so that the version, which is part of the key, is the same in all languages
 
 
-loaded: dict[str, object] = {}  # key -> function, of this process; unloaded when neither this nor a plan has it
+loaded: dict[str, "ops.Kernel"] = {}  # key -> function, of this process; unloaded when neither this nor a plan has it
 MOST_LOADED = 1000  # functions kept here, for those who come next
 MAPPINGS = 5  # of memory, for each library
 
@@ -94,7 +94,7 @@ def split(variable: str) -> list[str]:
         raise CompilerError(f"{variable} cannot be split into words: {error}") from error
 
 
-def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convolution, object]:
+def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convolution, "ops.Kernel"]:
     """A loaded function for each convolution, compiled side by side on all processors where the cache has none.
 
     Raises `CompilerError` or `CacheError`.
@@ -146,7 +146,7 @@ def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]], patien
     return tasks
 
 
-def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> object:
+def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> "ops.Kernel":
     """One loaded function."""
     text = source(conv, compiler.isa)
     key = compiler.key(text)
@@ -156,9 +156,9 @@ def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> objec
     return function
 
 
-def load_library(name: str, library: Path) -> object:
-    """The function in the library that `name` opens, for ops.Plan; raises `CacheError` or `CompilerError` if the system
-    refuses it."""
+def load_library(name: str, library: Path) -> "ops.Kernel":
+    """The convolution in the library that `name` opens; raises `CacheError` or `CompilerError` if the system refuses
+    it."""
     try:
         return ops.load(os.fsencode(name))
     except OSError as error:

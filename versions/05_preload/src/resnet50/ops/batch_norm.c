@@ -4,7 +4,7 @@
 
 static const float EPSILON = 1e-5f; /* PyTorch's default, with which the weights were trained */
 
-enum { BLOCK = 256 }; /* channels whose scales are kept at hand, so that the picture is walked through in order */
+enum { BLOCK = 256 }; /* channels per block: their scales stay in cache while the picture is read in order */
 
 void batch_norm(float *restrict output, const float *restrict x, const float *restrict weight,
                 const float *restrict bias, const float *restrict mean, const float *restrict variance,
