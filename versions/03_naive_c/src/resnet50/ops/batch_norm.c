@@ -1,4 +1,5 @@
-/* Batch normalisation with the statistics of the training set: every channel to mean 0, variance 1, then its own. */
+/* Batch normalisation with the statistics of the training set: each channel to mean 0 and variance 1, then to its own.
+ */
 #include <math.h>
 
 #include "operators.h"
