@@ -1,5 +1,4 @@
-/* Batch normalisation with the statistics of the training set: each channel to mean 0 and variance 1, then to its own.
- */
+/* Batch normalisation with the statistics of the training set: each channel is normalised, then scaled and shifted. */
 #include "lanes.h"
 #include "operators.h"
 
