@@ -145,8 +145,8 @@ class Plan:
         self.steps = planner.steps
         self.input, self.output, self.values = planner.input, output, planner.values
         self.floats = place(planner.values)
-        ends = [(value.place, prod(value.shape)) for value in (self.input, output)]
-        self.program = ops.Program(self.floats, *ends, tuple(step.placed() for step in planner.steps))
+        source, target = ((value.place, prod(value.shape)) for value in (self.input, output))
+        self.program = ops.Program(self.floats, source, target, tuple(step.placed() for step in planner.steps))
         self.idle = [aligned(self.floats)]
 
     def run(self, image: np.ndarray, on_layer: OnLayer | None = None) -> np.ndarray:

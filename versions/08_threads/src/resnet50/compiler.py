@@ -26,6 +26,7 @@ PATIENCE = 300  # seconds for one file, which takes about 0.25
 QUIET = 1.0  # seconds before progress is shown on a terminal
 ENGLISH = {"LC_ALL": "C"}  # so that the version, which is part of the key, is the same in every language
 
+Task = Future["ops.Kernel"]  # a convolution that is being compiled
 
 loaded: dict[str, "ops.Kernel"] = {}  # key -> function of this process; unloaded when neither this nor a plan holds it
 MOST_LOADED = 1000  # functions that are kept for later plans
@@ -133,9 +134,9 @@ def require_room(libraries: int) -> None:
         )
 
 
-def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]], patience: Patience) -> list[Future[object]]:
+def submit(threads: ThreadPoolExecutor, work: list[Callable[[], "ops.Kernel"]], patience: Patience) -> list[Task]:
     """Hands the work to the threads; what they do not accept, because Python is ending, the calling thread does."""
-    tasks: list[Future[object]] = []
+    tasks: list[Task] = []
     for each in work:
         try:
             tasks.append(threads.submit(each))
@@ -173,7 +174,7 @@ def is_terminal() -> bool:
     return bool(sys.stderr and sys.stderr.isatty())
 
 
-def watch(tasks: list[Future[object]], patience: Patience) -> None:
+def watch(tasks: list[Task], patience: Patience) -> None:
     """Waits until all tasks have finished, or one has raised an error, which is then raised here.
 
     If that takes long and stderr is a terminal, shows a line of progress, which is removed in the end.

@@ -155,9 +155,9 @@ class Plan:
         self.steps = planner.steps
         self.input, self.output, self.values = planner.input, output, planner.values
         self.floats = place(planner.values)
-        ends = [(value.place, prod(value.shape)) for value in (self.input, output)]
+        source, target = ((value.place, prod(value.shape)) for value in (self.input, output))
         kernels = compiler.load(filter(None, (step.convolution for step in planner.steps)), planner.weights.isa)
-        self.program = ops.Program(self.floats, *ends, tuple(step.placed(kernels) for step in planner.steps))
+        self.program = ops.Program(self.floats, source, target, tuple(step.placed(kernels) for step in planner.steps))
         self.idle = [aligned(self.floats)]
 
     def run(self, image: np.ndarray, on_layer: OnLayer | None = None) -> np.ndarray:

@@ -1,4 +1,4 @@
-/* Batch normalisation with the statistics of the training set: every channel to mean 0, variance 1, then its own. */
+/* Batch normalisation with the statistics of the training set: each channel is normalised, then scaled and shifted. */
 #include "lanes.h"
 #include "operators.h"
 

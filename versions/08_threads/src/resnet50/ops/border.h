@@ -1,4 +1,4 @@
-/* Checks of what Python hands over.  They raise where they fail, so that the operators cannot. */
+/* Checks of what Python hands over.  What does not fit raises an exception here, so that the operators cannot fail. */
 #ifndef BORDER_H
 #define BORDER_H
 

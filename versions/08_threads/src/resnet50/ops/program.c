@@ -58,7 +58,7 @@ static void program_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* Whether none of the views reaches into another; one that was never opened is empty. */
+/* Whether no two views overlap, else raises; one that was never opened is empty. */
 static bool disjoint(const Py_buffer *views, int count)
 {
     for (int i = 0; i < count; i++) {
