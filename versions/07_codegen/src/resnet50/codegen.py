@@ -26,7 +26,7 @@ def source(conv: Convolution, isa: InstructionSet) -> str:
     if rest:
         band_functions(c, conv, isa, rest)
     with c.function("EXPORTED void conv2d", *POINTERS):
-        all_bands(c, conv, isa)
+        band_calls(c, conv, isa)
     return c.text()
 
 
@@ -68,7 +68,8 @@ def preface(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
     c.line()
     c.line('#define EXPORTED __attribute__((visibility("default")))')
     c.line()
-    c.comment("height, width, channels, outputs, kernel_height, kernel_width, stride, padding; how many weights.")
+    named = "height, width, channels, outputs, kernel_height, kernel_width, stride, padding; how many weights"
+    c.comment(f"{named}.")
     c.line(f"EXPORTED const ptrdiff_t sizes[] = {{{', '.join(map(str, numbers))}}};")
     c.line()
 
@@ -197,7 +198,7 @@ def pointwise_call(c: Emitter, conv: Convolution, row: list[Span], names: dict[T
                 c.line("return;")
 
 
-def all_bands(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
+def band_calls(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
     """Strip after strip: a strip's weights come from the L2 cache for all bands but the first."""
     channels = strip_channels(isa)
     full, rest = divmod(conv.outputs, channels)

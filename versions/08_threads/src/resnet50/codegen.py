@@ -27,7 +27,7 @@ def source(conv: Convolution, isa: InstructionSet) -> str:
         band_functions(c, conv, isa, rest)
     c.comment("The parts from `first` to `end`: a part is a strip of a band.")
     with c.function("EXPORTED void conv2d", *POINTERS, "ptrdiff_t first", "ptrdiff_t end"):
-        some_parts(c, conv, isa)
+        band_calls(c, conv, isa)
     return c.text()
 
 
@@ -70,11 +70,8 @@ def preface(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
     c.line()
     c.line('#define EXPORTED __attribute__((visibility("default")))')
     c.line()
-    c.comment(
-        "height, width, channels, outputs, kernel_height, kernel_width, stride, padding; how many weights; "
-        "how many parts, and",
-        "the output channels of one.",
-    )
+    named = "height, width, channels, outputs, kernel_height, kernel_width, stride, padding; how many weights"
+    c.comment(f"{named}; how many parts, and", "the output channels of one.")
     c.line(f"EXPORTED const ptrdiff_t sizes[] = {{{', '.join(map(str, numbers))}}};")
     c.line()
 
@@ -203,7 +200,7 @@ def pointwise_call(c: Emitter, conv: Convolution, row: list[Span], names: dict[T
                 c.line("return;")
 
 
-def some_parts(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
+def band_calls(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
     """A loop over parts, in the order in which neighbours share the larger of x and the weights.
 
     So a thread that computes some of the parts reads only its share of the larger one, and all of the other.
