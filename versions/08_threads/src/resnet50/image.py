@@ -97,7 +97,7 @@ class Preprocessing:
                 raise ValueError(f"filter must be one of {', '.join(FILTERS)}")
             self.filter = FILTERS[settings["filter"]]
             if len(listed(settings["steps"], "steps")) > MOST_STEPS:
-                raise ValueError(f"steps must be at most {MOST_STEPS}")
+                raise ValueError(f"steps must have at most {MOST_STEPS} entries")
             self.steps = [parsed_step(step) for step in settings["steps"]]
             self.mean = three_numbers(settings["mean"], "mean")
             self.std = three_numbers(settings["std"], "std")
@@ -154,7 +154,7 @@ def check_result(picture: Image.Image, width: int, height: int) -> None:
     """Raises `PictureError` if a step, or all steps together, would give the picture more pixels than are accepted."""
     if width * height > LARGEST_RESULT:
         size = f"{picture.width} x {picture.height}"
-        raise PictureError(f"its {size} pixels become more than {LARGEST_RESULT:,} for the network")
+        raise PictureError(f"its {size} pixels would become more than {LARGEST_RESULT:,}")
 
 
 STEPS_WITH_SIZE = {"resize": resize, "resize_shorter": resize_shorter, "center_crop": center_crop}
