@@ -1,4 +1,4 @@
-"""Small sets of digits, and the command line as its users start it."""
+"""Small sets of digits, and the command line as users start it."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def idx_folder(tmp_path: Path, small: Parts) -> Path:
 
 
 def write_idx(folder: Path, name: str, digits: Digits) -> None:
-    """Two IDX files, by the format's description."""
+    """Write digits as two IDX files, following the description of the format."""
     count = len(digits).to_bytes(4, "big")
     side = (28).to_bytes(4, "big")
     images = bytes([0, 0, 8, 3]) + count + side + side + digits.images.tobytes()
@@ -40,13 +40,13 @@ def write_idx(folder: Path, name: str, digits: Digits) -> None:
 
 
 def command(*arguments: object) -> list[str]:
-    """The command line."""
+    """The command line with these arguments."""
     return [sys.executable, "-m", "mnist", *map(str, arguments)]
 
 
 @pytest.fixture
 def mnist() -> Callable[..., subprocess.CompletedProcess]:
-    """Runs the command line to its end."""
+    """A function that runs the command line to its end."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess:
         wide = {**os.environ, "COLUMNS": "200"}

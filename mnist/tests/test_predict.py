@@ -56,8 +56,8 @@ def named(network: Network, file: Path) -> int:
     return int(predict(network, NO_DOUBT, file).probabilities.argmax())
 
 
-def test_hand_drawn_digits_are_named_rightly(network: Network, tmp_path: Path) -> None:
-    """At least 90 % is promised of each kind; 100 % by brush and 98 % in fonts were right when this was written."""
+def test_hand_drawn_digits_are_named_correctly(network: Network, tmp_path: Path) -> None:
+    """At least 90 % is promised of each kind; 100 % by brush and 98 % in fonts were correct when this was written."""
     drawings = hand_drawn(200, seed=0)
     right: dict[str, list[bool]] = {"brush": [], "font": []}
     for drawing in drawings:
@@ -70,7 +70,7 @@ def test_hand_drawn_digits_are_named_rightly(network: Network, tmp_path: Path) -
 
 @pytest.fixture(scope="module")
 def measured(reader: Reader) -> dict[tuple[str, str], tuple[Array, Array]]:
-    """Of 12 cells of each kind and style: which are named correctly, and which of the answers are doubted."""
+    """For 12 cells of each kind and style: which are named correctly, and which of the answers are doubted."""
     return {(beside, style): readings(reader, style, beside, 12) for beside in BESIDE for style in STYLES}
 
 
@@ -83,7 +83,7 @@ def reader() -> Reader:
 def test_digits_of_every_style_are_read_whatever_lies_beside_them(
     measured: dict[tuple[str, str], tuple[Array, Array]], style: str
 ) -> None:
-    """95 % are promised. The cells are drawn from a seed, so the same ones are read each time."""
+    """95 % is promised. The cells are drawn from a seed, so the same ones are read each time."""
     assert np.mean([measured[beside, style][0] for beside in BESIDE]) >= 0.95
 
 
@@ -91,11 +91,11 @@ def test_digits_of_every_style_are_read_whatever_lies_beside_them(
 def test_lines_frames_and_shadows_do_not_hide_a_digit(
     measured: dict[tuple[str, str], tuple[Array, Array]], beside: str
 ) -> None:
-    """90 % are promised of digits in a table's box, and asked for whatever else lies beside them."""
+    """90 % is promised for digits in a table's box, and required whatever else lies beside them."""
     assert np.mean([measured[beside, style][0] for style in STYLES]) >= 0.9
 
 
-def test_three_of_a_hundred_right_answers_are_doubted_at_most(
+def test_at_most_three_percent_of_the_correct_answers_are_doubted(
     measured: dict[tuple[str, str], tuple[Array, Array]], reader: Reader
 ) -> None:
     right, doubted = (np.concatenate(column) for column in zip(*measured.values()))
@@ -114,38 +114,38 @@ def test_what_is_not_one_upright_digit_is_doubted(reader: Reader, kind: str, lea
     assert np.mean([bool(reader.read(grey)[1]) for grey in ODD[kind](40)]) >= least
 
 
-def test_a_page_of_digits_is_said_to_have_many(reader: Reader) -> None:
+def test_a_page_of_100_digits_is_doubted_for_their_number(reader: Reader) -> None:
     images = embedded().test.images[:100].reshape(10, 10, 28, 28)
     page = 255 - images.transpose(0, 2, 1, 3).reshape(280, 280)
     assert reader.read(page)[1].startswith("100 digits?")
 
 
-def test_a_picture_whose_border_is_a_frame_has_the_other_colour_for_paper() -> None:
+def test_if_the_border_is_a_frame_the_paper_is_the_other_colour() -> None:
     """Four pixels of dark frame around a digit in the same ink: all of the border is ink, most of the picture paper."""
     grey = np.asarray(next(digits_alone(1)))
     framed = np.pad(grey, 4)
     assert np.abs(prepare(framed).astype(int) - prepare(grey)).mean() < 8
 
 
-def test_the_largest_level_around_each_pixel_is_found_as_by_looking_at_every_window() -> None:
+def test_the_largest_level_around_each_pixel_is_that_of_its_window() -> None:
     grey = np.random.default_rng(0).integers(0, 256, (17, 23), dtype=np.uint8)
     for size in (1, 3, 7, 13):
         windows = sliding_window_view(np.pad(grey, size // 2, mode="edge"), (size, size))
         assert np.array_equal(largest_around(grey, size), windows.max(axis=(2, 3)))
 
 
-def test_a_shadow_however_sharp_leaves_the_paper_even() -> None:
+def test_the_paper_comes_out_even_however_sharp_a_shadow_is() -> None:
     grey = np.full((100, 100), 220, np.uint8)
     grey[:, 40:] = 110
-    grey[30:70, 35:39] -= 60  # a stroke in the light, and one in the shadow
+    grey[30:70, 35:39] -= 60  # one stroke in the light, and one in the shadow
     grey[30:70, 60:64] -= 60
     even = without_shadows(grey)
     assert set(np.unique(even)) == {68, 128}
     assert np.array_equal(255 - even + 1, without_shadows(255 - grey))
 
 
-def test_digits_of_mnist_come_through_preparation_as_they_are(network: Network) -> None:
-    """MNIST's own digits, enlarged tenfold and off centre, are named as the originals are: all but 2 %."""
+def test_preparation_keeps_mnists_own_digits_readable(network: Network) -> None:
+    """All but 2 % of MNIST's own digits, enlarged tenfold and off centre, are named like the originals."""
     digits = embedded().test[:300]
     prepared = []
     for image in digits.images:
@@ -163,10 +163,10 @@ def test_digit_fills_20_pixels_around_its_centre_of_mass(seven: Path) -> None:
     assert np.abs(np.array(centre) - 13.5).max() <= 0.5  # moved by whole pixels
 
 
-def test_light_on_dark_is_seen_as_dark_on_light(seven: Path) -> None:
+def test_light_on_dark_gives_the_same_as_dark_on_light(seven: Path) -> None:
     grey = read_picture(seven)
-    # A blur of the inverse is the inverse of the blur but for one rounding, which may move an edge by a fine pixel of
-    # 1/8: an eighth of a coarse pixel's 255 levels.
+    # The blur of the inverse is the inverse of the blur, except for one rounding. That may move an edge by a fine
+    # pixel, an eighth of a coarse one: an eighth of its 255 levels.
     assert np.abs(prepare(grey).astype(int) - prepare(255 - grey)).max() <= 32
 
 
@@ -202,7 +202,7 @@ def transparent(picture: Image.Image, colour: str) -> Image.Image:
 
 
 def turned_right() -> Image.Exif:
-    """EXIF data that says: the camera was held so that the picture must be turned by 90 degrees to the right."""
+    """EXIF data that say that the picture must be turned by 90 degrees to the right."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return exif
@@ -219,7 +219,7 @@ def test_pictures_of_every_kind_are_read(network: Network, seven: Path, tmp_path
         assert named(network, KINDS[kind](picture, tmp_path)) == 7
 
 
-def test_specks_are_ignored_and_loose_strokes_kept(network: Network, seven: Path, tmp_path: Path) -> None:
+def test_specks_are_ignored_and_loose_strokes_are_kept(network: Network, seven: Path, tmp_path: Path) -> None:
     picture = np.array(Image.open(seven))
     picture[150:156, 10:16] = 0
     picture[5:9, 150:154] = 0
@@ -232,7 +232,7 @@ def test_specks_are_ignored_and_loose_strokes_kept(network: Network, seven: Path
     assert np.nonzero(seen)[0].min() == np.nonzero(prepare(read_picture(seven)))[0].min()
 
 
-def test_pieces_are_numbered_as_a_flood_fill_finds_them() -> None:
+def test_pieces_are_those_that_a_flood_fill_finds() -> None:
     rng = np.random.default_rng(0)
     for density in (0.1, 0.4, 0.5, 0.7):
         mask = rng.random((30, 40)) < density
@@ -260,7 +260,7 @@ def flood(mask: Array, start: tuple[int, int], seen: Array) -> list[tuple[int, i
     return reached
 
 
-def test_thin_strokes_are_thickened_and_wide_ones_left() -> None:
+def test_thin_strokes_are_thickened_and_wide_ones_left_alone() -> None:
     thin, wide = np.zeros((160, 60), bool), np.zeros((160, 60), bool)
     thin[:, 30:32] = True
     wide[:, 20:44] = True
@@ -289,7 +289,7 @@ def noise() -> Image.Image:
 
 
 def fractional_offset() -> bytes:
-    """A TIFF whose pixels begin at a fraction, for which Pillow raises TypeError."""
+    """A TIFF whose pixels begin at a fractional offset, for which Pillow raises TypeError."""
     tiff = io.BytesIO()
     Image.new("L", (9, 7)).save(tiff, "tiff")
     offset, long, rational = 273, 4, 5
@@ -313,10 +313,10 @@ def test_bad_pictures_are_named_with_the_reason(network: Network, seven: Path, t
         predict(network, NO_DOUBT, tmp_path / "bad.png")
 
 
-def test_the_libraries_that_read_pictures_are_silent(
+def test_reading_a_damaged_picture_prints_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
-    """libtiff writes to stderr itself, and Pillow warns: here of numbers that are damaged, and of EXIF that is."""
+    """libtiff writes to stderr itself, and Pillow warns: here about damaged data and about damaged EXIF."""
     file = tmp_path / "damaged.tiff"
     Image.new("RGB", (50, 40)).save(file, compression="tiff_adobe_deflate")
     content = file.read_bytes()
@@ -324,17 +324,15 @@ def test_the_libraries_that_read_pictures_are_silent(
     file.write_bytes(content[: packed + 2] + b"\xff" * 8 + content[packed + 10 :])
     with pytest.raises(PictureError, match=r"damaged\.tiff"):
         read_picture(file)
-    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"  # a tag that has not all of its bytes
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"  # a tag that lacks some of its bytes
     Image.new("RGB", (50, 40)).save(tmp_path / "half_exif.jpg", exif=exif)
     read_picture(tmp_path / "half_exif.jpg")
     assert (capfd.readouterr().err, list(recwarn)) == ("", [])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how much memory a process has held")
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak memory is read from /proc")
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "F", "L"])
-def test_reading_a_large_picture_takes_at_most_sixteen_bytes_per_pixel_and_the_file_three_times(
-    tmp_path: Path, mode: str
-) -> None:
+def test_reading_a_large_picture_takes_at_most_sixteen_bytes_per_pixel(tmp_path: Path, mode: str) -> None:
     file = tmp_path / "large.tiff"
     Image.effect_noise((4000, 2500), 50).convert(mode).save(file)
     code = """if True:
@@ -346,14 +344,14 @@ def test_reading_a_large_picture_takes_at_most_sixteen_bytes_per_pixel_and_the_f
         print(peak() - before)"""
     command = [sys.executable, "-c", code, str(file)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 16 * 4000 * 2500 + 24e6  # nothing is read whole but what a decoder reads
+    assert int(done.stdout) < 16 * 4000 * 2500 + 24e6  # only a decoder reads anything whole
 
 
-@pytest.mark.skipif(os.name != "posix", reason="gs is played by a shell script")
+@pytest.mark.skipif(os.name != "posix", reason="a shell script stands in for gs")
 def test_no_other_program_is_started(
     mnist: Callable[..., subprocess.CompletedProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pillow would give PostScript, whatever its name, to Ghostscript."""
+    """Pillow would pass PostScript, whatever the file's name, to Ghostscript."""
     (tmp_path / "gs").write_text(f"#!/bin/sh\necho ran >> '{tmp_path}/marker'\n")
     (tmp_path / "gs").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
@@ -370,7 +368,7 @@ def test_text_shows_28_lines_of_56_characters(seven: Path) -> None:
     assert lines[0].isspace()
 
 
-def test_command_names_shows_and_draws(
+def test_predict_names_shows_and_draws_each_picture(
     mnist: Callable[..., subprocess.CompletedProcess], seven: Path, tmp_path: Path
 ) -> None:
     done = mnist("predict", seven, seven, "--out", tmp_path)
@@ -382,17 +380,17 @@ def test_command_names_shows_and_draws(
             assert picture.width > 1000
 
 
-def test_command_says_that_it_doubts_and_exits_with_0(
+def test_predict_says_that_it_doubts_and_exits_with_0(
     mnist: Callable[..., subprocess.CompletedProcess], tmp_path: Path
 ) -> None:
     Image.fromarray(next(two_digits(1))).save(tmp_path / "two.png")
     done = mnist("predict", tmp_path / "two.png", "--out", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "; in doubt: 2 digits? one at a time can be read\n" in done.stdout
+    assert "; in doubt: 2 digits? only one at a time can be read\n" in done.stdout
     assert "in doubt" in " ".join(mnist("predict", "--help").stdout.split())
 
 
-def test_command_goes_on_after_a_bad_picture(
+def test_predict_continues_after_a_bad_picture(
     mnist: Callable[..., subprocess.CompletedProcess], seven: Path, tmp_path: Path
 ) -> None:
     done = mnist("predict", tmp_path / "nothing.png", seven, "--out", tmp_path)
