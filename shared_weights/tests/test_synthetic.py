@@ -42,7 +42,7 @@ def test_every_vector_fills_its_range(state: dict[str, np.ndarray]):
         if vector.ndim == 1:
             low, high = module._range(name)
             slack = 3 * 2.0**-24 * max(-low, high)  # the width, its product and the sum are each rounded once
-            # None of n uniform draws falls into the outermost tenth at one end with probability 0.9**n: 0.1 % at n = 64.
+            # None of n uniform draws is in the outermost tenth at one end with probability 0.9**n: 0.1 % at n = 64.
             tenth = 0.1 * (high - low)
             assert low - slack <= float(vector.min()) < low + tenth, name
             assert high - tenth < float(vector.max()) <= high + slack, name
