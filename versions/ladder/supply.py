@@ -22,7 +22,7 @@ from ladder.distribution import Distribution
 from ladder.errors import BuildError
 from ladder.versions import Version
 
-SHORT = "tests/test_cli.py"  # pictures are read, prepared and named: seconds, where all tests take minutes
+SHORT = "tests/contract/test_cli.py"  # pictures are read, prepared and named: seconds, where all tests take minutes
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 MESON = re.compile(r"meson_version: '([^']+)'")
 SUMMARY = re.compile(r"(\d+ .*) in [\d.]+s.*")  # pytest's last line: 33 passed, 2 skipped in 8.57s

@@ -92,7 +92,7 @@ def write(folder: Path, weights: Tensors) -> Path:
 
 def reference(root: Path) -> ModuleType:
     """The float64 network that the versions' own tests compare with; it is the same file in all of them."""
-    path = min(root.glob("versions/[0-9][0-9]_*/tests/reference.py"))
+    path = min(root.glob("versions/[0-9][0-9]_*/tests/contract/reference.py"))
     spec = importlib.util.spec_from_file_location("reference", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 import reference
-from conftest import EPS, random, run_op
+from adapter import run_op
+from conftest import EPS, random
 from resnet50 import UnsupportedProcessor, instruction_sets, ops
 from resnet50.codegen import source
 from resnet50.instruction_sets import INSTRUCTION_SETS, VARIABLE

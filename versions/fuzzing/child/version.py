@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from resnet50 import ResNet50, ResNet50Error
-from resnet50.__main__ import load_image
 from resnet50.image import Preprocessing
 from resnet50.weights import FILES, read_labels
+from resnet50.worker import load_image
 from watch import changing
 
 IMAGE = np.random.RandomState(0).standard_normal((32, 32, 3)).astype(np.float32)

@@ -51,7 +51,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> Version:
     write(folder / "meson.build", MESON)
     write(folder / "LICENSE", "as you like\n")
     write(folder / "src" / "resnet50" / "__init__.py", '"""A package."""\n')
-    write(folder / "tests" / "test_cli.py", TESTS)
+    write(folder / "tests" / "contract" / "test_cli.py", TESTS)
     return read(folder)
 
 
@@ -74,7 +74,7 @@ def complaints(version: Version, built: Distribution, name: str, content: str) -
 
 def test_the_built_files_hold_what_the_folder_holds(version: Version, built: Distribution):
     assert distribution.complaints(version, built, built.source) == []
-    assert (built.source / "tests" / "test_cli.py").read_text() == TESTS
+    assert (built.source / "tests" / "contract" / "test_cli.py").read_text() == TESTS
 
 
 @pytest.mark.parametrize(
