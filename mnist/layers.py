@@ -11,7 +11,7 @@ All arithmetic is done in the type of the parameters: float32 for training, floa
 
 Large results are written into arrays that a layer keeps (`buffer`): what it returned is valid until its next call. With
 fresh arrays each time, over a third of the time went into page faults: the system hands out memory in zeroed pages of
-4 KB, and takes it back when it is freed. The README derives each formula and says what this was worth.
+4 KB, and takes it back when it is freed. The README derives each formula and says how much this gained.
 """
 
 import numpy as np

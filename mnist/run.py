@@ -121,7 +121,7 @@ class Run:
 
 def resumed(file: Path, wanted: dict, digits: str) -> Run:
     """The run saved in `file`. Raises CheckpointError if it learns from other digits, or if one of its options is not
-    what is `wanted` (the names and values of those that were given again).
+    what is `wanted` (the names and values of those given this time).
 
     Only `epochs` may differ: the run then ends after that many in all, and from here on its learning rate falls to 0
     at the new end.

@@ -119,11 +119,11 @@ def main(count: int = 50) -> None:
     doubted = Table("picture", "doubted")
     doubted.add_row("a cell, named correctly", f"{doubts[right].mean():.1%}")
     test = embedded().test
-    alone = [(reader.read(grey), label) for grey, label in zip(digits_alone(len(test)), test.labels)]
-    doubted.add_row(
-        "a test digit, named correctly", f"{np.mean([bool(w) for (a, w), label in alone if a == label]):.1%}"
-    )
-    doubted.add_row("a test digit, named wrongly", f"{np.mean([bool(w) for (a, w), label in alone if a != label]):.0%}")
+    alone = [(*reader.read(grey), label) for grey, label in zip(digits_alone(len(test)), test.labels)]
+    correct = np.mean([why != "" for answer, why, label in alone if answer == label])
+    incorrect = np.mean([why != "" for answer, why, label in alone if answer != label])
+    doubted.add_row("a test digit, named correctly", f"{correct:.1%}")
+    doubted.add_row("a test digit, named incorrectly", f"{incorrect:.0%}")
     for name, pictures in ODD.items():
         doubted.add_row(name, f"{np.mean([bool(reader.read(grey)[1]) for grey in pictures(count)]):.0%}")
     console.print(doubted)
