@@ -38,4 +38,4 @@ def test_whoever_asks_for_help_loses_nothing(tmp_path):
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert ran.returncode == 1 and (tmp_path / "build").is_dir()
-    assert "clean knows --cache only, not --help; nothing is removed" in ran.stderr
+    assert "clean takes only --cache, not --help; nothing is removed" in ran.stderr
