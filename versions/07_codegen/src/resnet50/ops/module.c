@@ -360,12 +360,6 @@ static PyObject *py_load(PyObject *module, PyObject *path)
     return capsule;
 }
 
-static PyObject *py_has_avx512(PyObject *module, PyObject *nothing)
-{
-    (void)module, (void)nothing;
-    return PyBool_FromLong(__builtin_cpu_supports("avx512f"));
-}
-
 static PyObject *py_require_processor(PyObject *module, PyObject *nothing)
 {
     (void)module, (void)nothing;
@@ -411,7 +405,6 @@ static int module_exec(PyObject *module)
 static PyMethodDef methods[] = {
     {"require_processor", py_require_processor, METH_NOARGS,
      "Raises UnsupportedProcessor if this one lacks AVX2 or FMA."},
-    {"has_avx512", py_has_avx512, METH_NOARGS, "Whether this processor has AVX-512F too."},
     {"load", py_load, METH_O, "load(path: bytes): a compiled convolution, for Plan; raises OSError"},
     {NULL, NULL, 0, NULL},
 };

@@ -442,12 +442,6 @@ static PyObject *py_pool(PyObject *module, PyObject *args)
     return capsule;
 }
 
-static PyObject *py_has_avx512(PyObject *module, PyObject *nothing)
-{
-    (void)module, (void)nothing;
-    return PyBool_FromLong(__builtin_cpu_supports("avx512f"));
-}
-
 static PyObject *py_require_processor(PyObject *module, PyObject *nothing)
 {
     (void)module, (void)nothing;
@@ -493,7 +487,6 @@ static int module_exec(PyObject *module)
 static PyMethodDef methods[] = {
     {"require_processor", py_require_processor, METH_NOARGS,
      "Raises UnsupportedProcessor if this one lacks AVX2 or FMA."},
-    {"has_avx512", py_has_avx512, METH_NOARGS, "Whether this processor has AVX-512F too."},
     {"load", py_load, METH_O, "load(path: bytes): a compiled convolution, for Plan; raises OSError"},
     {"pool", py_pool, METH_VARARGS,
      "pool(threads, spin): threads that share the work, the caller among them, until the pool is deleted;\n"
