@@ -12,11 +12,11 @@ try:
     code = main()
 except ModuleNotFoundError as error:
     if not error.name or error.name.startswith("cv_basics"):
-        raise  # a fault of ours, not a missing package
-    streams.complain(f"{error.name} is not installed; `nox -s cv_basics -- LESSON PICTURE` installs what lessons need")
+        raise  # a bug here, not a missing package
+    streams.complain(f"{error.name} is not installed; `nox -s cv_basics -- LESSON PICTURE` installs what it needs")
     code = 2
-except KeyboardInterrupt:  # while libraries are imported; `main` answers it itself
+except KeyboardInterrupt:  # during the imports; `main` handles its own
     code = 130
-except SystemExit as error:  # argparse's
+except SystemExit as error:  # from argparse
     code = error.code
 sys.exit(streams.end(code))

@@ -1,7 +1,7 @@
 """Whole-array arithmetic in bands of rows, so that its temporary arrays stay in the processor's cache.
 
 An expression on a picture of 512 x 512 x 3 makes 32-bit temporaries of 3 MB each. They fall out of a 1 or 2 MB L2
-cache, and the operating system hands out fresh, zeroed pages for each: more than half of the time was spent there.
+cache, and the operating system hands out fresh, zeroed pages for each: more than half of the time went there.
 """
 
 import functools
@@ -18,16 +18,16 @@ Number = TypeVar("Number", bound=np.generic)
 BAND_VALUES = 1 << 16  # 256 kB in 32 bits: a handful of temporaries fit into L2
 
 
-def bands(picture: npt.NDArray[Any], lowest: int = 1) -> Iterator[slice]:
-    """Cut the rows of `picture` into slices of about BAND_VALUES values, but of `lowest` rows at least."""
+def bands(picture: npt.NDArray[Any], min_rows: int = 1) -> Iterator[slice]:
+    """Cut the rows of `picture` into slices of about BAND_VALUES values each, and of at least `min_rows` rows."""
     height = len(picture)
-    rows = max(lowest, BAND_VALUES * height // picture.size)
+    rows = max(min_rows, BAND_VALUES * height // picture.size)
     for top in range(0, height, rows):
         yield slice(top, min(top + rows, height))
 
 
 def by_bands(function: Callable[[Picture], Picture]) -> Callable[[Picture], Picture]:
-    """Apply a function that looks at one colour pixel (H, W, 3) at a time to one band after the other."""
+    """Apply a pixel-wise function of an RGB picture (H, W, 3) to one band after the other."""
 
     @functools.wraps(function)
     def on_each_band(picture: Picture) -> Picture:
@@ -38,6 +38,6 @@ def by_bands(function: Callable[[Picture], Picture]) -> Callable[[Picture], Pict
 
 
 def planes(picture: Picture, dtype: type[Number]) -> npt.NDArray[Number]:
-    """The channels of an (H, W, 3) picture as (3, H, W), each in one piece: left interleaved as they are, every step of
-    a computation would skip two of three numbers and take twice as long."""
+    """The channels of an (H, W, 3) picture as (3, H, W), each contiguous: left interleaved, every step of a computation
+    would skip two numbers out of three and take twice as long."""
     return np.moveaxis(picture, -1, 0).astype(dtype, order="C")

@@ -1,9 +1,9 @@
 """Lesson 5, Canny: edges one pixel thin, in four stages.
 
     1. Sobel        dx, dy: how fast the brightness changes to the right and downwards
-    2. magnitude    |dx| + |dy|, or dx**2 + dy**2: how fast in the direction in which it changes fastest
-    3. suppression  of every pixel that is not the largest of its neighbours in that direction: an edge gets thin
-    4. hysteresis   an edge starts above the high threshold and goes on as long as it stays above the low one
+    2. magnitude    |dx| + |dy|, or dx**2 + dy**2: how fast in the direction of the steepest change
+    3. suppression  of all but the maxima in that direction (non-maximum suppression), which thins the edges
+    4. hysteresis   an edge starts above the high threshold and continues while it stays above the low one
 
 (J. Canny, A computational approach to edge detection, IEEE Trans. PAMI 8, 1986; the details as in OpenCV's canny.cpp.)
 Noise has edges too: blur the picture first, for example with `gaussian_blur_numpy(picture, 5, 1.4)`.
@@ -25,13 +25,13 @@ Mask = npt.NDArray[np.bool_]  # (H, W)
 
 TANGENT_SHIFT = 15
 TANGENT = round(math.tan(math.pi / 8) * (1 << TANGENT_SHIFT))  # of 22.5 degrees; that of 67.5 is larger by 2
-HALO = 2  # rows: how far the first three stages look
+HALO = 2  # rows: how far up and down the first three stages look
 NEIGHBOURS = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
 
 
 def sobel_loops(picture: Picture) -> tuple[Gradient, Gradient]:
-    """dx and dy (H, W) of a grey picture (H, W): the difference of the two neighbours, smoothed with 1 2 1 across.
-    The edge pixel goes on beyond the edge. ValueError if `picture` is not grey."""
+    """dx and dy (H, W) of a grey picture (H, W): the difference of the two neighbours, smoothed across with 1 2 1.
+    Beyond the edge, the edge pixel is repeated. ValueError if `picture` is not grey."""
     picture = check_picture(picture, channels=(1,))
     height, width = picture.shape
     pixels = picture.tolist()
@@ -46,8 +46,8 @@ def sobel_loops(picture: Picture) -> tuple[Gradient, Gradient]:
 
 
 def sobel_numpy(picture: Picture) -> tuple[Gradient, Gradient]:
-    """dx and dy (H, W) of a grey picture (H, W): the difference of the two neighbours, smoothed with 1 2 1 across.
-    The edge pixel goes on beyond the edge. ValueError if `picture` is not grey."""
+    """dx and dy (H, W) of a grey picture (H, W): the difference of the two neighbours, smoothed across with 1 2 1.
+    Beyond the edge, the edge pixel is repeated. ValueError if `picture` is not grey."""
     picture = check_picture(picture, channels=(1,))
     wide = extend(extend(picture.astype(np.int16), 1, 1, 0, replicate), 1, 1, 1, replicate)
     smooth_down = wide[:-2] + 2 * wide[1:-1] + wide[2:]
@@ -57,7 +57,7 @@ def sobel_numpy(picture: Picture) -> tuple[Gradient, Gradient]:
 
 def magnitude_loops(dx: Gradient, dy: Gradient, squared: bool = False) -> Magnitude:
     """|dx| + |dy| for each pixel, or dx**2 + dy**2 if `squared`. ValueError if dx and dy are not two gradients."""
-    dx, dy = _gradient(dx, dy)
+    dx, dy = _check_gradient(dx, dy)
     magnitude = np.empty(dx.shape, np.int32)
     for y, x in np.ndindex(dx.shape):
         right, down = int(dx[y, x]), int(dy[y, x])
@@ -67,20 +67,20 @@ def magnitude_loops(dx: Gradient, dy: Gradient, squared: bool = False) -> Magnit
 
 def magnitude_numpy(dx: Gradient, dy: Gradient, squared: bool = False) -> Magnitude:
     """|dx| + |dy| for each pixel, or dx**2 + dy**2 if `squared`. ValueError if dx and dy are not two gradients."""
-    dx, dy = _gradient(dx, dy)
+    dx, dy = _check_gradient(dx, dy)
     right, down = dx.astype(np.int32), dy.astype(np.int32)
     return right * right + down * down if squared else abs(right) + abs(down)
 
 
 def suppress_loops(magnitude: Magnitude, dx: Gradient, dy: Gradient) -> Mask:
-    """True where a pixel's magnitude is larger than those of its two neighbours along the gradient, which is taken as
-    horizontal, vertical or one of the diagonals, whichever is nearest. Outside the picture the magnitude is 0.
-    ValueError if the three are not stages of one picture.
+    """True where a pixel's magnitude is larger than those of its two neighbours along the gradient, whose direction
+    is rounded to horizontal, vertical or diagonal (non-maximum suppression). Outside the picture the magnitude is 0.
+    ValueError unless the three belong to one picture.
 
     No angle is computed: with x = |dx| and y = |dy| the gradient is nearly horizontal if y < x tan 22.5 degrees and
     nearly vertical if y > x tan 67.5 degrees. Of two equal neighbours on an axis the first is kept, on a diagonal none.
     """
-    dx, dy = _gradient(dx, dy)
+    dx, dy = _check_gradient(dx, dy)
     magnitude = check_stage(magnitude, "magnitude", np.int32, dx.shape)
     height, width = magnitude.shape
     rows = [[0] * (width + 2), *([0, *row, 0] for row in magnitude.tolist()), [0] * (width + 2)]
@@ -105,10 +105,10 @@ def suppress_loops(magnitude: Magnitude, dx: Gradient, dy: Gradient) -> Mask:
 
 
 def suppress_numpy(magnitude: Magnitude, dx: Gradient, dy: Gradient) -> Mask:
-    """True where a pixel's magnitude is larger than those of its two neighbours along the gradient, which is taken as
-    horizontal, vertical or one of the diagonals, whichever is nearest. Outside the picture the magnitude is 0.
-    ValueError if the three are not stages of one picture."""
-    dx, dy = _gradient(dx, dy)
+    """True where a pixel's magnitude is larger than those of its two neighbours along the gradient, whose direction
+    is rounded to horizontal, vertical or diagonal (non-maximum suppression). Outside the picture the magnitude is 0.
+    ValueError unless the three belong to one picture."""
+    dx, dy = _check_gradient(dx, dy)
     magnitude = check_stage(magnitude, "magnitude", np.int32, dx.shape)
     height, width = magnitude.shape
     framed = np.zeros((height + 2, width + 2), np.int32)
@@ -129,47 +129,47 @@ def suppress_numpy(magnitude: Magnitude, dx: Gradient, dy: Gradient) -> Mask:
 
 
 def hysteresis_loops(magnitude: Magnitude, kept: Mask, low: int, high: int) -> Picture:
-    """255 where a `kept` pixel is above `high`, or above `low` and linked to such a one by others; else 0.
-    ValueError if the two are not stages of one picture or a threshold is not a finite number."""
-    magnitude, kept = _ridges(magnitude, kept)
+    """255 where a `kept` pixel is above `high`, or above `low` and connected to such a pixel by others; else 0.
+    ValueError unless the two belong to one picture and the thresholds are finite numbers."""
+    magnitude, kept = _check_ridges(magnitude, kept)
     lower, higher = check_number(low, "low"), check_number(high, "high")
     height, width = magnitude.shape
     edges = np.zeros((height, width), np.uint8)
-    waiting = []
+    stack = []
     for y, x in np.ndindex(height, width):
         if kept[y, x] and magnitude[y, x] > higher:
             edges[y, x] = 255
-            waiting.append((y, x))
-    while waiting:
-        from_y, from_x = waiting.pop()
+            stack.append((y, x))
+    while stack:
+        from_y, from_x = stack.pop()
         for down, right in NEIGHBOURS:
             y, x = from_y + down, from_x + right
             if 0 <= y < height and 0 <= x < width and kept[y, x] and magnitude[y, x] > lower and not edges[y, x]:
                 edges[y, x] = 255
-                waiting.append((y, x))
+                stack.append((y, x))
     return edges
 
 
 def hysteresis_numpy(magnitude: Magnitude, kept: Mask, low: int, high: int) -> Picture:
-    """255 where a `kept` pixel is above `high`, or above `low` and linked to such a one by others; else 0.
-    ValueError if the two are not stages of one picture or a threshold is not a finite number."""
-    magnitude, kept = _ridges(magnitude, kept)
-    waiting, edges = _frame(kept.shape), _frame(kept.shape)
-    waiting[1:-1, 1:-1] = kept & (magnitude > check_number(low, "low"))
+    """255 where a `kept` pixel is above `high`, or above `low` and connected to such a pixel by others; else 0.
+    ValueError unless the two belong to one picture and the thresholds are finite numbers."""
+    magnitude, kept = _check_ridges(magnitude, kept)
+    weak, edges = _framed(kept.shape), _framed(kept.shape)
+    weak[1:-1, 1:-1] = kept & (magnitude > check_number(low, "low"))
     edges[1:-1, 1:-1] = kept & (magnitude > check_number(high, "high"))
-    return grow(edges, waiting)
+    return grow(edges, weak)
 
 
-def _frame(shape: tuple[int, ...]) -> Mask:
-    return np.zeros((shape[0] + 2, shape[1] + 2), np.bool_)  # one pixel more on each side: no neighbour is outside
+def _framed(shape: tuple[int, ...]) -> Mask:
+    return np.zeros((shape[0] + 2, shape[1] + 2), np.bool_)  # one more pixel on each side: no neighbour lies outside
 
 
-def grow(edges: Mask, waiting: Mask) -> Picture:
-    """255 where `edges` is True or linked to such a pixel by `waiting` ones; else 0. Both are (H + 2, W + 2) with a
-    frame of False, and both are used up. The edges of one band of rows grow all at once, by one pixel at a time."""
+def grow(edges: Mask, weak: Mask) -> Picture:
+    """255 where `edges` is True or connected to such a pixel by `weak` ones; else 0. Both are (H + 2, W + 2) with a
+    frame of False, and both are overwritten. All edges of one band of rows grow at once, one pixel at a time."""
     width = edges.shape[1]
-    waiting &= ~edges
-    still, found = waiting.ravel(), edges.ravel()
+    weak &= ~edges
+    flat_weak, flat_edges = weak.ravel(), edges.ravel()
     steps = [down * width + right for down, right in NEIGHBOURS]
     for rows in bands(edges):
         tips = np.flatnonzero(edges[rows]) + rows.start * width
@@ -177,17 +177,17 @@ def grow(edges: Mask, waiting: Mask) -> Picture:
             reached = []
             for step in steps:
                 around = tips + step
-                reached.append(around[still[around]])
-                still[reached[-1]] = False  # or the next step would reach them once more
+                reached.append(around[flat_weak[around]])
+                flat_weak[reached[-1]] = False  # or the next step would reach them again
             tips = np.concatenate(reached)
-            found[tips] = True
+            flat_edges[tips] = True
     return edges[1:-1, 1:-1] * np.uint8(255)
 
 
 def canny_loops(picture: Picture, low: float, high: float, squared: bool = False) -> Picture:
-    """255 on the edges of `picture`, (H, W) or (H, W, 3), else 0. In a colour picture each pixel takes the channel that
-    changes most, the first of equals. Thresholds in the wrong order are swapped; with `squared` they are still meant
-    for sqrt(dx**2 + dy**2). ValueError if a threshold is not a finite number."""
+    """255 on the edges of `picture`, (H, W) or (H, W, 3), else 0. In a colour picture each pixel uses the channel that
+    changes most, the first of equal ones. Thresholds in the wrong order are swapped; with `squared` they still apply
+    to sqrt(dx**2 + dy**2). ValueError if a threshold is not a finite number."""
     picture = check_picture(picture)
     low, high = thresholds(low, high, squared)
     gradients = [sobel_loops(channel) for channel in _channels(picture)]
@@ -201,26 +201,26 @@ def canny_loops(picture: Picture, low: float, high: float, squared: bool = False
 
 
 def canny_numpy(picture: Picture, low: float, high: float, squared: bool = False) -> Picture:
-    """255 on the edges of `picture`, (H, W) or (H, W, 3), else 0. In a colour picture each pixel takes the channel that
-    changes most, the first of equals. Thresholds in the wrong order are swapped; with `squared` they are still meant
-    for sqrt(dx**2 + dy**2). ValueError if a threshold is not a finite number."""
+    """255 on the edges of `picture`, (H, W) or (H, W, 3), else 0. In a colour picture each pixel uses the channel that
+    changes most, the first of equal ones. Thresholds in the wrong order are swapped; with `squared` they still apply
+    to sqrt(dx**2 + dy**2). ValueError if a threshold is not a finite number."""
     picture = check_picture(picture)
     low, high = thresholds(low, high, squared)
-    edges, waiting = _frame(picture.shape), _frame(picture.shape)
+    edges, weak = _framed(picture.shape), _framed(picture.shape)
     for rows, _, _, magnitude, kept in ridges(picture, squared):
         edges[1:-1, 1:-1][rows] = kept & (magnitude > high)
-        waiting[1:-1, 1:-1][rows] = kept & (magnitude > low)
-    return grow(edges, waiting)
+        weak[1:-1, 1:-1][rows] = kept & (magnitude > low)
+    return grow(edges, weak)
 
 
 def ridges(picture: Picture, squared: bool = False) -> Iterator[tuple[slice, Gradient, Gradient, Magnitude, Mask]]:
-    """The first three stages on one band of rows after the other: the rows, and their dx, dy, magnitude and whether the
-    pixel is kept. On a whole picture these would take 40 bytes per pixel, against one for the pixel itself.
+    """The first three stages, band by band: the rows, and their dx, dy, magnitude and whether each pixel is kept.
+    On a whole picture these would take 40 bytes per pixel, against one for the pixel itself.
 
-    A band is computed with two rows more on each side, one for Sobel and one for the suppression. What comes out for
-    those is wrong, where the picture does not end there, and is cut off."""
+    A band is computed with two more rows on each side, one for Sobel and one for the suppression. Their own results
+    are wrong, unless the picture ends there, and are cut off."""
     picture = check_picture(picture)
-    for rows in bands(picture, lowest=8):
+    for rows in bands(picture, min_rows=8):
         top = max(rows.start - HALO, 0)
         dx, dy, magnitude = _strongest(picture[top : rows.stop + HALO], squared)
         kept = suppress_numpy(magnitude, dx, dy)
@@ -229,7 +229,7 @@ def ridges(picture: Picture, squared: bool = False) -> Iterator[tuple[slice, Gra
 
 
 def _strongest(picture: Picture, squared: bool) -> tuple[Gradient, Gradient, Magnitude]:
-    """dx, dy and magnitude (H, W) of the channel that changes most at each pixel, the first of equals."""
+    """dx, dy and magnitude (H, W) of the channel that changes most at each pixel, the first of equal ones."""
     if picture.ndim == 2:
         dx, dy = sobel_numpy(picture)
         return dx, dy, magnitude_numpy(dx, dy, squared)
@@ -241,7 +241,7 @@ def _strongest(picture: Picture, squared: bool) -> tuple[Gradient, Gradient, Mag
 
 
 def thresholds(low: float, high: float, squared: bool = False) -> tuple[int, int]:
-    """The two thresholds in rising order as whole numbers, rounded down as OpenCV does; squared for squared magnitudes.
+    """The two thresholds in ascending order as integers, rounded down as in OpenCV; squared for squared magnitudes.
     ValueError if one is not a finite number."""
     lower, higher = sorted([check_number(low, "low"), check_number(high, "high")])
     if squared:
@@ -254,12 +254,12 @@ def _squared_threshold(value: float) -> float:
     return value * value if value > 0 else value
 
 
-def _gradient(dx: Gradient, dy: Gradient) -> tuple[Gradient, Gradient]:
+def _check_gradient(dx: Gradient, dy: Gradient) -> tuple[Gradient, Gradient]:
     dx = check_stage(dx, "dx", np.int16)
     return dx, check_stage(dy, "dy", np.int16, dx.shape)
 
 
-def _ridges(magnitude: Magnitude, kept: Mask) -> tuple[Magnitude, Mask]:
+def _check_ridges(magnitude: Magnitude, kept: Mask) -> tuple[Magnitude, Mask]:
     magnitude = check_stage(magnitude, "magnitude", np.int32)
     return magnitude, check_stage(kept, "kept", np.bool_, magnitude.shape)
 

@@ -1,11 +1,11 @@
-"""Lesson 2, colour: the channels apart, and brightness apart from colour.
+"""Lesson 2, colour: the channels one by one, and brightness separated from colour.
 
     Y = 0.299 R + 0.587 G + 0.114 B        R = Y + 1.140 (V - 128)
     U = 0.492 (B - Y) + 128                G = Y - 0.395 (U - 128) - 0.581 (V - 128)
     V = 0.877 (R - Y) + 128                B = Y + 2.032 (U - 128)
 
 Y is how bright a pixel is, U how much bluer and V how much redder than grey (ITU-R BT.601, analogue PAL scaling).
-Both ways are rounded and V does not fit 0..255, so RGB to YUV and back does not give every colour again.
+Both directions round, and V does not fit into 0..255, so RGB to YUV and back changes some colours.
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ import numpy as np
 from cv_basics.bands import by_bands, planes
 from cv_basics.picture import Picture, check_picture
 
-# The factors times 2**14, as OpenCV has them in color_yuv.simd.hpp
+# The factors times 2**14, as in OpenCV's color_yuv.simd.hpp
 SHIFT = 14
 RED_TO_Y, GREEN_TO_Y, BLUE_TO_Y = 4899, 9617, 1868
 BLUE_TO_U, RED_TO_V = 8061, 14369
 V_TO_RED, U_TO_GREEN, V_TO_GREEN, U_TO_BLUE = 18678, -6472, -9519, 33292
-HALF = 1 << (SHIFT - 1)  # added before the shift, which rounds down, so that the result is rounded to the nearest
+HALF = 1 << (SHIFT - 1)  # added before the shift, which rounds down, so that the result is rounded to nearest
 MIDDLE = 128  # U and V of grey
 OFFSET = (MIDDLE << SHIFT) + HALF
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a picture file."""
+"""The error for a picture file that can't be read."""
 
 
 class PictureError(ValueError):

@@ -1,4 +1,4 @@
-"""Results and figures as files: of one lesson on one picture, of all on all with an index.html, and the README's."""
+"""The files written: results and figures of one lesson, of all on all pictures with an index.html, and the README's."""
 
 import html
 import io
@@ -15,14 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cv_basics.files import PictureError, appearing_whole, read_picture, write_picture
 from cv_basics.lessons import LESSONS, Outcome
-from cv_basics.streams import shown
+from cv_basics.streams import printable
 
 HERE = Path(__file__).parent
 PICS = HERE.parent / "pics"
 README_FIGURES = HERE / "figures"
 DOTS_PER_INCH = 110
-README_BYTES = 300_000  # the README's figures are kept in git: they are drawn smaller until they are below this
-COLOURS = 256  # of a palette; median cut uses all of them, where an octree leaves 18 of a grey figure
+README_BYTES = 300_000  # the README's figures are kept in git, so they are drawn ever smaller until they fit
+COLOURS = 256  # of a palette; median cut uses all of them, while an octree leaves 18 in a grey figure
 
 STYLE = """
 body { font-family: system-ui, sans-serif; max-width: 100rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -45,12 +45,12 @@ def run_lesson(lesson: str, path: Path, folder: Path, name: str, options: dict[s
 
 
 def default_options(lesson: str) -> dict[str, Any]:
-    """What a lesson's options are when none is given."""
+    """All options of a lesson at their defaults."""
     return {name: option.default for name, option in LESSONS[lesson].options.items()}
 
 
 def default_pictures() -> list[Path]:
-    """The pictures that lie directly in pics/. PictureError if there are none."""
+    """The pictures directly in pics/. Raises PictureError if there are none."""
     pictures = sorted(path for path in PICS.glob("*") if path.suffix in {".jpg", ".png"})
     if not pictures:
         raise PictureError(f"{PICS}: there are no pictures to show the lessons on")
@@ -58,7 +58,7 @@ def default_pictures() -> list[Path]:
 
 
 def make_all(pictures: Sequence[Path], folder: Path, console: Console) -> Path:
-    """Run every lesson on every picture, the two about colour on colour pictures only; return the index.html."""
+    """Run every lesson on every picture, the two about colour on colour pictures only; return index.html's path."""
     jobs = [
         (lesson, path, name)
         for lesson in LESSONS
@@ -69,9 +69,10 @@ def make_all(pictures: Sequence[Path], folder: Path, console: Console) -> Path:
     with _progress(console) as progress:
         task = progress.add_task("", total=len(jobs))
         for lesson, path, name in jobs:
-            progress.update(task, description=escape(shown(f"{lesson} {path.name}")))
+            progress.update(task, description=escape(printable(f"{lesson} {path.name}")))
             outcome, written = run_lesson(lesson, path, folder, name, default_options(lesson))
-            progress.console.print(shown(f"{lesson} {path.name}: {outcome.findings}"), markup=False, highlight=False)
+            line = printable(f"{lesson} {path.name}: {outcome.findings}")
+            progress.console.print(line, markup=False, highlight=False)
             figures[lesson].append(_html_figure(path.name, outcome.findings, [each.name for each in written]))
             progress.advance(task)
     index = folder / "index.html"
@@ -81,7 +82,7 @@ def make_all(pictures: Sequence[Path], folder: Path, console: Console) -> Path:
 
 
 def make_readme_figures(console: Console) -> list[Path]:
-    """Write the figure of each lesson on the picture that shows its point best, small enough to be kept in git."""
+    """Write each lesson's figure, on the picture that shows its point best, small enough to be kept in git."""
     README_FIGURES.mkdir(exist_ok=True)
     written = []
     with _progress(console) as progress:
@@ -94,7 +95,7 @@ def make_readme_figures(console: Console) -> list[Path]:
 
 
 def unique_names(pictures: Sequence[Path]) -> list[str]:
-    """A name for each picture's files: its own without the ending, numbered where another one had it before."""
+    """A name for each picture's files: its own without the extension, numbered if an earlier picture has the same."""
     seen: Counter[str] = Counter()
     names = []
     for path in pictures:

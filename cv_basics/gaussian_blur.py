@@ -3,9 +3,9 @@
     weight[i] = exp(-(i - r)**2 / (2 sigma**2)) / sum of all,   size = 2 r + 1
     blurred[y, x] = sum of weight[i] weight[j] picture[y + i - r, x + j - r]
 
-The weight of a pixel depends on its distance only, because exp(-i**2) exp(-j**2) = exp(-(i**2 + j**2)). And because
-it is a product, the sum over a window is a sum over rows of sums over columns: 2 size products a pixel instead of
-size**2. Beyond the edge the picture is mirrored (`border.reflect_101`).
+The weight of a pixel depends only on its distance, because exp(-i**2) exp(-j**2) = exp(-(i**2 + j**2)). And because
+it is a product, the kernel is separable: the sum over a window is a sum over rows of sums over columns, 2 size products
+per pixel instead of size**2. Beyond the edge the picture is mirrored (`border.reflect_101`).
 """
 
 import math
@@ -26,11 +26,11 @@ from cv_basics.picture import (
     check_whole,
 )
 
-SHIFT = 8  # a weight of 1 is 256
+SHIFT = 8  # fixed point: a weight of 1 is 256
 ONE = 1 << SHIFT
-HALF = 1 << (2 * SHIFT - 1)  # added before the shift at the end, so that the result is rounded to the nearest
+HALF = 1 << (2 * SHIFT - 1)  # added before the final shift, so that the result is rounded to nearest
 
-# With sigma 0 OpenCV takes these for the small sizes: weights * 256 that need no rounding (smooth.dispatch.cpp)
+# With sigma 0 OpenCV uses these for small sizes: weights * 256 that need no rounding (smooth.dispatch.cpp)
 SMALL_KERNELS = {
     1: [256],
     3: [64, 128, 64],
@@ -44,7 +44,7 @@ Unsigned = TypeVar("Unsigned", np.uint16, np.uint32)
 
 def gaussian_weights(size: int, sigma: float) -> list[float]:
     """The textbook's kernel: `size` float weights that add up to 1. `sigma` > 0 is the standard deviation in pixels.
-    ValueError if `size` is not a whole number from 1 to 4096 or `sigma` not a finite number above 0."""
+    ValueError unless `size` is a whole number from 1 to 4096 and `sigma` a finite number above 0."""
     size, sigma = check_size(size), check_number(sigma, "sigma", low=0)
     if sigma == 0:
         raise ValueError("sigma must be above 0: the curve of a standard deviation of 0 has no width")
@@ -56,9 +56,9 @@ def gaussian_weights(size: int, sigma: float) -> list[float]:
 
 
 def gaussian_kernel(size: int, sigma: float) -> list[int]:
-    """OpenCV's kernel: `size` whole weights that add up to exactly 256, so that an even surface stays as it is.
+    """OpenCV's kernel: `size` integer weights that add up to exactly 256, so that an even surface stays as it is.
 
-    Each weight takes over the rounding error of its outer neighbour, and the middle one takes what is left.
+    Each weight absorbs the rounding error of its outer neighbour, and the middle one the rest.
     `size` 0 means 6 sigma + 1, rounded and made odd; `sigma` 0 means 0.15 size + 0.35. ValueError if both are 0,
     `size` is even or above 4095, or `sigma` is negative or not finite.
     """
@@ -81,7 +81,7 @@ def gaussian_kernel(size: int, sigma: float) -> list[int]:
 
 def _size_for(sigma: float) -> int:
     if sigma == 0:
-        raise ValueError("sigma must be above 0 where size is 0: one of the two has to say how far the blur reaches")
+        raise ValueError("sigma must be above 0 if size is 0: one of the two must say how far the blur reaches")
     if 6 * sigma + 1 >= MAX_SIZE:
         raise ValueError(f"sigma {sigma:g} needs a window of 6 sigma + 1 pixels, which is more than {MAX_SIZE}")
     return round(6 * sigma + 1) | 1
@@ -116,7 +116,7 @@ def gaussian_blur_numpy(picture: Picture, size: int, sigma: float) -> Picture:
     radius = len(kernel) // 2
     extended = extend(extend(picture, radius, radius, 0, reflect_101), radius, radius, 1, reflect_101)
     blurred = np.empty_like(picture)
-    for rows in bands(picture, lowest=len(kernel)):
+    for rows in bands(picture, min_rows=len(kernel)):
         band = extended[rows.start : rows.stop + 2 * radius]
         across = _weighted_sums(band, kernel, 1, np.uint16)  # 255 * 256 fits: nothing is rounded in between
         total = _weighted_sums(across, kernel, 0, np.uint32)
@@ -128,8 +128,8 @@ def gaussian_blur_numpy(picture: Picture, size: int, sigma: float) -> Picture:
 def _weighted_sums(
     values: npt.NDArray[Any], kernel: list[int], axis: int, dtype: type[Unsigned]
 ) -> npt.NDArray[Unsigned]:
-    """Sums of `len(kernel)` neighbours along an axis times their weights. The kernel is symmetric: the two pixels at
-    the same distance from the middle are added first and share one product."""
+    """Weighted sums of `len(kernel)` neighbours along an axis. The kernel is symmetric: the two pixels at the same
+    distance from the middle are added first and share one product."""
     length = values.shape[axis] - len(kernel) + 1
     wide = np.moveaxis(values.astype(dtype), axis, 0)
     radius = len(kernel) // 2

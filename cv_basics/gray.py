@@ -14,7 +14,7 @@ from cv_basics.picture import Picture, check_picture
 # The weights times 2**15, rounded so that they add up to 2**15: white stays 255. OpenCV: color_rgb.simd.hpp
 RED, GREEN, BLUE = 9798, 19235, 3735
 SHIFT = 15
-HALF = 1 << (SHIFT - 1)  # added before the shift, which rounds down, so that the result is rounded to the nearest
+HALF = 1 << (SHIFT - 1)  # added before the shift, which rounds down, so that the result is rounded to nearest
 
 
 def gray_loops(picture: Picture) -> Picture:

@@ -1,4 +1,4 @@
-"""What `python -m cv_basics LESSON` does: the lesson's algorithm on a picture, its results and its figure."""
+"""What `python -m cv_basics LESSON` does: it runs the lesson on a picture and draws its figure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from cv_basics.picture import Picture
 
 @dataclass(frozen=True)
 class Option:
-    """A command-line option of a lesson; `default` gives its type too."""
+    """A command-line option of a lesson; `default` also gives its type."""
 
     default: int | float | bool
     help: str
@@ -22,7 +22,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a lesson made of a picture."""
+    """What a lesson computed from a picture."""
 
     results: dict[str, Picture]
     figure: Figure
@@ -31,7 +31,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson: `run(name, picture, **options)`."""
+    """A lesson, started with `run(name, picture, **options)`."""
 
     run: Callable[..., Outcome]
     summary: str
@@ -54,7 +54,7 @@ def run_color(name: str, picture: Picture) -> Outcome:
     figure = plots.color_figure(name, picture, channels, yuv, back)
     results = dict(zip(("red", "green", "blue", "y", "u", "v"), (*channels, *color.split_numpy(yuv)), strict=True))
     changed = sum(int((picture[rows] != back[rows]).any(axis=2).sum()) for rows in bands(picture)) / back[..., 0].size
-    return Outcome(results, figure, f"{changed:.1%} of the pixels are not quite the same after RGB to YUV and back")
+    return Outcome(results, figure, f"{changed:.1%} of the pixels change from RGB to YUV and back")
 
 
 def run_mean_blur(name: str, picture: Picture, size: int, noise: float, noise_sigma: float, seed: int) -> Outcome:
@@ -62,7 +62,7 @@ def run_mean_blur(name: str, picture: Picture, size: int, noise: float, noise_si
         "salt and pepper": salt_and_pepper_numpy(picture, noise, seed),
         "Gaussian noise": gaussian_noise_numpy(picture, noise_sigma, seed),
     }
-    median_size = size | 1  # a mean may have an even window, a median must have a middle
+    median_size = size | 1  # a mean's window may be even, a median's must have a middle
     rows: dict[str, list[plots.Step]] = {}
     for kind, before in noisy.items():
         mean = mean_blur.mean_blur_numpy(before, size)
@@ -95,8 +95,8 @@ def run_canny(name: str, picture: Picture, size: int, sigma: float, low: float, 
     for rows, right, down, strength, thin in canny.ridges(blurred, squared):
         dx[rows], dy[rows], magnitude[rows], kept[rows] = right, down, strength, thin
     edges = canny.hysteresis_numpy(magnitude, kept, *canny.thresholds(low, high, squared))
-    shown = np.sqrt(magnitude, dtype=np.float32).astype(np.int32) if squared else magnitude
-    figure = plots.canny_figure(name, blurred, (dx, dy), shown, kept, edges, (min(low, high), max(low, high)))
+    lengths = np.sqrt(magnitude, dtype=np.float32).astype(np.int32) if squared else magnitude
+    figure = plots.canny_figure(name, blurred, (dx, dy), lengths, kept, edges, (min(low, high), max(low, high)))
     return Outcome({"edges": edges}, figure, f"{(edges > 0).mean():.1%} of the pixels are edges")
 
 
@@ -115,13 +115,13 @@ SIZE = "side of the window in pixels"
 SEED = Option(1, "seed of the noise: the same seed gives the same noise")
 LESSONS = {
     "gray": Lesson(run_gray, "one number for the brightness of a colour", "dog.jpg", needs_colour=True),
-    "color": Lesson(run_color, "the channels apart; RGB to YUV and back", "chelsea.png", needs_colour=True),
+    "color": Lesson(run_color, "the channels one by one; RGB to YUV and back", "chelsea.png", needs_colour=True),
     "mean_blur": Lesson(
         run_mean_blur,
         "mean and median against two kinds of noise",
         "camera.png",
         {
-            "size": Option(3, f"{SIZE}; odd, for the median's sake"),
+            "size": Option(3, f"{SIZE}; the median takes the next odd number"),
             "noise": Option(0.05, "share of the pixels, 0 to 1, that become white or black"),
             "noise_sigma": Option(20.0, "standard deviation of the Gaussian noise in grey levels"),
             "seed": SEED,
@@ -141,14 +141,14 @@ LESSONS = {
         "thin edges in four stages",
         "camera.png",
         {
-            "size": Option(5, f"{SIZE} of the Gaussian blur before, odd; 1: no blur"),
+            "size": Option(5, f"{SIZE} of the Gaussian blur beforehand, odd; 1: no blur"),
             "sigma": Option(1.4, "standard deviation of that blur in pixels"),
-            "low": Option(50.0, "an edge goes on while its magnitude is above this"),
+            "low": Option(50.0, "an edge continues while its magnitude is above this"),
             "high": Option(150.0, "an edge starts where its magnitude is above this"),
             "squared": Option(False, "magnitude sqrt(dx**2 + dy**2) instead of |dx| + |dy|"),
         },
     ),
-    "otsu": Lesson(run_otsu, "the threshold that parts dark from bright best", "coins.png"),
+    "otsu": Lesson(run_otsu, "the threshold that separates dark from bright best", "coins.png"),
 }
 
 

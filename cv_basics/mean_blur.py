@@ -3,7 +3,7 @@
     blurred[y, x] = 1 / size**2 * sum of picture[y + i, x + j],   -(size // 2) <= i, j < size - size // 2
 
 Noise that is as often too bright as too dark cancels out in the mean: its standard deviation falls to 1 / size.
-An even window has one pixel more above and to the left. Beyond the edge the picture is mirrored (`border.reflect_101`).
+An even window has one more pixel above and to the left. Beyond the edge the picture is mirrored (`border.reflect_101`).
 """
 
 import math
@@ -20,13 +20,13 @@ from cv_basics.picture import Picture, check_picture, check_size
 Unsigned = TypeVar("Unsigned", np.uint16, np.uint32)
 
 SHIFT = 23  # of a reciprocal in fixed point, as in OpenCV's box_filter.simd.hpp
-SMALL_AREA = 256  # windows up to this area: 255 * 256 and the sums below fit 16 bits
+SMALL_AREA = 256  # windows up to this area: 255 * 256 and the sums below fit into 16 bits
 LARGE_AREA = 1 << 23  # windows above this area: OpenCV sums in float64
-LANES = 8  # so many sums of a row OpenCV divides at once, in float32; what is left over it divides in float64
+LANES = 8  # OpenCV divides this many sums of a row at once, in float32, and those left over in float64
 
 
 def mean_blur_loops(picture: Picture, size: int) -> Picture:
-    """Mean of the size x size window around each pixel of `picture`, (H, W) or (H, W, 3): the window is summed anew
+    """Mean of the size x size window around each pixel of `picture`, (H, W) or (H, W, 3): the window is summed afresh
     for every pixel. ValueError if `size` is not a whole number from 1 to 4096."""
     picture = check_picture(picture)
     size = check_size(size)
@@ -47,7 +47,7 @@ def mean_blur_loops(picture: Picture, size: int) -> Picture:
 
 def mean_blur_numpy(picture: Picture, size: int) -> Picture:
     """Mean of the size x size window around each pixel of `picture`, (H, W) or (H, W, 3), by running sums: first down
-    the columns, then along the rows of what came out. ValueError if `size` is not a whole number from 1 to 4096."""
+    the columns, then along the rows of the result. ValueError if `size` is not a whole number from 1 to 4096."""
     picture = check_picture(picture)
     size = check_size(size)
     before, after = size // 2, size - 1 - size // 2
@@ -61,9 +61,9 @@ def mean_blur_numpy(picture: Picture, size: int) -> Picture:
 
 
 def running_sums(values: npt.NDArray[Any], size: int, axis: int, dtype: type[Unsigned]) -> npt.NDArray[Unsigned]:
-    """Sums of `size` neighbours along an axis, which gets `size - 1` shorter. The first sum is added up; each further
-    one is the one before it plus the value that enters minus the value that leaves, whatever the size. What leaves
-    may be larger: the difference then wraps around, and the next addition wraps it back."""
+    """Sums of `size` neighbours along an axis, which gets `size - 1` shorter. The first sum is computed in full; each
+    later one is the one before it plus the value that enters minus the value that leaves, whatever the size. What
+    leaves may be larger: the difference then wraps around, and the next addition wraps it back."""
     first, entering = np.split(values, [size], axis)
     leaving, _ = np.split(values, [values.shape[axis] - size], axis)
     start = first.sum(axis, dtype=dtype, keepdims=True)
@@ -76,7 +76,7 @@ def running_sums(values: npt.NDArray[Any], size: int, axis: int, dtype: type[Uns
 
 
 def reciprocal(area: int) -> tuple[int, int]:
-    """OpenCV's (addend, factor) with (total + addend) * factor >> 23 for total / area, 1 < area <= 256."""
+    """OpenCV's (addend, factor): total / area is (total + addend) * factor >> 23, for 1 < area <= 256."""
     exact = (1 << SHIFT) / area
     factor, addend = math.floor(exact), area // 2
     if exact - factor < 0.5:
@@ -85,7 +85,7 @@ def reciprocal(area: int) -> tuple[int, int]:
 
 
 def _mean(total: int, area: int, in_lanes: bool) -> int:
-    """A window's mean, rounded as OpenCV rounds it: a product with 1 / area, in 2**-23 or in float32 or in float64."""
+    """A window's mean, rounded as OpenCV rounds it: times 1 / area, in units of 2**-23, in float32 or in float64."""
     if area == 1:
         return total
     if area <= SMALL_AREA:

@@ -1,8 +1,8 @@
 """Lesson 3, continued: each pixel becomes the median of the size x size window around it.
 
-A mean is pulled by every value, and most by the most extreme one. A median is the middle one of the sorted values: it
-does not matter how extreme the others are, only that they are fewer than half. Salt and pepper leave no trace then.
-Beyond the edge the edge pixel goes on (`border.replicate`).
+A mean is pulled by every value, and most by the most extreme one. A median is the middle one of the sorted values:
+however extreme wrong values are, as long as they are fewer than half they leave no trace, as with salt and pepper.
+Beyond the edge, the edge pixel is repeated (`border.replicate`).
 """
 
 import numpy as np
@@ -43,16 +43,16 @@ def median_blur_numpy(picture: Picture, size: int) -> Picture:
 
 
 def _medians(extended: Picture, size: int) -> Picture:
-    """The median is the largest value that at most size**2 // 2 pixels of the window are smaller than. Eight questions
-    find it for all pixels at once: is it at least 128? If so, at least 192? And so on. Each takes size**2 comparisons
-    of whole arrays, which is ten times as fast as sorting the windows with `np.sort`."""
+    """The median is the largest value that at most size**2 // 2 pixels of the window are smaller than. A binary search
+    finds it for all pixels at once: is it at least 128? If so, at least 192? And so on. Each question takes size**2
+    comparisons of whole arrays, which is ten times as fast as sorting the windows with `np.sort`."""
     height, width = extended.shape[0] - size + 1, extended.shape[1] - size + 1
     shifted = [extended[i : i + height, j : j + width] for i in range(size) for j in range(size)]
     median = np.zeros_like(shifted[0])
     for bit in (128, 64, 32, 16, 8, 4, 2, 1):
-        larger = median | np.uint8(bit)
+        candidate = median | np.uint8(bit)
         smaller_pixels = np.zeros(median.shape, np.min_scalar_type(size * size))
         for pixel in shifted:
-            smaller_pixels += pixel < larger
+            smaller_pixels += pixel < candidate
         median += np.uint8(bit) * (smaller_pixels <= size * size // 2)
     return median

@@ -1,6 +1,6 @@
-"""Noise to try the filters on, and how to say how much of it is left.
+"""Noise to try the filters on, and a measure of how much of it is left.
 
-The numbers come from `numpy.random.RandomState`, whose stream NumPy has frozen: a seed gives the same noise for ever.
+The numbers come from `numpy.random.RandomState`, whose stream NumPy has frozen: a seed always gives the same noise.
 """
 
 import math
@@ -17,8 +17,8 @@ LAST_SEED = 2**32 - 1
 
 
 def salt_and_pepper_loops(picture: Picture, share: float, seed: int) -> Picture:
-    """`picture`, (H, W) or (H, W, 3), with `share` of its pixels turned white and black in turn: round(share * H * W)
-    of them, none twice. ValueError if `share` is not from 0 to 1 or `seed` not a whole number from 0 to 2**32 - 1."""
+    """`picture`, (H, W) or (H, W, 3), with `share` of its pixels made white and black in turn: round(share * H * W) of
+    them, none twice. ValueError unless `share` is from 0 to 1 and `seed` a whole number from 0 to 2**32 - 1."""
     picture = check_picture(picture)
     places = _places(picture, share, seed).tolist()
     noisy = picture.copy()
@@ -29,8 +29,8 @@ def salt_and_pepper_loops(picture: Picture, share: float, seed: int) -> Picture:
 
 
 def salt_and_pepper_numpy(picture: Picture, share: float, seed: int) -> Picture:
-    """`picture`, (H, W) or (H, W, 3), with `share` of its pixels turned white and black in turn: round(share * H * W)
-    of them, none twice. ValueError if `share` is not from 0 to 1 or `seed` not a whole number from 0 to 2**32 - 1."""
+    """`picture`, (H, W) or (H, W, 3), with `share` of its pixels made white and black in turn: round(share * H * W) of
+    them, none twice. ValueError unless `share` is from 0 to 1 and `seed` a whole number from 0 to 2**32 - 1."""
     picture = check_picture(picture)
     places = _places(picture, share, seed)
     noisy = picture.reshape(picture.shape[0] * picture.shape[1], -1).copy()
@@ -41,7 +41,7 @@ def salt_and_pepper_numpy(picture: Picture, share: float, seed: int) -> Picture:
 
 def gaussian_noise_loops(picture: Picture, sigma: float, seed: int) -> Picture:
     """`picture`, (H, W) or (H, W, 3), plus normal noise with the standard deviation `sigma` in grey levels, in each
-    channel by itself. ValueError if `sigma` is negative or `seed` not a whole number from 0 to 2**32 - 1."""
+    channel on its own. ValueError if `sigma` is negative or `seed` is not a whole number from 0 to 2**32 - 1."""
     picture = check_picture(picture)
     noise = _normal(sigma, seed)(picture)
     noisy = np.empty_like(picture)
@@ -53,7 +53,7 @@ def gaussian_noise_loops(picture: Picture, sigma: float, seed: int) -> Picture:
 
 def gaussian_noise_numpy(picture: Picture, sigma: float, seed: int) -> Picture:
     """`picture`, (H, W) or (H, W, 3), plus normal noise with the standard deviation `sigma` in grey levels, in each
-    channel by itself. ValueError if `sigma` is negative or `seed` not a whole number from 0 to 2**32 - 1."""
+    channel on its own. ValueError if `sigma` is negative or `seed` is not a whole number from 0 to 2**32 - 1."""
     picture = check_picture(picture)
     normal = _normal(sigma, seed)
     noisy = np.empty_like(picture)
@@ -64,7 +64,7 @@ def gaussian_noise_numpy(picture: Picture, sigma: float, seed: int) -> Picture:
 
 def psnr(picture: Picture, reference: Picture) -> float:
     """Peak signal-to-noise ratio in decibels, 10 log10(255**2 / mean squared difference); infinite for equal pictures.
-    About 40 dB looks alike, 20 dB looks bad. ValueError if the shapes differ."""
+    At 40 dB two pictures look alike; 20 dB looks bad. ValueError if the shapes differ."""
     picture, reference = check_picture(picture), check_picture(reference, "reference")
     if picture.shape != reference.shape:
         raise ValueError(f"reference must have the shape of picture, {picture.shape}, not {reference.shape}")
@@ -76,7 +76,7 @@ def psnr(picture: Picture, reference: Picture) -> float:
 
 
 def _places(picture: Picture, share: float, seed: int) -> npt.NDArray[np.int64]:
-    """The pixels to hit, numbered row by row: drawn without replacement, so that exactly that share is hit."""
+    """The pixels to hit, numbered row by row: drawn without replacement, so that exactly this share is hit."""
     share = check_number(share, "share", 0, 1)
     seed = check_whole(seed, "seed", 0, LAST_SEED)
     pixels = picture.shape[0] * picture.shape[1]
@@ -84,7 +84,7 @@ def _places(picture: Picture, share: float, seed: int) -> npt.NDArray[np.int64]:
 
 
 def _normal(sigma: float, seed: int) -> Callable[[Picture], npt.NDArray[np.float64]]:
-    """What gives each band of a picture its noise: the stream goes on from one band to the next."""
+    """A function that gives each band of a picture its noise: the stream continues from one band to the next."""
     sigma = check_number(sigma, "sigma", low=0)
     generator = np.random.RandomState(check_whole(seed, "seed", 0, LAST_SEED))
     return lambda band: sigma * generator.standard_normal(band.shape)

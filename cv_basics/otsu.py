@@ -1,13 +1,13 @@
-"""Lesson 6, Otsu's threshold: cut a grey picture in two where the two classes differ most.
+"""Lesson 6, Otsu's threshold: split a grey picture into the two classes that differ most.
 
     p[i]       share of the pixels with grey level i
     q1(t)      share of the darker class, the levels up to t;  q2 = 1 - q1
     mu1, mu2   mean grey level of the two classes
-    sigma(t) = q1 q2 (mu1 - mu2)**2        the variance between the classes; the threshold is the t of the largest
+    sigma(t) = q1 q2 (mu1 - mu2)**2        the between-class variance; the threshold is the t that maximises it
 
 (N. Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9, 1979, equation 14.) The variance
-of all pixels is fixed, and it is the variance between the classes plus the one within them, so the largest of the one
-is the smallest of the other. Only the 256 numbers of the histogram are needed, whatever the size of the picture.
+of all pixels is fixed, and it is the variance between the classes plus that within them, so maximising the one
+minimises the other. Only the 256 numbers of the histogram are needed, whatever the size of the picture.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from cv_basics.bands import bands
 from cv_basics.picture import Picture, check_picture, check_stage
 
 LEVELS = 256
-EMPTY = float(np.finfo(np.float32).eps)  # a class with a smaller share is empty to OpenCV (thresh.cpp)
+EMPTY = float(np.finfo(np.float32).eps)  # OpenCV treats a class with a smaller share as empty (thresh.cpp)
 
 
 def histogram_loops(picture: Picture) -> npt.NDArray[np.int64]:
@@ -34,7 +34,7 @@ def histogram_numpy(picture: Picture) -> npt.NDArray[np.int64]:
     """How many pixels of a grey picture (H, W) have each of the 256 levels. ValueError if `picture` is not grey."""
     picture = check_picture(picture, channels=(1,))
     counts = np.zeros(LEVELS, np.int64)
-    for rows in bands(picture):  # bincount turns what it counts into int64
+    for rows in bands(picture):  # since bincount converts what it counts to int64
         counts += np.bincount(picture[rows].ravel(), minlength=LEVELS)
     return counts
 
@@ -42,8 +42,8 @@ def histogram_numpy(picture: Picture) -> npt.NDArray[np.int64]:
 def between_class_variance(histogram: npt.NDArray[np.int64]) -> list[float]:
     """sigma(t) for t from 0 to 255 of the counts of 256 levels; 0 where one of the classes is empty.
 
-    The mean of the darker class is carried from level to level as OpenCV does it, in this order of float64 operations:
-    between two levels that are in use all thresholds are equally good, and the last bits decide which of them wins.
+    The mean of the darker class is updated from level to level as in OpenCV, in this order of float64 operations:
+    between two levels that occur, all thresholds are equally good, and the last bits decide which of them wins.
     ValueError unless `histogram` is an int64 array of 256 counts with at least one pixel.
     """
     counts = check_stage(histogram, "histogram", np.int64, (LEVELS,)).tolist()
@@ -67,7 +67,7 @@ def between_class_variance(histogram: npt.NDArray[np.int64]) -> list[float]:
 
 
 def otsu_threshold(histogram: npt.NDArray[np.int64]) -> int:
-    """The level (0 to 255) with the largest between-class variance, the lowest of equals; 0 if there is one class.
+    """The level (0 to 255) with the largest between-class variance, the lowest of equal ones; 0 for a single class.
     ValueError as in `between_class_variance`."""
     variances = between_class_variance(histogram)
     return variances.index(max(variances))

@@ -1,4 +1,4 @@
-"""Pictures to test on: those of pics/, and random, smooth and two-valued ones of any size."""
+"""Pictures to test on: those in pics/, and random, smooth and two-valued ones of any size."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ settings.load_profile("pictures")
 
 @pytest.fixture(params=PICTURE_FILES, ids=lambda path: path.name)
 def photograph(request: pytest.FixtureRequest) -> Picture:
-    """Each picture of pics/ in turn."""
+    """Each picture in pics/ in turn."""
     return read_picture(request.param)
 
 
@@ -40,7 +40,7 @@ def make_picture(kind: str, height: int, width: int, channels: int, seed: int) -
 
 @st.composite
 def pictures(draw: st.DrawFn, channels: tuple[int, ...] = (1, 3), largest: int = 24) -> Picture:
-    """Any picture from 1 x 1 to `largest` x `largest`, thin ones more often than chance would have it."""
+    """Any picture from 1 x 1 to `largest` x `largest`, thin ones more often than by chance."""
     side = st.one_of(st.sampled_from([1, 2, 3]), st.integers(1, largest))
     kind = draw(st.sampled_from(["random", "smooth", "two-valued", "even"]))
     return make_picture(kind, draw(side), draw(side), draw(st.sampled_from(channels)), draw(st.integers(0, 2**32 - 1)))

@@ -1,6 +1,6 @@
-"""Loops, NumPy and OpenCV give the same bytes.
+"""The loops, NumPy and OpenCV give the same bytes.
 
-Two things can't be made equal: `test_otsu_with_ipp_differs_between_equals_only` and
+Two cases can't be made equal: `test_otsu_with_ipp_differs_only_between_equals` and
 `test_canny_thresholds_beyond_32_bits_differ` say which, by how much, and why.
 """
 
@@ -18,8 +18,8 @@ from cv_basics import canny, color, gaussian_blur, gray, mean_blur, median_blur,
 from cv_basics.picture import Picture
 from cv_basics.tests.conftest import PICTURE_FILES, make_picture, pictures
 
-LARGE = 40  # from this window on the loops are left out: a window of 400 x 400 would take them minutes
-TIED = np.array([[128, 147, 166]], np.uint8)  # thresholds 128 and 147 part it equally well
+LARGE = 40  # the loops skip windows from this side on: one of 400 x 400 would take them minutes
+TIED = np.array([[128, 147, 166]], np.uint8)  # thresholds 128 and 147 split it equally well
 thresholds = st.floats(-50, 3000)
 
 
@@ -33,7 +33,7 @@ def rgb_of(picture: Picture) -> Picture:
 
 @contextmanager
 def without_ipp() -> Iterator[None]:
-    """Let OpenCV compute with its own code, which is open."""
+    """Let OpenCV use its own code, whose source is open."""
     before = cv2.ipp.useIPP()
     cv2.ipp.setUseIPP(False)
     try:
@@ -64,11 +64,11 @@ def large() -> Picture:
     return make_picture("smooth", 3000, 4000, 3, seed=1) ^ make_picture("random", 3000, 4000, 3, seed=2) >> 4
 
 
-def test_pictures_are_there():
+def test_there_are_pictures_to_compare_on():
     assert len(PICTURE_FILES) >= 40
 
 
-class TestPhotographs:
+class TestEqualOnPhotographs:
     def test_grey(self, photograph):
         bgr = rgb_of(photograph)[..., ::-1].copy()
         np.testing.assert_array_equal(gray.gray_numpy(rgb_of(photograph)), cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY))
@@ -105,7 +105,7 @@ class TestPhotographs:
         np.testing.assert_array_equal(binary, expected)
 
 
-class TestAnyPicture:
+class TestEqualOnAnyPicture:
     """Hypothesis chooses the picture, down to 1 x 1, 1 x N and 2 x 2, and the options."""
 
     @given(pictures(channels=(3,)))
@@ -163,7 +163,7 @@ class TestAnyPicture:
             np.testing.assert_array_equal(gaussian_blur.gaussian_blur_loops(picture, size, sigma), expected)
 
     @given(pictures(), st.floats(0.01, 20))
-    def test_gaussian_blur_chooses_its_size(self, picture, sigma):
+    def test_gaussian_blur_that_chooses_its_size(self, picture, sigma):
         expected = cv2.GaussianBlur(picture, (0, 0), sigma)
         np.testing.assert_array_equal(gaussian_blur.gaussian_blur_numpy(picture, 0, sigma), expected)
 
@@ -187,16 +187,16 @@ class TestAnyPicture:
 
     @given(pictures(channels=(1,)))
     @example(TIED)
-    def test_otsu_with_ipp_differs_between_equals_only(self, picture):
-        """On x86-64 OpenCV leaves the threshold to Intel's IPP, whose source is closed. Where two thresholds are
-        equally good, as for the three levels 128, 147 and 166, it may take the other one; which, depends on its
-        release. OpenCV's own code takes ours."""
+    def test_otsu_with_ipp_differs_only_between_equals(self, picture):
+        """On x86-64 OpenCV leaves the threshold to Intel's IPP, whose source is closed. Of two equally good
+        thresholds, as for the three levels 128, 147 and 166, it may choose the other one, depending on its release.
+        OpenCV's own code chooses ours."""
         counts = otsu.histogram_numpy(picture).tolist()
         theirs = int(cv2.threshold(picture, 0, 255, cv2.THRESH_OTSU)[0])
         assert exact_variance(counts, otsu.otsu_numpy(picture)[0]) == exact_variance(counts, theirs)
 
 
-class TestAllColours:
+class TestEqualOnAllColours:
     """Each of the 2**24 colours, in one picture of 4096 x 4096."""
 
     def test_grey(self, colours):
@@ -209,7 +209,7 @@ class TestAllColours:
         assert np.array_equal(color.yuv_to_rgb_numpy(colours), cv2.cvtColor(colours, cv2.COLOR_YUV2RGB))
 
 
-class TestLargePictures:
+class TestEqualOnLargePictures:
     """4000 x 3000: more than one band, more than 2**23 pixels, several threads in OpenCV."""
 
     def test_mean_blur(self, large):
@@ -234,8 +234,8 @@ class TestLargePictures:
 
 def test_canny_thresholds_beyond_32_bits_differ():
     """OpenCV turns |dx| + |dy| thresholds into 32-bit integers. From 2**31 on they overflow, in 4.10, 4.13 and 5.0 on
-    x86-64 to a negative number, and every local maximum becomes an edge: all those that a threshold of 0 gives. Here a
-    threshold that no magnitude reaches leaves no edge. Squared thresholds are first limited to 32767 and are equal."""
+    x86-64 to a negative number, and every local maximum becomes an edge, as with a threshold of 0. Here a threshold
+    that no magnitude reaches leaves no edge. Squared thresholds are first limited to 32767, and equal."""
     picture = make_picture("random", 20, 20, 1, seed=1)
     assert not canny.canny_numpy(picture, 1e10, 1e11).any()
     assert np.array_equal(cv2.Canny(picture, 1e10, 1e11), cv2.Canny(picture, 0, 0))

@@ -1,4 +1,4 @@
-"""Arrays of NumPy's other classes: every function takes them for what they are, or refuses them in one sentence."""
+"""Subclasses of NumPy's arrays: every function computes with them correctly, or rejects them with a one-line error."""
 
 import inspect
 
@@ -54,7 +54,7 @@ ONE_ARRAY_REPLACED = [
 
 
 class Named(np.ndarray):
-    """A class of a user's own."""
+    """A user's own subclass."""
 
 
 def on_disk(array, folder):
@@ -67,7 +67,7 @@ def parts(result):
     return result if isinstance(result, (tuple, list)) else (result,)
 
 
-def test_both_variants_of_every_algorithm_are_looked_at():
+def test_both_variants_of_every_algorithm_are_tested():
     assert len(FUNCTIONS) == 2 * len(ARGUMENTS)
 
 
@@ -83,7 +83,7 @@ def test_both_variants_of_every_algorithm_are_looked_at():
     ],
     ids=["masked", "all masked", "matrix", "recarray", "own"],
 )
-def test_an_array_of_another_class_is_refused_by_its_name(function, arguments, index, change):
+def test_an_array_of_another_class_is_rejected_by_name(function, arguments, index, change):
     changed = list(arguments)
     changed[index] = change(arguments[index])
     name = list(inspect.signature(function).parameters)[index]
@@ -102,7 +102,7 @@ def test_a_memory_mapped_array_gives_what_a_plain_one_gives(function, arguments,
 
 
 @pytest.mark.parametrize("function, arguments, index", ONE_ARRAY_REPLACED)
-def test_an_array_of_another_type_or_shape_is_refused_by_its_name(function, arguments, index):
+def test_an_array_of_another_type_or_shape_is_rejected_by_name(function, arguments, index):
     name = list(inspect.signature(function).parameters)[index]
     for wrong in (arguments[index].astype(np.float64), arguments[index].ravel()[:5], arguments[index].tolist(), None):
         changed = list(arguments)
@@ -122,7 +122,7 @@ def test_an_array_of_another_type_or_shape_is_refused_by_its_name(function, argu
         (lambda: canny.magnitude_loops(DX[:0], DY[:0]), "dx must have the shape"),
         (lambda: otsu.otsu_threshold(np.zeros(256, np.int64)), "histogram must count at least one pixel"),
         (lambda: otsu.otsu_threshold(np.full(256, -1)), "histogram must count at least one pixel"),
-        (lambda: gaussian_blur.gaussian_weights(0, 1), "size must be from 1"),
+        (lambda: gaussian_blur.gaussian_weights(0, 1), "size must be between 1"),
         (lambda: gaussian_blur.gaussian_weights(3, 0), "sigma must be above 0"),
         (lambda: gaussian_blur.gaussian_weights(3, np.nan), "sigma must be a finite number"),
         (lambda: mean_blur.mean_blur_numpy(GREY, np.zeros((30, 30))), "size must be a whole number, not array"),
@@ -132,7 +132,7 @@ def test_an_array_of_another_type_or_shape_is_refused_by_its_name(function, argu
         (lambda: canny.canny_numpy(GREY, "50", 150), "low must be a number, not '50'"),
     ],
 )
-def test_a_wrong_stage_or_number_is_refused_by_its_name(call, message):
+def test_a_wrong_stage_or_number_is_rejected_by_name(call, message):
     with pytest.raises(ValueError, match=f"^{message}") as caught:
         call()
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""A picture in any of the listed formats is read correctly; what can't be read is refused with a sentence."""
+"""A picture in any of the listed formats is read correctly; what can't be read is rejected with a one-line error."""
 
 import os
 import subprocess
@@ -24,23 +24,23 @@ def saved(path, image, **options):
 
 
 @pytest.mark.parametrize("pixels", [LEVELS, COLOURS], ids=["grey", "colour"])
-def test_write_and_read_again(tmp_path, pixels):
+def test_a_picture_written_is_read_unchanged(tmp_path, pixels):
     write_picture(tmp_path / "a.png", pixels)
     np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), pixels)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (4000, 3000)])
-def test_sizes(tmp_path, size):
+def test_every_size_is_read(tmp_path, size):
     path = saved(tmp_path / "a.png", Image.new("RGB", size, (1, 2, 3)))
     assert read_picture(path).shape == (size[1], size[0], 3)
 
 
-def test_black_and_white(tmp_path):
+def test_one_bit_pixels_become_0_and_255(tmp_path):
     path = saved(tmp_path / "a.png", Image.fromarray(LEVELS > 128))
     np.testing.assert_array_equal(read_picture(path), (LEVELS > 128) * np.uint8(255))
 
 
-def test_palette(tmp_path):
+def test_a_palette_becomes_its_colours(tmp_path):
     image = Image.fromarray(COLOURS).quantize(8)
     path = saved(tmp_path / "a.png", image)
     np.testing.assert_array_equal(read_picture(path), np.array(image.convert("RGB")))
@@ -53,7 +53,7 @@ def test_transparency_is_laid_over_white(tmp_path):
     assert read_picture(path)[0].tolist() == [[255] * 3, [127] * 3, [0] * 3]
 
 
-def test_transparency_of_grey_and_of_a_palette(tmp_path):
+def test_the_transparent_level_of_grey_or_of_a_palette_becomes_white(tmp_path):
     grey = saved(tmp_path / "grey.png", Image.fromarray(LEVELS), transparency=64)
     expected = LEVELS.copy()
     expected[LEVELS == 64] = 255
@@ -74,7 +74,7 @@ def test_float_grey_is_rounded_and_clipped(tmp_path):
     assert read_picture(path).tolist() == [[0, 0, 100, 255]]
 
 
-def test_cmyk_and_orientation_and_the_first_frame(tmp_path):
+def test_cmyk_orientation_and_the_first_frame_are_seen(tmp_path):
     cmyk = saved(tmp_path / "a.tiff", Image.new("CMYK", (2, 2), (0, 0, 0, 255)))
     assert not read_picture(cmyk).any()
     exif = Image.Exif()
@@ -104,7 +104,7 @@ def truncated(path):
     ],
     ids=["missing", "folder", "empty", "text", "truncated", "bomb", "nan"],
 )
-def test_what_is_no_picture_is_named(tmp_path, spoil, reason):
+def test_a_file_that_is_not_a_picture_is_named_with_the_reason(tmp_path, spoil, reason):
     path = tmp_path / "a.png"
     spoil(path)
     with pytest.raises(PictureError, match=reason) as caught:
@@ -112,8 +112,8 @@ def test_what_is_no_picture_is_named(tmp_path, spoil, reason):
     assert str(path) in str(caught.value)
 
 
-def test_the_libraries_that_read_pictures_are_silent(tmp_path, capfd, recwarn):
-    """libtiff writes to stderr itself, and Pillow warns: here of numbers that are damaged, and of EXIF that is."""
+def test_reading_a_damaged_picture_prints_nothing(tmp_path, capfd, recwarn):
+    """libtiff writes to stderr itself, and Pillow warns: here about damaged data and about damaged EXIF."""
     file = tmp_path / "damaged.tiff"
     Image.new("RGB", (50, 40)).save(file, compression="tiff_adobe_deflate")
     content = file.read_bytes()
@@ -121,7 +121,7 @@ def test_the_libraries_that_read_pictures_are_silent(tmp_path, capfd, recwarn):
     file.write_bytes(content[: packed + 2] + b"\xff" * 8 + content[packed + 10 :])
     with pytest.raises(PictureError, match=r"damaged\.tiff"):
         read_picture(file)
-    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"  # a tag that has not all of its bytes
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"  # a tag that lacks some of its bytes
     Image.new("RGB", (50, 40)).save(tmp_path / "half_exif.jpg", exif=exif)
     read_picture(tmp_path / "half_exif.jpg")
     assert (capfd.readouterr().err, list(recwarn)) == ("", [])
@@ -132,7 +132,7 @@ def test_a_picture_that_does_not_fit_into_memory_is_named(tmp_path, monkeypatch)
         raise MemoryError
 
     monkeypatch.setattr(files, "decoded", decoded)
-    with pytest.raises(PictureError, match=r"a\.png: there is not enough memory"):
+    with pytest.raises(PictureError, match=r"a\.png: not enough memory"):
         read_picture(saved(tmp_path / "a.png", Image.new("L", (9, 7))))
 
 
@@ -140,10 +140,10 @@ POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="gs is played by a shell script")
+@pytest.mark.skipif(os.name != "posix", reason="a shell script stands in for gs")
 @pytest.mark.parametrize("name", ["a.jpg", "a.eps"])
 def test_no_other_program_is_started(tmp_path, monkeypatch, name):
-    """Pillow would give PostScript, whatever its name, to Ghostscript."""
+    """Pillow would pass PostScript, whatever the file's name, to Ghostscript."""
     (tmp_path / "gs").write_text(f"#!/bin/sh\necho ran >> '{tmp_path}/marker'\n")
     (tmp_path / "gs").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
@@ -158,7 +158,7 @@ def test_no_other_program_is_started(tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize("name", ["decode.py", "containers.py"])
 def test_pictures_are_decoded_as_the_versions_decode_them(name):
-    """The folders stand alone, so these files are copies."""
+    """Each folder is independent, so these files are copies."""
     versions = sorted(ROOT.glob(f"versions/*/src/resnet50/{name}"))
     if not versions:
         pytest.skip("there are no versions beside cv_basics")
@@ -176,7 +176,7 @@ def test_a_jpeg_without_its_end_mark_and_a_png_with_bad_metadata_are_read(tmp_pa
     np.testing.assert_array_equal(read_picture(png), COLOURS)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how much memory a process has held")
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak memory is read from /proc")
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16", "RGB", "RGBA", "F"])
 def test_reading_takes_at_most_the_stated_memory(tmp_path, mode):
     width, height = 4000, 2500
@@ -191,4 +191,4 @@ def test_reading_takes_at_most_the_stated_memory(tmp_path, mode):
         read_picture(sys.argv[1])
         print(peak() - before)"""
     done = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < bound * width * height + 3 * path.stat().st_size + 24e6  # of which tiles take some
+    assert int(done.stdout) < bound * width * height + 3 * path.stat().st_size + 24e6  # the tiles take some of this

@@ -1,4 +1,4 @@
-"""What each lesson promises beside OpenCV's bytes."""
+"""What each lesson promises besides OpenCV's bytes."""
 
 import math
 import sys
@@ -26,7 +26,7 @@ class TestBorder:
         assert "".join("abcd"[border.replicate(index, 4)] for index in range(-3, 7)) == "aaaabcdddd"
 
     @given(st.integers(-(10**6), 10**6), st.integers(1, 50))
-    def test_rules_end_inside_and_leave_the_inside_alone(self, index, length):
+    def test_both_rules_end_inside_and_leave_the_inside_alone(self, index, length):
         for rule in (border.reflect_101, border.replicate):
             assert 0 <= rule(index, length) < length
             assert rule(index % length, length) == index % length
@@ -41,8 +41,8 @@ class TestGaussianKernel:
         assert kernel == kernel[::-1]
 
     @given(st.integers(1, 30).map(lambda half: 2 * half + 1), st.floats(0.3, 20))
-    def test_weights_are_the_textbooks_within_one_step(self, size, sigma):
-        """Carrying the error along keeps each outer weight within half a step plus the half that it took over."""
+    def test_weights_are_within_one_step_of_the_textbooks(self, size, sigma):
+        """Carrying the error along keeps each outer weight within half a step plus the half that it inherited."""
         outer = size // 2
         kernel = gaussian_blur.gaussian_kernel(size, sigma)[:outer]
         weights = gaussian_blur.gaussian_weights(size, sigma)[:outer]
@@ -63,7 +63,7 @@ class TestNoise:
 
     @pytest.mark.parametrize("share", [0, 0.05, 0.333, 0.5, 1])
     @pytest.mark.parametrize("channels", [1, 3])
-    def test_the_share_asked_for_is_hit(self, share, channels):
+    def test_exactly_the_requested_share_is_hit(self, share, channels):
         picture = np.full((31, 47, channels) if channels == 3 else (31, 47), 128, np.uint8)
         noisy = noise.salt_and_pepper_numpy(picture, share, seed=1).reshape(31, 47, -1)
         hits = (noisy != 128).all(axis=2)
@@ -71,15 +71,15 @@ class TestNoise:
         assert abs(int((noisy == 255).sum()) - int((noisy == 0).sum())) <= channels
 
     def test_the_last_row_and_column_are_hit_as_often_as_others(self):
-        """500 pictures of 20 x 20 at a share of 0.1: each row and column gets 1000 hits, with a standard deviation of
-        sqrt(10000 * 0.1 * 0.9) = 30 at most; 5 of them away is one chance in a million."""
+        """500 pictures of 20 x 20 at a share of 0.1: each row and column gets 1000 hits, with a standard deviation
+        of at most sqrt(10000 * 0.1 * 0.9) = 30; being off by more than 5 of them is a chance in a million."""
         picture = np.full((20, 20), 128, np.uint8)
         hits = sum((noise.salt_and_pepper_numpy(picture, 0.1, seed) != 128).astype(int) for seed in range(500))
         for axis in (0, 1):
             assert (abs(hits.sum(axis=axis) - 1000) < 150).all()
 
     def test_gaussian_noise_has_its_standard_deviation(self):
-        """Of 40000 values the standard deviation is known to sigma / sqrt(80000); 5 of those, plus 1/12 of rounding."""
+        """The standard deviation of 40000 values is known to sigma / sqrt(80000): 5 of those, plus rounding's 1/12."""
         picture = np.full((200, 200), 128, np.uint8)
         change = noise.gaussian_noise_numpy(picture, 10, seed=1).astype(int) - 128
         assert abs(change.std() - math.sqrt(100 + 1 / 12)) < 5 * 10 / math.sqrt(80000)
@@ -91,7 +91,7 @@ class TestNoise:
         black = np.zeros((50, 50), np.uint8)
         assert noise.gaussian_noise_numpy(black, 20, seed=1).max() < 6 * 20
 
-    def test_a_seed_gives_the_same_noise_for_ever(self):
+    def test_a_seed_always_gives_the_same_noise(self):
         picture = np.full((2, 5), 100, np.uint8)
         salted = [[255, 100, 255, 100, 0], [100, 255, 100, 100, 0]]
         assert noise.salt_and_pepper_numpy(picture, 0.5, seed=1).tolist() == salted
@@ -103,7 +103,7 @@ class TestNoise:
         noise.gaussian_noise_numpy(GREY, 20, 1)
         np.testing.assert_array_equal(GREY, before)
 
-    def test_psnr(self):
+    def test_psnr_is_that_of_the_definition_and_symmetric(self):
         black, grey = np.zeros((4, 4), np.uint8), np.full((4, 4), 51, np.uint8)
         assert noise.psnr(black, black) == math.inf
         assert math.isclose(noise.psnr(grey, black), 20 * math.log10(5))  # 255 / 51
@@ -133,8 +133,8 @@ class TestCannyStages:
         edges = canny.hysteresis_loops(magnitude, kept, low, high)
         np.testing.assert_array_equal(edges, canny.hysteresis_numpy(magnitude, kept, low, high))
 
-    def test_sobel_of_a_slope(self):
-        """A slope of 3 to the right gives 4 * 2 * 3, and half of that at the edges, where the edge pixel goes on."""
+    def test_sobel_of_a_slope_is_eight_times_it_and_half_of_that_at_the_edges(self):
+        """A slope of 3 to the right gives 4 * 2 * 3, and half at the edges, where the edge pixel is repeated."""
         dx, dy = canny.sobel_numpy(np.tile(np.arange(0, 30, 3, dtype=np.uint8), (4, 1)))
         assert dx[:, 1:-1].tolist() == [[24] * 8] * 4
         assert dx[:, [0, -1]].tolist() == [[12, 12]] * 4
@@ -152,14 +152,14 @@ class TestCannyStages:
 
 
 class TestOtsu:
-    def test_two_levels_are_parted_at_the_lower_one(self):
+    def test_two_levels_are_split_at_the_lower_one(self):
         picture = np.array([[10, 10, 200], [200, 200, 200]], np.uint8)
         threshold, binary = otsu.otsu_numpy(picture)
         assert threshold == 10
         assert binary.tolist() == [[0, 0, 255], [255, 255, 255]]
 
     @given(pictures(channels=(1,)))
-    def test_variance_is_the_definitions(self, picture):
+    def test_variance_is_that_of_the_definition(self, picture):
         """Against the definition in float64: each of at most 256 updates rounds with a relative error of a few eps."""
         variances = otsu.between_class_variance(otsu.histogram_numpy(picture))
         for threshold in range(0, 256, 15):
@@ -172,7 +172,7 @@ class TestOtsu:
 
 
 def lines_run(function, *arguments) -> int:
-    """How many lines of this package a call runs; NumPy's own Python differs from call to call."""
+    """The number of lines of this package that a call runs; in NumPy's own Python it varies from call to call."""
     count = 0
     package = str(Path(gray.__file__).parent)
 
@@ -212,7 +212,7 @@ def canny_without_hysteresis(picture):
     ],
 )
 def test_numpy_versions_have_no_loop_over_pixels(function, arguments, channels):
-    """16 times as many pixels in the same number of rows and bands: the same number of lines."""
+    """16 times as many pixels in the same number of rows and bands run the same number of lines."""
     counts = [
         lines_run(function, make_picture("random", 64, width, channels, seed=1), *arguments) for width in (20, 320)
     ]
@@ -231,15 +231,15 @@ def test_numpy_versions_have_no_loop_over_pixels(function, arguments, channels):
         (lambda: otsu.otsu_loops(np.zeros(4, np.uint8)), "picture must have the shape"),
         (lambda: color.merge_numpy(GREY, GREY, GREY[1:]), "blue must have the shape of red"),
         (lambda: color.merge_loops(GREY, RGB, GREY), "green must have the shape"),
-        (lambda: mean_blur.mean_blur_numpy(GREY, 0), "size must be from 1"),
-        (lambda: mean_blur.mean_blur_loops(GREY, -3), "size must be from 1"),
-        (lambda: mean_blur.mean_blur_numpy(GREY, 4097), "size must be from 1 to 4096"),
+        (lambda: mean_blur.mean_blur_numpy(GREY, 0), "size must be between 1"),
+        (lambda: mean_blur.mean_blur_loops(GREY, -3), "size must be between 1"),
+        (lambda: mean_blur.mean_blur_numpy(GREY, 4097), "size must be between 1 and 4096"),
         (lambda: mean_blur.mean_blur_numpy(GREY, 2.5), "size must be a whole number"),
         (lambda: mean_blur.mean_blur_numpy(GREY, NAN), "size must be a whole number"),
         (lambda: median_blur.median_blur_numpy(GREY, 4), "size must be odd"),
         (lambda: median_blur.median_blur_loops(RGB, 4), "size must be odd"),
         (lambda: gaussian_blur.gaussian_blur_numpy(GREY, 4, 1.4), "size must be odd"),
-        (lambda: gaussian_blur.gaussian_blur_loops(GREY, 0, 0), "sigma must be above 0 where size is 0"),
+        (lambda: gaussian_blur.gaussian_blur_loops(GREY, 0, 0), "sigma must be above 0 if size is 0"),
         (lambda: gaussian_blur.gaussian_blur_numpy(GREY, 5, -1), "sigma must be at least 0"),
         (lambda: gaussian_blur.gaussian_blur_numpy(GREY, 5, NAN), "sigma must be a finite number"),
         (lambda: gaussian_blur.gaussian_blur_numpy(GREY, 0, 1e9), "sigma 1e"),
@@ -247,15 +247,15 @@ def test_numpy_versions_have_no_loop_over_pixels(function, arguments, channels):
         (lambda: canny.canny_loops(GREY, 1, math.inf), "high must be a finite number"),
         (lambda: canny.canny_numpy(GREY, "a", 1), "low must be a number"),
         (lambda: canny.sobel_numpy(RGB), "picture must have the shape"),
-        (lambda: noise.salt_and_pepper_numpy(GREY, 1.01, 1), "share must be from 0 to 1"),
-        (lambda: noise.salt_and_pepper_loops(GREY, -0.1, 1), "share must be from 0 to 1"),
+        (lambda: noise.salt_and_pepper_numpy(GREY, 1.01, 1), "share must be between 0 and 1"),
+        (lambda: noise.salt_and_pepper_loops(GREY, -0.1, 1), "share must be between 0 and 1"),
         (lambda: noise.salt_and_pepper_numpy(GREY, NAN, 1), "share must be a finite number"),
         (lambda: noise.gaussian_noise_numpy(GREY, -1, 1), "sigma must be at least 0"),
-        (lambda: noise.gaussian_noise_loops(GREY, 1, -1), "seed must be from 0"),
+        (lambda: noise.gaussian_noise_loops(GREY, 1, -1), "seed must be between 0"),
         (lambda: noise.psnr(GREY, GREY[1:]), "reference must have the shape of picture"),
     ],
 )
-def test_a_bad_argument_is_named(call, message):
+def test_a_bad_argument_is_named_in_one_line(call, message):
     with pytest.raises(ValueError, match=f"^{message}") as caught:
         call()
     assert "\n" not in str(caught.value)

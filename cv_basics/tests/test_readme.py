@@ -1,4 +1,4 @@
-"""What cv_basics/README.md says is what the code does: its numbers, what it refuses, the memory that it takes."""
+"""What cv_basics/README.md says is true of the code: its numbers, what it rejects, the memory it needs."""
 
 import math
 import re
@@ -37,7 +37,7 @@ def colours() -> np.ndarray:
     return np.ascontiguousarray(numbers[..., :3])
 
 
-def test_the_shares_of_grey_levels_are_those_of_all_colours(colours):
+def test_the_stated_shares_of_grey_levels_are_those_of_all_colours(colours):
     ours = gray.gray_numpy(colours)
     red, green, blue = np.moveaxis(colours.astype(np.int32), -1, 0)
     formula = (299 * red + 587 * green + 114 * blue + 500) // 1000
@@ -48,7 +48,7 @@ def test_the_shares_of_grey_levels_are_those_of_all_colours(colours):
     assert f"differ for {share(color.rgb_to_yuv_numpy(colours)[..., 0] != ours)} of all colours" in TEXT
 
 
-def test_the_shares_of_chroma_are_those_of_all_colours(colours):
+def test_the_stated_shares_of_chroma_are_those_of_all_colours(colours):
     yuv = color.rgb_to_yuv_numpy(colours)
     luma, red, blue = (part.astype(np.int32) for part in (yuv[..., 0], colours[..., 0], colours[..., 2]))
     u = (color.BLUE_TO_U * (blue - luma) + color.OFFSET) >> color.SHIFT
@@ -64,7 +64,7 @@ def test_the_shares_of_chroma_are_those_of_all_colours(colours):
     assert f"by up to {change[clamped].max()}." in TEXT
 
 
-def test_the_plain_means_error_is_that_of_the_yellow_wall():
+def test_the_stated_error_of_the_plain_mean_is_that_of_the_yellow_wall():
     dog = read_picture(gallery.PICS / "dog.jpg")
     red, green, blue = np.moveaxis(dog.astype(int), -1, 0)
     yellow = np.minimum(red, green) > blue + 40
@@ -72,8 +72,8 @@ def test_the_plain_means_error_is_that_of_the_yellow_wall():
     assert f"mostly red and green, {too_dark:.0f} levels too dark" in TEXT
 
 
-def test_mean_and_median_are_compared_on_every_picture():
-    """The table in lesson 3: the same picture, window and seed as on the command line."""
+def test_the_table_of_mean_and_median_is_that_of_every_picture():
+    """The table in lesson 3, with the pictures, window and seed of the command line."""
     table = ["| | sigma 10 | sigma 20 | sigma 30 |", "| --- | ---: | ---: | ---: |"]
     for path in gallery.default_pictures():
         picture = read_picture(path)
@@ -109,7 +109,7 @@ def test_the_kernel_of_sigma_2_is_the_one_described():
     assert f"changes {(change > 0).mean() * 100:.0f} % of the values" in TEXT
 
 
-def test_cannys_counts_are_those_of_the_camera_man():
+def test_the_stated_counts_of_edge_pixels_are_those_of_the_camera_man():
     camera = read_picture(gallery.PICS / "camera.png")
     blurred = gaussian_blur.gaussian_blur_numpy(camera, 5, 1.4)
     strong, weak, both = (
@@ -122,7 +122,7 @@ def test_cannys_counts_are_those_of_the_camera_man():
     assert f"tan 22.5° is {canny.TANGENT} / 32768" in TEXT
 
 
-def test_otsus_share_is_that_of_the_coins():
+def test_the_stated_share_of_otsus_variance_is_that_of_the_coins():
     coins = read_picture(gallery.PICS / "coins.png")
     threshold, _ = otsu.otsu_numpy(coins)
     between = otsu.between_class_variance(otsu.histogram_numpy(coins))[threshold]
@@ -130,14 +130,14 @@ def test_otsus_share_is_that_of_the_coins():
 
 
 @pytest.mark.parametrize("theirs, ours, message", rows("What is refused"))
-def test_what_opencv_takes_and_the_lessons_refuse_is_what_the_readme_lists(theirs, ours, message):
+def test_what_the_readme_lists_is_accepted_by_opencv_and_rejected_here(theirs, ours, message):
     grey = np.arange(48, dtype=np.uint8).reshape(6, 8)
     names = {
         **CALLS, "cv2": cv2, "nan": math.nan, "inf": math.inf, "grey": grey, "rgba": np.dstack([grey] * 4),
         "deep": grey.astype(np.uint16), "real": grey.astype(np.float32), "empty": grey[:0],
         "masked": np.ma.masked_equal(grey, 3), "matrix": grey.view(np.matrix),
     }  # fmt: skip
-    eval(theirs, names)  # OpenCV takes it
+    eval(theirs, names)  # OpenCV accepts it
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         eval(ours, names)
 

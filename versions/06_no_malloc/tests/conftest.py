@@ -1,4 +1,4 @@
-"""What the tests share: how an operator of this version is called, and narrow networks with seeded weights."""
+"""What the tests share: narrow networks with seeded weights."""
 
 import json
 import signal
@@ -6,13 +6,10 @@ import signal
 import numpy as np
 import pytest
 from resnet50 import ResNet50
-from resnet50.plan import Plan, Planner, Value
-from resnet50.weights import arrange
 
-TOLERANCE = 2e-5  # what this version promises for a whole network: error / largest value of the layer
+pytest_plugins = ["adapter"]  # the fixtures that a version needs of its own
+
 EPS = 2.0**-23  # float32: a rounding is off by at most EPS / 2
-
-PARTS = ("op.weight", "op.bias", "op.running_mean", "op.running_var")
 
 DTYPES = {  # NumPy's name of a type -> safetensors'
     "float16": "F16",
@@ -30,25 +27,6 @@ PREPROCESS = {
     "mean": [0.485, 0.456, 0.406],
     "std": [0.229, 0.224, 0.225],
 }
-
-
-def run_op(name, *tensors, **settings):
-    """Runs a plan of one step, the operator `name`, on arrays in the weight file's layout, and returns an array."""
-    x, *others = tensors
-    planner = Planner(dict(zip(PARTS, map(arrange, others), strict=False)), 1, 1)
-    planner.input.shape = x.shape
-    inputs = {planner.input: x}
-    if name == "add":
-        inputs[Value(others[0].shape, made=-1, read=-1)] = others[0]
-    elif name == "conv2d":
-        settings["kernel"] = None  # it stands in the weight's shape
-    planner.values = list(inputs)
-    plan = Plan(planner, getattr(planner, name)(*inputs, name="op", **settings))
-    arena = plan.idle[0]
-    for value, array in inputs.items():
-        plan.look(arena, value)[:] = array
-    plan.program.run_step(arena, 0)
-    return plan.look(arena, plan.output).copy()
 
 
 def random(seed, *shape):

@@ -39,7 +39,8 @@ from resnet50 import ResNet50, UnsupportedProcessor
 with pytest.raises(UnsupportedProcessor):
     ResNet50({str(weights_dir)!r})
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from conftest import random, run_op
+from adapter import run_op
+from conftest import random
 with pytest.raises(UnsupportedProcessor):
     run_op("relu", random(0, 3, 3, 8))
 """

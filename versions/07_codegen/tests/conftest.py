@@ -1,20 +1,15 @@
-"""What the tests share: how an operator of this version is called, and narrow networks with seeded weights."""
+"""What the tests share: narrow networks with seeded weights."""
 
 import json
-import os
 import signal
 
 import numpy as np
 import pytest
 from resnet50 import ResNet50
-from resnet50.instruction_sets import instruction_set
-from resnet50.plan import Plan, Planner, Value
-from resnet50.weights import arrange
 
-TOLERANCE = 2e-5  # what this version promises for a whole network: error / largest value of the layer
+pytest_plugins = ["adapter"]  # the fixtures that a version needs of its own
+
 EPS = 2.0**-23  # float32: a rounding is off by at most EPS / 2
-
-PARTS = ("op.weight", "op.bias", "op.running_mean", "op.running_var")
 
 DTYPES = {  # NumPy's name of a type -> safetensors'
     "float16": "F16",
@@ -32,56 +27,6 @@ PREPROCESS = {
     "mean": [0.485, 0.456, 0.406],
     "std": [0.229, 0.224, 0.225],
 }
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory):
-    """Tests begin with an empty cache of compiled code, and leave the user's own as it is."""
-    os.environ["RESNET50_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-
-
-def pytest_collection_modifyitems(config, items):
-    """Of the 168 convolutions of test_ops.py, C is written for 24: each kernel, padding and stride with one width."""
-    left = []
-    for item in items:
-        if item.originalname == "test_conv2d_is_within_the_rounding_bound":
-            sizes, width = dict(item.callspec.params), item.module.CHANNELS
-            rank = 8 * (1, 3, 7).index(sizes["kernel"]) + 2 * sizes["padding"] + sizes["stride"]
-            if (sizes["inputs"], sizes["outputs"]) != width[rank % len(width)]:
-                left.append(item)
-    config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if item not in left]
-
-
-class Given:
-    """Weights for a network of one layer, arrays in the weight file's layout."""
-
-    def __init__(self, tensors):
-        self.isa = instruction_set()
-        self.shapes = {name: tensor.shape for name, tensor in tensors.items()}
-        self.arranged = {name: arrange(tensor, self.isa) for name, tensor in tensors.items() if tensor.ndim != 3}
-
-    def __getitem__(self, name):
-        return self.arranged[name]
-
-
-def run_op(name, *tensors, **settings):
-    """Runs a plan of one step, the operator `name`, on arrays in the weight file's layout, and returns an array."""
-    x, *others = tensors
-    planner = Planner(Given(dict(zip(PARTS, others, strict=False))), 1, 1)
-    planner.input.shape = x.shape
-    inputs = {planner.input: x}
-    if name == "add":
-        inputs[Value(others[0].shape, made=-1, read=-1)] = others[0]
-    elif name == "conv2d":
-        settings["kernel"] = None  # it stands in the weight's shape
-    planner.values = list(inputs)
-    plan = Plan(planner, getattr(planner, name)(*inputs, name="op", **settings))
-    arena = plan.idle[0]
-    for value, array in inputs.items():
-        plan.look(arena, value)[:] = array
-    plan.program.run_step(arena, 0)
-    return plan.look(arena, plan.output).copy()
 
 
 def random(seed, *shape):

@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 import reference
-from conftest import EPS, random, run_op
+from adapter import run_op
+from conftest import EPS, random
 from resnet50 import ResNet50, UnsupportedProcessor, compiler, ops
 from resnet50.codegen import source
 from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
@@ -127,9 +128,9 @@ def test_nothing_is_written_before_or_after_the_output(outputs, isa):
     weight = np.ones(packed_size(outputs, conv.kernel_size, isa), np.float32)
     guard, end = 30, 60 + 15 * outputs
     step = ("conv2d", 60, 0, 0, compiler.load([conv], isa)[conv], (weight,))
-    program = ops.Plan(end + guard, (0, 30), (60, 15 * outputs), (step,))
+    program = ops.Program(end + guard, (0, 30), (60, 15 * outputs), (step,))
     arena = np.full(end + guard, 7, np.float32)
-    program.run(ops.pool(1, False), arena, np.ones(30, np.float32), np.empty(15 * outputs, np.float32), None)
+    program.run(ops.crew(1, False), arena, np.ones(30, np.float32), np.empty(15 * outputs, np.float32), None)
     assert (arena[60:end] == 2).all()
     assert (arena[30:60] == 7).all() and (arena[end:] == 7).all()
 

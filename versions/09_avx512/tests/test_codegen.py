@@ -3,11 +3,12 @@
 import re
 from dataclasses import astuple, replace
 
-import conftest
+import adapter
 import numpy as np
 import pytest
 import reference
-from conftest import EPS, random, run_op
+from adapter import run_op
+from conftest import EPS, random
 from resnet50.codegen import source
 from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
 from resnet50.network import planned
@@ -63,7 +64,7 @@ def test_the_tiles_of_any_row_give_the_same_bits_within_the_rounding_bound(shape
     sizes = {"stride": conv.stride, "padding": conv.padding}
     outputs = []
     for isa in (instruction_set(), OTHER):
-        monkeypatch.setattr(conftest, "instruction_set", lambda isa=isa: isa)
+        monkeypatch.setattr(adapter, "instruction_set", lambda isa=isa: isa)
         outputs.append(run_op("conv2d", x, weight, **sizes))
     expected = reference.conv2d(x, weight, **sizes)
     bound = conv.kernel_size * EPS * reference.conv2d(np.abs(x), np.abs(weight), **sizes)

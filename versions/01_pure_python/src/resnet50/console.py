@@ -1,5 +1,6 @@
 """What the command line stands on: standard streams that may be closed, lines that are safe for a terminal, Ctrl-C."""
 
+import io
 import os
 import signal
 import sys
@@ -42,6 +43,28 @@ def interruptible() -> Iterator[None]:
     finally:
         if ends_the_process:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Discards what C libraries write to stderr: libtiff reports damage there, besides the error that it returns.
+
+    For the command line only, where no other thread is at work: the descriptor belongs to the whole process.
+    """
+    kept = os.dup(2)
+    try:
+        drop(2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def accept_any_name() -> None:
+    """Sets the streams up for file names, which may be any bytes: a terminal may not have all their letters."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def shown(text: str) -> str:

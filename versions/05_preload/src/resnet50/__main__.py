@@ -6,37 +6,25 @@ if __name__ == "__main__":
     console.begin()
 
 import argparse
-import io
 import json
 import os
 import statistics
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import perf_counter
 
 import numpy as np
 
 from . import PictureError, ResNet50, ResNet50Error, WeightsError
+from .arguments import Parser, path, pixels, positive
 from .console import complain, say
-from .network import LARGEST, SMALLEST
+from .naming import named
+from .worker import infer, load_image, load_picture, peak_memory, work
 
 NO_WEIGHTS = (
     "no weights: give --weights DIR or set RESNET50_WEIGHTS; DIR holds weights.safetensors, labels.txt and "
     "preprocess.json, like shared_weights/cifar10 in the repository"
 )
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong with the command in one line, not below a page of usage."""
-
-    def error(self, message):
-        complain(f"{message} (try {self.prog} --help)", self.prog)
-        self.exit(2)
-
-    def print_help(self, file=None):
-        console.write(self.format_help())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,95 +55,12 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def path(text: str) -> str:
-    """A name that is not empty, for argparse: Path("") is the current folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("the name is empty")
-    return text
-
-
-def positive(text: str) -> int:
-    """A whole number above 0, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
-    return int(text)
-
-
-def pixels(text: str) -> int:
-    """A picture size that the network takes, for argparse."""
-    if not SMALLEST <= positive(text) <= LARGEST:
-        raise argparse.ArgumentTypeError(f"{text} is not between {SMALLEST} and {LARGEST} pixels")
-    return int(text)
-
-
 def load_network(args: argparse.Namespace) -> ResNet50:
     """The network that --weights or RESNET50_WEIGHTS names."""
     folder = args.weights or os.environ.get("RESNET50_WEIGHTS")
     if not folder:
         raise WeightsError(NO_WEIGHTS)
     return ResNet50(folder)
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """What C libraries write to stderr goes nowhere: libtiff tells of damage itself, beside the error it returns.
-
-    For the command line, whose main thread alone is at work then: the descriptor belongs to the whole process.
-    """
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def load_picture(net: ResNet50, path: str) -> np.ndarray:
-    """A picture file, prepared for the network."""
-    with silence():
-        return net.preprocess(path)
-
-
-def load_image(net: ResNet50, path: str) -> np.ndarray:
-    """An .npy file as it is, any other file as a picture."""
-    if not path.endswith(".npy"):
-        return load_picture(net, path)
-    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
-        raise PictureError(f"{path}: not a file")
-    try:
-        return np.load(path, allow_pickle=False)
-    except MemoryError as error:
-        raise PictureError(f"{path}: not enough memory for this array") from error
-    except Exception as error:  # a damaged file may raise anything in the readers of NumPy and zipfile
-        raise PictureError(f"{path}: cannot be read as .npy: {getattr(error, 'strerror', None) or error}") from error
-
-
-def infer(net: ResNet50, image: np.ndarray, name: str) -> tuple[np.ndarray, float]:
-    """The logits and the seconds they took; an error about the image names its file."""
-    start = perf_counter()
-    try:
-        logits = net(image)
-    except PictureError as error:
-        raise PictureError(f"{name}: {error}") from error
-    return logits, perf_counter() - start
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """exp(logits) / sum(exp(logits)), the largest subtracted first so that nothing overflows."""
-    exponentials = np.exp(logits.astype(np.float64) - logits.max())
-    return exponentials / exponentials.sum()
-
-
-def named(net: ResNet50, logits: np.ndarray, count: int, picture: str) -> list[dict]:
-    """The `count` likeliest labels, likeliest first; equal ones in the order of the label file."""
-    if not np.isfinite(logits).all():
-        raise PictureError(f"{picture}: the network's output is not finite, so there is no label to name")
-    probabilities = softmax(logits)
-    order = np.argsort(-logits, kind="stable")[:count]
-    return [{"label": net.labels[i], "index": int(i), "probability": float(probabilities[i])} for i in order]
 
 
 def run_classify(args: argparse.Namespace) -> int:
@@ -213,36 +118,11 @@ def run_bench(args: argparse.Namespace) -> int:
     return 0
 
 
-def work(net: ResNet50, random_image: np.ndarray, load_seconds: float) -> int:
-    """Answers lines until the input ends: how the benchmark drives every version in the same alternating rounds."""
-    say(json.dumps({"load_seconds": load_seconds}))
-    for path in console.lines():
-        try:
-            logits, seconds = infer(net, load_image(net, path) if path else random_image, path or "random image")
-            answer = {"seconds": seconds, "peak_memory": peak_memory(), "logits": logits.tolist()}
-        except PictureError as error:
-            answer = {"error": str(error)}
-        say(json.dumps(answer))
-    return 0
-
-
-def peak_memory() -> int | None:
-    """The most bytes this process ever held in memory, or None where the system does not tell (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     warnings.simplefilter("ignore")  # Pillow's, of damaged EXIF or many pixels: image.py decides what is an error
     np.seterr(all="ignore")  # NaN and infinity are carried to the logits and reported there
-    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=errors)  # a file's name may be any bytes, a terminal may know few letters
+    console.accept_any_name()
     try:
         with console.interruptible():
             args = parser().parse_args(arguments)

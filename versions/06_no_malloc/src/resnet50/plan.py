@@ -32,7 +32,7 @@ class Value:
 
 @dataclass
 class Step:
-    """One layer: name, operator, the values it reads and makes, sizes and weights as ops.Plan takes them."""
+    """One layer: name, operator, the values it reads and makes, sizes and weights as ops.Program takes them."""
 
     name: str
     operator: str
@@ -42,7 +42,7 @@ class Step:
     weights: tuple[np.ndarray, ...]
 
     def placed(self) -> tuple:
-        """The step as ops.Plan takes it, once its values have their places."""
+        """The step as ops.Program takes it, once its values have their places."""
         x, y = self.inputs[0], self.inputs[-1]
         return self.operator, self.output.place, x.place, y.place, self.sizes, self.weights
 
@@ -142,8 +142,8 @@ class Plan:
         self.steps = planner.steps
         self.input, self.output, self.values = planner.input, output, planner.values
         self.floats = place(planner.values)
-        ends = [(value.place, prod(value.shape)) for value in (self.input, output)]
-        self.program = ops.Plan(self.floats, *ends, tuple(step.placed() for step in planner.steps))
+        source, target = ((value.place, prod(value.shape)) for value in (self.input, output))
+        self.program = ops.Program(self.floats, source, target, tuple(step.placed() for step in planner.steps))
         self.idle = [aligned(self.floats)]
 
     def run(self, image: np.ndarray, on_layer: Callable[[str, object, float], object] | None = None) -> np.ndarray:

@@ -34,7 +34,7 @@ class Value:
 
 @dataclass
 class Step:
-    """One layer: name, operator, the values it reads and makes, sizes and weights as ops.Plan takes them."""
+    """One layer: name, operator, the values it reads and makes, sizes and weights as ops.Program takes them."""
 
     name: str
     operator: str
@@ -48,8 +48,8 @@ class Step:
         """What C is written for, None for the operators that have theirs."""
         return Convolution(*self.sizes) if self.operator in GENERATED else None
 
-    def placed(self, kernels: dict[Convolution, object]) -> tuple:
-        """The step as ops.Plan takes it, once its values have their places."""
+    def placed(self, kernels: dict[Convolution, "ops.Kernel"]) -> tuple:
+        """The step as ops.Program takes it, once its values have their places."""
         x, y = self.inputs[0], self.inputs[-1]
         sizes = kernels[self.convolution] if self.convolution else self.sizes
         return self.operator, self.output.place, x.place, y.place, sizes, self.weights
@@ -151,9 +151,9 @@ class Plan:
         self.steps = planner.steps
         self.input, self.output, self.values = planner.input, output, planner.values
         self.floats = place(planner.values)
-        ends = [(value.place, prod(value.shape)) for value in (self.input, output)]
+        source, target = ((value.place, prod(value.shape)) for value in (self.input, output))
         kernels = compiler.load(filter(None, (step.convolution for step in planner.steps)), planner.weights.isa)
-        self.program = ops.Plan(self.floats, *ends, tuple(step.placed(kernels) for step in planner.steps))
+        self.program = ops.Program(self.floats, source, target, tuple(step.placed(kernels) for step in planner.steps))
         self.idle = [aligned(self.floats)]
 
     def run(self, image: np.ndarray, on_layer: Callable[[str, object, float], object] | None = None) -> np.ndarray:

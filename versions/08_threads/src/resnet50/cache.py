@@ -178,7 +178,7 @@ def publish(library: Path, key: str, make: Callable[[Path], None], load: Callabl
         with suppress(FileNotFoundError):
             if time.time() - left.lstat().st_mtime > LONGEST:
                 shutil.rmtree(left)
-    # A new folder each time, with mode 0700: what an earlier attempt left may still be mapped, and must not be rewritten.
+    # A new folder each time, with mode 0700: what an earlier attempt left may still be mapped, so it must not change.
     private = Path(mkdtemp(".part", f"{key}.", library.parent))
     part = private / "library.so"
     try:

@@ -26,8 +26,9 @@ PATIENCE = 300  # seconds for one file; it takes a quarter of one
 QUIET = 1.0  # seconds before a terminal is told that something is going on
 ENGLISH = {"LC_ALL": "C"}  # so that the version, which is part of the key, is the same in all languages
 
+Task = Future["ops.Kernel"]  # a convolution that is being compiled
 
-loaded: dict[str, object] = {}  # key -> function, of this process; unloaded when neither this nor a plan has it
+loaded: dict[str, "ops.Kernel"] = {}  # key -> function, of this process; unloaded when neither this nor a plan has it
 MOST_LOADED = 1000  # functions kept here, for those who come next
 MAPPINGS = 5  # of memory, for each library
 
@@ -94,7 +95,7 @@ def split(variable: str) -> list[str]:
         raise CompilerError(f"{variable} cannot be split into words: {error}") from error
 
 
-def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convolution, object]:
+def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convolution, "ops.Kernel"]:
     """A loaded function for each convolution, compiled side by side on all processors where the cache has none.
 
     Raises `CompilerError` or `CacheError`.
@@ -133,9 +134,9 @@ def require_room(libraries: int) -> None:
         )
 
 
-def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]], patience: Patience) -> list[Future[object]]:
+def submit(threads: ThreadPoolExecutor, work: list[Callable[[], "ops.Kernel"]], patience: Patience) -> list[Task]:
     """Hands the work to the threads; what they do not accept, as when Python is ending, the calling thread does."""
-    tasks: list[Future[object]] = []
+    tasks: list[Task] = []
     for each in work:
         try:
             tasks.append(threads.submit(each))
@@ -146,7 +147,7 @@ def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]], patien
     return tasks
 
 
-def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> object:
+def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> "ops.Kernel":
     """One loaded function."""
     text = source(conv, compiler.isa)
     key = compiler.key(text)
@@ -156,9 +157,9 @@ def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> objec
     return function
 
 
-def load_library(name: str, library: Path) -> object:
-    """The function in the library that `name` opens, for ops.Plan; raises `CacheError` or `CompilerError` if the system
-    refuses it."""
+def load_library(name: str, library: Path) -> "ops.Kernel":
+    """The convolution in the library that `name` opens; raises `CacheError` or `CompilerError` if the system refuses
+    it."""
     try:
         return ops.load(os.fsencode(name))
     except OSError as error:
@@ -174,7 +175,7 @@ def is_terminal() -> bool:
     return bool(sys.stderr and sys.stderr.isatty())
 
 
-def watch(tasks: list[Future[object]], patience: Patience) -> None:
+def watch(tasks: list[Task], patience: Patience) -> None:
     """Waits until all have ended, or one has raised, which is then raised here.
 
     Where stderr is a terminal and it takes its time: shows a line that is written over, and removed in the end.

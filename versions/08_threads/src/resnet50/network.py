@@ -10,11 +10,12 @@ from os import PathLike
 
 import numpy as np
 
+from . import ops
 from .errors import PictureError, WeightsError
 from .image import Preprocessing
 from .instruction_sets import instruction_set
 from .plan import Plan, Planner, Value
-from .threads import make_pool
+from .threads import make_crew
 from .weights import Weights, batch_norm_tensors, read_labels, weight_folder
 
 STAGES = (("layer1", 3, 1), ("layer2", 4, 2), ("layer3", 6, 2), ("layer4", 3, 2))  # name, blocks, stride
@@ -78,8 +79,8 @@ class ResNet50:
         self.labels = read_labels(folder / "labels.txt", classes)
         self.preprocess = Preprocessing(folder / "preprocess.json")
         self.weights.load()
-        self.pool = make_pool(threads)
-        self.plan = lru_cache(PLANS)(partial(make_plan, self.weights, self.pool))
+        self.crew = make_crew(threads)
+        self.plan = lru_cache(PLANS)(partial(make_plan, self.weights, self.crew))
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """The logits, float32 (classes,), of `image`: float32 (height, width, 3), normalised, 32 to 1024 pixels.
@@ -99,9 +100,9 @@ class ResNet50:
         return self.plan(*image.shape[:2]).run(image, on_layer)
 
 
-def make_plan(weights: Weights, pool: object, height: int, width: int) -> Plan:
+def make_plan(weights: Weights, crew: "ops.Crew", height: int, width: int) -> Plan:
     """The network as a plan for images of `height` x `width` pixels."""
-    return Plan(*planned(weights, height, width), pool)
+    return Plan(*planned(weights, height, width), crew)
 
 
 def planned(weights: Weights, height: int, width: int) -> tuple[Planner, Value]:

@@ -11,8 +11,8 @@ MOST = 1024
 LONGEST = 40  # characters of a number; Python refuses to read one of 5000
 
 
-def make_pool(threads: int | None = None) -> object:
-    """A pool of `threads`, by default $RESNET50_THREADS, or one for each processor; raises `ThreadsError`."""
+def make_crew(threads: int | None = None) -> "ops.Crew":
+    """A crew of `threads`, by default $RESNET50_THREADS, or one for each processor; raises `ThreadsError`."""
     available = processors()
     if threads is None:
         wanted = os.environ.get(VARIABLE) or str(available)
@@ -21,4 +21,4 @@ def make_pool(threads: int | None = None) -> object:
         threads = int(wanted)
     if not 1 <= threads <= MOST:
         raise ThreadsError(f"there can be 1 to {MOST} threads, not {threads}")
-    return ops.pool(threads, threads <= available)
+    return ops.crew(threads, threads <= available)

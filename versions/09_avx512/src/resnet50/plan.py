@@ -34,7 +34,7 @@ class Value:
 
 @dataclass
 class Step:
-    """One layer: name, operator, the values it reads and makes, sizes and weights as ops.Plan takes them."""
+    """One layer: name, operator, the values it reads and makes, sizes and weights as ops.Program takes them."""
 
     name: str
     operator: str
@@ -48,8 +48,8 @@ class Step:
         """What C is written for, None for the operators that have theirs."""
         return Convolution(*self.sizes) if self.operator in GENERATED else None
 
-    def placed(self, kernels: dict[Convolution, object]) -> tuple:
-        """The step as ops.Plan takes it, once its values have their places."""
+    def placed(self, kernels: dict[Convolution, "ops.Kernel"]) -> tuple:
+        """The step as ops.Program takes it, once its values have their places."""
         x, y = self.inputs[0], self.inputs[-1]
         sizes = kernels[self.convolution] if self.convolution else self.sizes
         return self.operator, self.output.place, x.place, y.place, sizes, self.weights
@@ -142,20 +142,20 @@ def largest_live_set(values: list[Value], steps: int) -> int:
 class Plan:
     """A planned network: `run` it on images of its size, from as many threads as you like.
 
-    The pool's threads share the work of a run; while they are at one, others are done by their callers alone.
+    The crew's threads share the work of a run; while they are at one, others are done by their callers alone.
     Each run has an arena to itself: an idle one, or a new one if all are at work. So threads never wait for one
     another, and a plan never has more arenas than it had runs at one time.
     """
 
-    def __init__(self, planner: Planner, output: Value, pool: object) -> None:
-        self.pool = pool
+    def __init__(self, planner: Planner, output: Value, crew: "ops.Crew") -> None:
+        self.crew = crew
         output.read = len(planner.steps)  # it is read after the last step
         self.steps = planner.steps
         self.input, self.output, self.values = planner.input, output, planner.values
         self.floats = place(planner.values)
-        ends = [(value.place, prod(value.shape)) for value in (self.input, output)]
+        source, target = ((value.place, prod(value.shape)) for value in (self.input, output))
         kernels = compiler.load(filter(None, (step.convolution for step in planner.steps)), planner.weights.isa)
-        self.program = ops.Plan(self.floats, *ends, tuple(step.placed(kernels) for step in planner.steps))
+        self.program = ops.Program(self.floats, source, target, tuple(step.placed(kernels) for step in planner.steps))
         self.idle = [aligned(self.floats)]
 
     def run(self, image: np.ndarray, on_layer: Callable[[str, object, float], object] | None = None) -> np.ndarray:
@@ -167,7 +167,7 @@ class Plan:
         try:
             logits = np.empty(self.output.shape, np.float32)
             if on_layer is None:
-                self.program.run(self.pool, arena, image, logits)
+                self.program.run(self.crew, arena, image, logits)
             else:
                 self.tell(arena, image, on_layer)
                 logits[:] = self.look(arena, self.output)
@@ -181,10 +181,10 @@ class Plan:
         The network runs twice: as a whole, to take the times, and step by step, since later outputs overwrite it.
         """
         seconds = np.empty(len(self.steps), np.float32)
-        self.program.run(self.pool, arena, image, np.empty(self.output.shape, np.float32), seconds)
+        self.program.run(self.crew, arena, image, np.empty(self.output.shape, np.float32), seconds)
         self.look(arena, self.input)[:] = image
         for index, step in enumerate(self.steps):
-            self.program.run_step(self.pool, arena, index)
+            self.program.run_step(self.crew, arena, index)
             on_layer(step.name, self.look(arena, step.output).copy(), float(seconds[index]))
 
     @staticmethod

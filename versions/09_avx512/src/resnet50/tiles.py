@@ -28,7 +28,7 @@ def most_pixels(isa: InstructionSet) -> int:
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution's sizes, as a step of ops.Plan has them: all that C is written for."""
+    """A convolution's sizes, as a step of ops.Program has them: all that C is written for."""
 
     height: int
     width: int

@@ -1,0 +1,27 @@
+"""What a version changes for the tests: how its operators are called, and how exact it is."""
+
+from resnet50.plan import Plan, Planner, Value
+from resnet50.weights import arrange
+
+TOLERANCE = 2e-5  # what this version promises for a whole network: error / largest value of the layer
+
+PARTS = ("op.weight", "op.bias", "op.running_mean", "op.running_var")
+
+
+def run_op(name, *tensors, **settings):
+    """Runs a plan of one step, the operator `name`, on arrays in the weight file's layout, and returns an array."""
+    x, *others = tensors
+    planner = Planner(dict(zip(PARTS, map(arrange, others), strict=False)), 1, 1)
+    planner.input.shape = x.shape
+    inputs = {planner.input: x}
+    if name == "add":
+        inputs[Value(others[0].shape, made=-1, read=-1)] = others[0]
+    elif name == "conv2d":
+        settings["kernel"] = None  # it stands in the weight's shape
+    planner.values = list(inputs)
+    plan = Plan(planner, getattr(planner, name)(*inputs, name="op", **settings))
+    arena = plan.idle[0]
+    for value, array in inputs.items():
+        plan.look(arena, value)[:] = array
+    plan.program.run_step(arena, 0)
+    return plan.look(arena, plan.output).copy()

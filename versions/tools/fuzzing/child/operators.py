@@ -1,0 +1,95 @@
+"""The border between Python and C, with the arrays and numbers that fuzzing/operators.py describes."""
+
+import json
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from resnet50 import ops
+
+NAMED = (TypeError, ValueError, BufferError, OverflowError, MemoryError)
+SIZES = [4, 4, 3, 3, 1, 1, 1, 0]
+
+
+def built(given: dict[str, Any]) -> Any:
+    """An array, or what is handed over in place of one."""
+    shape, dtype = given["shape"], np.dtype(given["dtype"])
+    if any(size < 0 for size in shape) or prod(shape) > 1 << 20:
+        shape = [1]
+    array = (np.arange(prod(shape)) % 7).astype(dtype).reshape(shape)
+    match given["layout"]:
+        case "every_other":
+            return np.repeat(array, 2, axis=-1)[..., ::2] if shape else array
+        case "reversed":
+            return array[::-1] if shape else array
+        case "transposed":
+            return array.T.copy().T
+        case "broadcast":
+            return np.broadcast_to(array.ravel()[:1], shape) if array.size else array
+        case "unaligned":
+            return memoryview(b"x" + array.tobytes())[1:]
+        case "read_only":
+            array.flags.writeable = False
+        case "memoryview":
+            return memoryview(array)  # type: ignore[arg-type]
+        case "grown":
+            return bytearray(array.tobytes())
+        case "nothing":
+            return None
+        case "bytes":
+            return array.tobytes()
+        case "list":
+            return array.tolist()
+    return array
+
+
+def calls(folder: Path):
+    """One operator on its tensors."""
+
+    def call(data: bytes) -> None:
+        given = json.loads(data)
+        getattr(ops, given["operator"])(*map(built, given["tensors"]), **given["numbers"])
+
+    return call, NAMED
+
+
+def programs(folder: Path):
+    """A plan is made, run as a whole, and run by a step."""
+    kernels = compiled()
+    crew = [ops.crew(2, False)] if hasattr(ops, "crew") else []
+
+    def step(name, output, x, y, sizes, weights):
+        kernel = kernels.get((name, *(sizes or ())))
+        if kernel:
+            sizes, numbers = kernel
+            weights = [weight | {"shape": [numbers if weight["shape"] == [9] else 3]} for weight in weights]
+        return name, output, x, y, tuple(sizes) if isinstance(sizes, list) else sizes, tuple(map(built, weights))
+
+    def call(data: bytes) -> None:
+        given = json.loads(data)
+        floats, source, target = given["plan"]
+        plan = ops.Program(floats, tuple(source), tuple(target), tuple(step(*one) for one in given["steps"]))
+        arena, image, output = map(built, given["run"])
+        if given["one_memory"]:
+            memory = np.zeros(200, np.float32)
+            arena, image, output = memory[:96], memory[50:148], memory[148:]
+        plan.run(*crew, arena, image, output)
+        plan.run_step(*crew, arena, given["step"])
+
+    return call, NAMED
+
+
+def compiled() -> dict[tuple, tuple[object, int]]:
+    """Operator and sizes -> compiled convolution and how many weights it takes, where a version compiles some."""
+    if not hasattr(ops, "load"):
+        return {}
+    from resnet50 import compiler
+    from resnet50.instruction_sets import instruction_set
+    from resnet50.tiles import Convolution, packed_size
+
+    isa, found = instruction_set(), {}
+    for name, sizes in (("conv2d", SIZES), ("linear", [1, 1, *SIZES[2:]])):
+        conv = Convolution(*sizes)
+        found[name, *sizes] = compiler.load([conv], isa)[conv], packed_size(conv.outputs, conv.kernel_size, isa)
+    return found

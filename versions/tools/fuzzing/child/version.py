@@ -1,0 +1,70 @@
+"""A version's own readers of files, each followed by what the file is read for."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from resnet50 import ResNet50, ResNet50Error
+from resnet50.image import Preprocessing
+from resnet50.weights import FILES, read_labels
+from resnet50.worker import load_image
+from watch import changing
+
+IMAGE = np.random.RandomState(0).standard_normal((32, 32, 3)).astype(np.float32)
+
+
+def arrays(folder: Path):
+    """An .npy file, as the command line takes it in place of a picture."""
+    net = ResNet50(folder / "weights")
+
+    def call(data: bytes) -> None:
+        (folder / "input.npy").write_bytes(data)
+        net(load_image(net, "input.npy"))
+
+    return call, (ResNet50Error,)
+
+
+def weights(folder: Path):
+    """weights.safetensors: a network is made, and run."""
+
+    def call(data: bytes) -> None:
+        (folder / "other" / "weights.safetensors").write_bytes(data)
+        ResNet50(folder / "other")(IMAGE)
+
+    return call, (ResNet50Error,)
+
+
+def changing_weights(folder: Path):
+    """A weight folder of which a file changes while a network is made of it, and run."""
+    place = folder / "other"
+    right = {name: (folder / "weights" / name).read_bytes() for name in FILES}
+
+    def call(data: bytes) -> None:
+        given = json.loads(data)
+        for name, content in right.items():
+            (place / name).unlink(missing_ok=True)
+            (place / name).write_bytes(content)
+        with changing(place / given["file"], given):
+            ResNet50(place)(IMAGE)
+
+    return call, (ResNet50Error,)
+
+
+def preprocessings(folder: Path):
+    """preprocess.json, and what it makes of a picture of 24 x 16 pixels."""
+
+    def call(data: bytes) -> None:
+        (folder / "input").write_bytes(data)
+        Preprocessing(folder / "input")(folder / "picture.png")
+
+    return call, (ResNet50Error,)
+
+
+def labels(folder: Path):
+    """labels.txt, for a network of three classes."""
+
+    def call(data: bytes) -> None:
+        (folder / "input").write_bytes(data)
+        assert len(read_labels(folder / "input", 3)) == 3
+
+    return call, (ResNet50Error,)

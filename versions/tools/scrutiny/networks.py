@@ -1,0 +1,100 @@
+"""Narrow ResNet-50s with seeded random weights, their images, and their logits in float64."""
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from math import prod, sqrt
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from shared_weights import tensor_file
+from shared_weights.architecture import tensors
+
+Tensors = dict[str, np.ndarray]
+
+PREPROCESS = {"steps": [["resize", 32]], "filter": "bilinear", "mean": [0.485, 0.456, 0.406], "std": [0.229] * 3}
+
+
+@dataclass(frozen=True)
+class Size:
+    """A network's: channels after the first convolution, and classes; and an image's, in pixels."""
+
+    base_width: int
+    classes: int
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.base_width} wide, {self.height}x{self.width}"
+
+
+# Versions that compile C for each shape take ten seconds for a new one, so they see these sizes only: channels that
+# fill registers and that do not, classes likewise; odd heights and widths; one pixel in the last stage, and several.
+LISTED = (Size(3, 7, 32, 32), Size(5, 70, 33, 47), Size(8, 64, 64, 40), Size(16, 131, 32, 45))
+
+# The others see a new size with every seed. With fewer classes than seven, now and then all logits are near zero, and
+# rounding errors are many times larger in relation to them.
+BASE_WIDTHS, CLASSES, PIXELS = (1, 16), (7, 200), (32, 96)
+
+
+def free_size(seed: int) -> Size:
+    """One of all sizes, the same for the same seed."""
+    generator = np.random.default_rng(seed)
+    base_width, classes, height, width = (
+        int(generator.integers(low, high, endpoint=True)) for low, high in (BASE_WIDTHS, CLASSES, PIXELS, PIXELS)
+    )
+    return Size(base_width, classes, height, width)
+
+
+def random_tensors(size: Size, seed: int) -> Tensors:
+    """A network's float32 tensors, by torchvision's names.
+
+    Kernels have the variance 2 / fan-in (He et al., "Delving deep into rectifiers", 2015), and the last batch norm of a
+    block is half as strong as the others, so that activations stay between 0.1 and 200. Each class has a twin.
+    """
+    generator = np.random.default_rng([seed, size.base_width, size.classes])
+    made: Tensors = {}
+    for name, shape in tensors(size.base_width, size.classes).items():
+        layer, part = name.rsplit(".", 1)
+        if len(shape) > 1:
+            values = generator.standard_normal(shape) * sqrt((1 if layer == "fc" else 2) / prod(shape[1:]))
+        elif part in ("weight", "running_var"):
+            values = generator.uniform(0.5, 1.5, shape) * (0.5 if name.endswith("bn3.weight") else 1)
+        else:
+            values = generator.standard_normal(shape) * 0.1
+        made[name] = values.astype(np.float32)
+    for name in ("fc.weight", "fc.bias"):
+        made[name] = made[name][twins(size.classes)]
+    return made
+
+
+def twins(classes: int) -> np.ndarray:
+    """For each class the first one with the same weights, whose logit it must have: each but the middle one has two."""
+    return np.arange(classes) % ((classes + 1) // 2)
+
+
+def random_image(size: Size, seed: int) -> np.ndarray:
+    """float32 (height, width, 3), normally distributed as a prepared picture's numbers about are."""
+    generator = np.random.default_rng([seed, size.height, size.width])
+    return generator.standard_normal((size.height, size.width, 3), np.float32)
+
+
+def write(folder: Path, weights: Tensors) -> Path:
+    """Writes a weight folder and returns it."""
+    folder.mkdir(exist_ok=True)
+    tensor_file.write(folder / "weights.safetensors", weights, {})
+    (folder / "labels.txt").write_text("".join(f"class {index}\n" for index in range(len(weights["fc.bias"]))))
+    (folder / "preprocess.json").write_text(json.dumps(PREPROCESS))
+    return folder
+
+
+def reference(root: Path) -> ModuleType:
+    """The float64 network that the versions' own tests compare with; it is the same file in all of them."""
+    path = min(root.glob("versions/[0-9][0-9]_*/tests/contract/reference.py"))
+    spec = importlib.util.spec_from_file_location("reference", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
