@@ -33,7 +33,7 @@ def strip_channels(isa: InstructionSet) -> int:
 
 
 def most_pixels(isa: InstructionSet) -> int:
-    """Pixels of the largest tile: 14 for AVX-512 (28 sums, 2 weights, 1 number: 31 of 32 registers), 6 for AVX2."""
+    """Pixels of the largest tile: 6 for AVX2, where 12 sums, 2 weights and 1 number take 15 of 16 registers."""
     return (isa.registers - WIDE - 1) // WIDE
 
 
@@ -117,8 +117,8 @@ class Span:
 def spans(conv: Convolution, isa: InstructionSet) -> list[Span]:
     """A row of the output in as few tiles as the registers allow; they differ by one pixel at most, wide ones first.
 
-    A pointwise convolution has two spans at most. So rows of 56,
-    28, 14 and 7 pixels leave no remainder with AVX-512, and no tile is left that is too small.
+    Neighbouring tiles of one kind make a span; a pointwise convolution has two spans at most. Full tiles and a
+    remainder would be as many, but a small remainder has too few sums to keep a core busy.
     """
     count = ceil_div(conv.columns, most_pixels(isa))
     narrow, wider = divmod(conv.columns, count)

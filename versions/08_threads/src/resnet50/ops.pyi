@@ -7,9 +7,6 @@ import numpy as np
 def require_processor() -> None:
     """Raises `UnsupportedProcessor` if this one lacks AVX2 or FMA."""
 
-def has_avx512() -> bool:
-    """Whether this processor has AVX-512F too."""
-
 @type_check_only
 class Kernel:
     """A compiled convolution: a capsule, which only Program opens."""

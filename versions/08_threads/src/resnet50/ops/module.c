@@ -4,15 +4,8 @@
 #include "kernel.h"
 #include "program.h"
 
-static PyObject *py_has_avx512(PyObject *module, PyObject *nothing)
-{
-    (void)module, (void)nothing;
-    return PyBool_FromLong(__builtin_cpu_supports("avx512f"));
-}
-
 static PyMethodDef methods[] = {
     {"require_processor", py_require_processor, METH_NOARGS, "Raises UnsupportedProcessor without AVX2 and FMA."},
-    {"has_avx512", py_has_avx512, METH_NOARGS, "Whether this processor has AVX-512F too."},
     {"load", py_load, METH_O, "load(path: bytes): a compiled convolution, for Program; raises OSError"},
     {"crew", py_crew, METH_VARARGS, "crew(threads, spin): threads that share the work; raises ThreadsError"},
     {NULL, NULL, 0, NULL},
