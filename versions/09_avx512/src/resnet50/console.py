@@ -16,7 +16,7 @@ def begin() -> None:
     Ctrl-C ends the process without a traceback. A standard descriptor that is closed becomes /dev/null: otherwise the
     next file that is opened would get its number, and what C libraries write to stderr would go into that file.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # in the background it is ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # in the background it is ignored, and stays so
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     for descriptor in range(3):
         try:

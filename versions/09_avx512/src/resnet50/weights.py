@@ -106,9 +106,9 @@ class Weights:
     def check(self, name: str, values: np.ndarray) -> None:
         """Raises `WeightsError` if the tensor `name` has values that no trained network can have."""
         if not np.isfinite(values).all():
-            raise WeightsError(f"{self.path}: {name} contains a value that is not finite")
+            raise WeightsError(f"{self.path}: {name} holds a value that is not finite")
         if name.endswith("running_var") and (values < 0).any():
-            raise WeightsError(f"{self.path}: {name} contains a negative variance")
+            raise WeightsError(f"{self.path}: {name} holds a negative variance")
 
     def width(self, name: str) -> int:
         """How many outputs the layer with the weight `name` has: the tensor's first dimension."""

@@ -241,12 +241,12 @@ def test_a_value_that_is_not_finite(folder, tensors, name, value):
     damaged = tensors[name].copy()
     damaged.flat[-1] = value
     resave(folder, tensors | {name: damaged})
-    refused(folder, str(folder), f"{name} contains a value that is not finite")
+    refused(folder, str(folder), f"{name} holds a value that is not finite")
 
 
 def test_a_negative_variance(folder, tensors):
     resave(folder, tensors | {"bn1.running_var": -tensors["bn1.running_var"]})
-    refused(folder, "bn1.running_var contains a negative variance")
+    refused(folder, "bn1.running_var holds a negative variance")
 
 
 def test_float16_tensors_are_taken_as_the_numbers_they_are(folder, tensors, tmp_path):
