@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -41,11 +40,11 @@ def precompile(folder):
         header = folder / f"{isa.header}.gch" / name
         header.parent.mkdir(parents=True, exist_ok=True)
         if not header.exists():
-            own = folder / f"{name}.{os.getpid()}"
-            command = [*Compiler(isa).command[:-2], "c-header", "-o", own, "-"]
-            subprocess.run(command, input=f"#include <{isa.header}>", text=True, stderr=subprocess.DEVNULL, check=False)
-            with suppress(FileNotFoundError):
-                own.replace(header)
+            source, made = (folder / f"{name}_{os.getpid()}.{end}" for end in ("h", "gch"))
+            source.write_text(f"#include <{isa.header}>\n")
+            command = [*Compiler(isa).command[:-2], "c-header", source, "-o", made]  # in place of "c", "-"
+            if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0:
+                made.replace(header)
     os.environ["CPATH"] = os.pathsep.join([str(folder), *filter(None, [os.environ.get("CPATH")])])
 
 
