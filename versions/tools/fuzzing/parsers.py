@@ -28,10 +28,10 @@ def words(tool: str) -> list[str]:
 
 def known(parser: argparse.ArgumentParser) -> set[str]:
     """The words of a parser and of those of its commands."""
-    found = set()
+    found: set[str] = set()
     for action in parser._actions:
         found.update(action.option_strings, map(str, action.choices or ()))
-        if isinstance(action.choices, dict):  # the commands
+        if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
                 found |= known(command)
     return found

@@ -176,13 +176,8 @@ def prepared(name: str, python: Path, weights: Path, pictures: list[Path]) -> li
     """
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "prepared.npz"
-        command = [
-            str(python),
-            program("prepare"),
-            str(weights),
-            str(target),
-            *(str(path.absolute()) for path in pictures),
-        ]
+        files = [str(path) for path in (weights, target, *(picture.absolute() for picture in pictures))]
+        command = [str(python), program("prepare"), *files]
         done = subprocess.run(command, env=variables(), capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode:
             words = done.stderr.strip().splitlines() or ["(no word on stderr)"]

@@ -1,4 +1,4 @@
-"""How many processors the tools use, by the versions' own rule: those that are allowed, or the control groups' share."""
+"""How many processors the tools use, by the versions' rule: those that are allowed, or the groups' share."""
 
 import os
 

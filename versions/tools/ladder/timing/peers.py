@@ -145,7 +145,10 @@ def install(root: Path) -> Path:
 
 
 def attempt(failure: str, command: list[Any], folder: Path, **own: str) -> str:
-    """Run a command in `folder`, with environment variables of its `own`; empty, or `failure` and the last line of what the command said."""
+    """Run a command in `folder`, with environment variables of its `own`.
+
+    Returns nothing if it succeeds, else `failure` and the last line of what the command said.
+    """
     try:
         done = subprocess.run(
             [str(word) for word in command],
