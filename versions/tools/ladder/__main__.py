@@ -6,13 +6,12 @@ if __name__ == "__main__":
     command_line.begin("ladder")
 
 import argparse
-import inspect
 import pkgutil
 from pathlib import Path
 
 from ladder import options
 from ladder.core import terminal
-from ladder.core.arguments import Parser
+from ladder.core.arguments import Parser, add_commands
 from ladder.core.versions import ROOT
 
 # Each command and the function that does it. That is imported only when it is wanted, so that no command pays for
@@ -42,12 +41,7 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         epilog="Exit code 0; 1 if a comparison failed; 2 if something given is wrong, with a line that says what.",
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        add_arguments = getattr(options, name)
-        summary, _, details = inspect.getdoc(add_arguments).partition("\n\n")  # type: ignore[union-attr]
-        text = f"{summary[0].upper()}{summary[1:]}. {details}"
-        add_arguments(commands.add_parser(name, help=summary, description=text))
+    add_commands(top, (getattr(options, name) for name in COMMANDS))
     return top
 
 

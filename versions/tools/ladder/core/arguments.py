@@ -1,6 +1,8 @@
 """What all tools' command lines share: the parser, common options, and types of arguments."""
 
 import argparse
+import inspect
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -59,6 +61,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
+
+
+def add_commands(top: argparse.ArgumentParser, functions: Iterable[Callable[[argparse.ArgumentParser], None]]) -> None:
+    """Add a command for each function, which has its name and adds its arguments.
+
+    Its docstring is the command's help: the summary, and below it the details.
+    """
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add_arguments in functions:
+        summary, _, details = str(inspect.getdoc(add_arguments)).partition("\n\n")
+        text = f"{summary[0].upper()}{summary[1:]}. {details}"
+        add_arguments(commands.add_parser(add_arguments.__name__, help=summary, description=text))
 
 
 def add_versions(command: argparse.ArgumentParser) -> None:
