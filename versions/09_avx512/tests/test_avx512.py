@@ -23,8 +23,8 @@ EMULATED = pytest.mark.skipif(
     reason="qemu-x86_64 (Debian's qemu-user), the other processor, is not here, or not with AddressSanitizer",
 )
 
-# height, width, channels, outputs, kernel height and width, stride, padding: tiles of 14 pixels and smaller ones, strips
-# of 32 channels and narrower ones, registers of 16 that are filled and others.
+# height, width, channels, outputs, kernel height and width, stride, padding: tiles of 14 pixels and smaller
+# ones, strips of 32 channels and narrower ones, full registers and others.
 SHAPES = [
     (5, 14, 3, 32, 3, 3, 1, 1),
     (3, 29, 5, 37, 3, 3, 1, 1),
