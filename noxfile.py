@@ -1,17 +1,13 @@
 """Everything this repository does: `nox -l` lists the sessions, `nox -s NAME` runs one, and `-- --help` explains it."""
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
-from itertools import groupby
 from pathlib import Path
 
 import nox
-from filelock import FileLock, Timeout  # virtualenv's, which nox needs
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "none"  # `environment` makes environments that sessions share and that are kept
@@ -266,18 +262,10 @@ def clean(session: nox.Session) -> None:
         session.error(f"clean takes only --cache, not {shlex.join(others)}; nothing is removed")
     shutil.rmtree(BUILD, ignore_errors=True)
     if "--cache" in session.posargs:
-        # Where versions/07_codegen/src/resnet50/trust.py keeps them; anything else there is left alone.
-        xdg = os.environ.get("XDG_CACHE_HOME", "")
-        home = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache"
-        folder = Path(os.environ.get("RESNET50_CACHE") or home / "resnet50")
-        files = [file for file in folder.glob("*") if re.fullmatch(r"[0-9a-f]{64}(\.\w+)*\.(so|lock|part)", file.name)]
-        for key, own in groupby(sorted(files), lambda file: file.name[:64]):
-            lock = folder / f"{key}.lock"
-            with suppress(Timeout), FileLock(lock, mode=0o600).acquire(blocking=False):  # else it is in use
-                for file in {lock, *own}:
-                    file.unlink(missing_ok=True)
-        removed = sum(file.suffix == ".so" and not file.exists() for file in files)
-        session.log(f"{folder}: {removed} compiled convolutions removed")
+        keeping = [version for version in VERSIONS if (ROOT / "versions" / version / "src/resnet50/cache.py").exists()]
+        if keeping:  # all of them keep their compiled code in the same way
+            source = ROOT / "versions" / keeping[-1] / "src"
+            session.run(sys.executable, "-P", "-m", "resnet50.cache", env={"PYTHONPATH": str(source)}, log=False)
 
 
 @nox.session(default=False)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from resnet50 import compiler, ops
 from resnet50.instruction_sets import instruction_set
-from resnet50.tiles import Convolution, packed_size
+from resnet50.packing import packed_size
+from resnet50.tiles import Convolution
 
 SIZES = (4, 4, 3, 3, 1, 1, 1, 0)  # height, width, channels, outputs, kernel height and width, stride, padding
 RELU = ("relu", 48, 0, 0, SIZES, ())

@@ -12,7 +12,8 @@ from conftest import EPS, random
 from resnet50.codegen import source
 from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
 from resnet50.network import planned
-from resnet50.tiles import WIDE, Convolution, most_pixels, pack, packed_size, runs, spans, strip
+from resnet50.packing import pack, packed_size
+from resnet50.tiles import WIDE, Convolution, most_pixels, spans, strip_channels, taps
 
 # A row as another processor might have it, in words that this one understands: short registers, but twice as many, and
 # no instruction that stores only some lanes.
@@ -90,7 +91,7 @@ def test_tiles_fill_the_registers_and_no_more(isa):
 def test_a_row_is_covered_once_by_tiles_that_are_as_equal_as_can_be(columns, isa):
     conv = convolution(1, columns, 3, 8, 1, 1, 0)
     tiled = [pixel for span in spans(conv, isa) for pixel in range(span.column, span.end)]
-    widths = {span.kind.pixels for span in spans(conv, isa)}
+    widths = {span.tile.pixels for span in spans(conv, isa)}
     assert tiled == list(range(columns))
     assert max(widths) <= most_pixels(isa)
     assert max(widths) - min(widths) <= 1
@@ -103,8 +104,8 @@ def test_a_row_is_covered_once_by_tiles_that_are_as_equal_as_can_be(columns, isa
 def test_a_tile_reads_what_lies_in_the_picture_and_nothing_else(shape, pixels):
     conv = convolution(*shape)
     for column in range(conv.columns - pixels + 1):
-        read = {(j, p) for run in runs(conv, column, pixels) for j in range(run.column, run.end)
-                for p in range(run.first, run.last)}  # fmt: skip
+        read = {(j, p) for each in taps(conv, column, pixels) for j in range(each.column, each.end)
+                for p in range(each.first, each.last)}  # fmt: skip
         inside = {(j, p) for j in range(conv.kernel_width) for p in range(pixels)
                   if 0 <= (column + p) * conv.stride - conv.padding + j < conv.width}  # fmt: skip
         assert read == inside
@@ -118,8 +119,9 @@ def test_packing_puts_each_weight_in_one_place_and_zeros_elsewhere(outputs, isa)
     pack(kernels, packed, isa)
     assert packed.size % isa.lanes == 0
     np.testing.assert_array_equal(np.sort(packed[packed != 0]), kernels.ravel())
-    first = packed[: 18 * min(strip(isa), packed_size(outputs, 1, isa))].reshape(3, 3, 2, -1)
-    np.testing.assert_array_equal(first[2, 1, 1, : min(outputs, strip(isa))], kernels[: strip(isa), 1, 2, 1])
+    strip = strip_channels(isa)
+    first = packed[: 18 * min(strip, packed_size(outputs, 1, isa))].reshape(3, 3, 2, -1)
+    np.testing.assert_array_equal(first[2, 1, 1, : min(outputs, strip)], kernels[:strip, 1, 2, 1])
 
 
 def test_a_full_network_needs_about_twenty_shapes(narrow):

@@ -13,7 +13,8 @@ from conftest import EPS, random
 from resnet50 import ResNet50, UnsupportedProcessor, compiler, ops
 from resnet50.codegen import source
 from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
-from resnet50.tiles import Convolution, most_pixels, packed_size, spans, strip
+from resnet50.packing import packed_size
+from resnet50.tiles import Convolution, most_pixels, spans, strip_channels
 
 AVX2, AVX512 = INSTRUCTION_SETS["avx2"], INSTRUCTION_SETS["avx512"]
 HERE = pytest.mark.skipif(not ops.has_avx512(), reason="this processor lacks AVX-512")
@@ -23,8 +24,8 @@ EMULATED = pytest.mark.skipif(
     reason="qemu-x86_64 (Debian's qemu-user), the other processor, is not here, or not with AddressSanitizer",
 )
 
-# height, width, channels, outputs, kernel height and width, stride, padding: tiles of 14 pixels and smaller
-# ones, strips of 32 channels and narrower ones, full registers and others.
+# height, width, channels, outputs, kernel height and width, stride, padding: tiles of 14 pixels and smaller ones,
+# strips of 32 channels and narrower ones, registers of 16 that are filled and others.
 SHAPES = [
     (5, 14, 3, 32, 3, 3, 1, 1),
     (3, 29, 5, 37, 3, 3, 1, 1),
@@ -149,14 +150,14 @@ def test_a_network_gives_the_same_bits_with_both_and_any_number_of_threads(
 
 
 def test_a_tile_fills_31_of_the_32_registers():
-    assert (most_pixels(AVX512), strip(AVX512)) == (14, 32)
+    assert (most_pixels(AVX512), strip_channels(AVX512)) == (14, 32)
     text = source(Convolution(14, 14, 256, 256, 3, 3, 1, 1), AVX512)
     assert "take 31 of 32 registers; 14 + 2 loads serve 28 multiply-adds." in text
 
 
 @pytest.mark.parametrize("columns", [7, 14, 28, 56, 112])
 def test_the_rows_of_a_resnet_leave_no_remainder(columns):
-    [width] = {span.kind.pixels for span in spans(Convolution(3, columns, 3, 8, 3, 3, 1, 1), AVX512)}
+    [width] = {span.tile.pixels for span in spans(Convolution(3, columns, 3, 8, 3, 3, 1, 1), AVX512)}
     assert columns % width == 0
 
 

@@ -16,14 +16,14 @@ from conftest import narrow_tensors, random, write_weights
 from resnet50 import ResNet50, ThreadsError, threads
 from resnet50.codegen import source
 from resnet50.compiler import FLAGS
+from resnet50.cpu_count import cpu_count
 from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
-from resnet50.processors import processors
 from resnet50.tiles import Convolution
 
 SOURCES = Path(__file__).parents[1] / "src" / "resnet50" / "ops"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="/proc and seccomp are Linux's")
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-TWO = pytest.mark.skipif(processors() < 2, reason="needs two processors")
+TWO = pytest.mark.skipif(cpu_count() < 2, reason="needs two processors")
 ADDRESSES = pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer has threads too")
 
 
@@ -200,7 +200,7 @@ def test_a_fork_in_the_middle_of_an_inference_is_survived(weights_dir):
 def test_the_number_of_threads_is_the_argument_or_the_variable_or_the_processors(monkeypatch):
     made = []
     monkeypatch.setattr(threads.ops, "crew", lambda count, spin: made.append((count, spin)))
-    monkeypatch.setattr(threads, "processors", lambda: 2)
+    monkeypatch.setattr(threads, "cpu_count", lambda: 2)
     monkeypatch.delenv(threads.VARIABLE, raising=False)
     threads.make_crew()
     monkeypatch.setenv(threads.VARIABLE, "3")

@@ -86,7 +86,8 @@ def compiled() -> dict[tuple, tuple[object, int]]:
         return {}
     from resnet50 import compiler
     from resnet50.instruction_sets import instruction_set
-    from resnet50.tiles import Convolution, packed_size
+    from resnet50.packing import packed_size
+    from resnet50.tiles import Convolution
 
     isa, found = instruction_set(), {}
     for name, sizes in (("conv2d", SIZES), ("linear", [1, 1, *SIZES[2:]])):

@@ -1,4 +1,4 @@
-"""How many processors this process may use."""
+"""How many processors (logical CPUs) this process may use."""
 
 import os
 from math import ceil
@@ -7,16 +7,17 @@ from pathlib import Path
 GROUPS = Path("/sys/fs/cgroup")  # where Linux shows control groups, a container's limits
 
 
-def processors() -> int:
-    """Those that the process may run on, or as many as its control groups' share of processor time comes to."""
+def cpu_count() -> int:
+    """How many processors the process may run on, or fewer if its control groups limit its processor time."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *map(ceil, shares())]))
 
 
 def shares(groups: Path = GROUPS, process: Path = Path("/proc/self/cgroup")) -> list[float]:
-    """How many processors' time each control group around this process may use; none where it is not limited.
+    """The processor time that each control group around this process may use, in processors; none if it is unlimited.
 
-    Version 2: `cpu.max` of the group and of those around it; version 1: `cpu.cfs_quota_us`, -1 for no limit.
+    Version 2 of control groups has `cpu.max`, for the group and those around it; version 1 has `cpu.cfs_quota_us`,
+    where -1 means no limit.
     """
     try:
         lines = process.read_text().splitlines()
@@ -38,7 +39,7 @@ def shares(groups: Path = GROUPS, process: Path = Path("/proc/self/cgroup")) -> 
 
 
 def share(folder: Path) -> list[float]:
-    """What one control group may use, as a list of one number, or of none."""
+    """What one control group may use, in processors: a list of one number, or an empty one if it is unlimited."""
     try:
         if (folder / "cpu.max").exists():
             quota, period = (folder / "cpu.max").read_text().split()

@@ -30,7 +30,7 @@ def bench(weights, **variables):
 def test_a_compiler_that_prints_rubbish_gets_one_line(folder, tmp_path, weights_dir):
     (tmp_path / "rubbish").write_bytes(random(0, 100000).tobytes())
     refused(bench(weights_dir, CC=program(tmp_path, f"cat '{tmp_path}/rubbish' >&2; exit 1")), "exit code 1")
-    refused(bench(weights_dir, CC=program(tmp_path, f"cat '{tmp_path}/rubbish'")), "wrote nothing")
+    refused(bench(weights_dir, CC=program(tmp_path, f"cat '{tmp_path}/rubbish'")), "wrote no library")
     assert not libraries(folder)
 
 
@@ -39,7 +39,7 @@ def test_a_compiler_that_hangs_is_ended(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(compiler, "PATIENCE", 0.5)
     monkeypatch.setenv("CC", program(tmp_path, '[ "$1" = --version ] || { sleep 600 & echo $! >"$0.pid"; wait; }'))
     try:
-        with pytest.raises(CompilerError, match="did not end within"):
+        with pytest.raises(CompilerError, match="did not finish within"):
             load()
     finally:
         os.kill(int((tmp_path / "my 'cc'.pid").read_text()), 9)
@@ -61,7 +61,7 @@ def test_a_compiler_that_writes_something_else_is_refused_and_nothing_is_kept(fo
     write = 'mkdir "$last"' if harm == "folder" else f"cat '{tmp_path}/other' >\"$last\""
     monkeypatch.setenv("CC", program(tmp_path, f'for last; do :; done; [ "$1" = --version ] || {write}'))
     compiler.loaded.clear()
-    with pytest.raises(CompilerError, match="wrote nothing" if harm == "folder" else "cannot be loaded"):
+    with pytest.raises(CompilerError, match="wrote no library" if harm == "folder" else "cannot be loaded"):
         load()
     assert libraries(folder) == [made]
 

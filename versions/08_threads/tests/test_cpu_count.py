@@ -3,8 +3,8 @@
 import os
 
 import pytest
-from resnet50 import processors as module
-from resnet50.processors import processors, shares
+from resnet50 import cpu_count as module
+from resnet50.cpu_count import cpu_count, shares
 
 
 def write(path, text):
@@ -16,10 +16,10 @@ def write(path, text):
 def test_only_those_that_the_process_may_run_on_count(monkeypatch):
     monkeypatch.setattr(module, "shares", lambda: [])
     before = os.sched_getaffinity(0)
-    assert processors() == len(before)
+    assert cpu_count() == len(before)
     os.sched_setaffinity(0, {min(before)})
     try:
-        assert processors() == 1
+        assert cpu_count() == 1
     finally:
         os.sched_setaffinity(0, before)
 
@@ -28,7 +28,7 @@ def test_only_those_that_the_process_may_run_on_count(monkeypatch):
 def test_a_share_of_processor_time_is_rounded_up(monkeypatch, found, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.setattr(module, "shares", lambda: found)
-    assert processors() == expected
+    assert cpu_count() == expected
 
 
 def test_the_groups_around_the_process_limit_it_too(tmp_path):
