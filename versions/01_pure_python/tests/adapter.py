@@ -1,12 +1,12 @@
-"""What a version changes for the tests: how its operators are called, and how exact it is."""
+"""This version as the tests see it: how its operators are called, and how accurate it is."""
 
 import numpy as np
 from resnet50 import ops
 from resnet50.weights import arrange
 
-TOLERANCE = 2e-5  # what this version promises for a whole network: error / largest value of the layer
+TOLERANCE = 2e-5  # promised for every layer of a network: error / largest value of the layer
 
 
 def run_op(name, *tensors, **settings):
-    """Calls the operator `name` on arrays in the weight file's layout and returns an array."""
+    """Calls the operator `name` on arrays in the weight file's layout; returns an array."""
     return np.asarray(getattr(ops, name)(*(arrange(tensor) for tensor in tensors), **settings))

@@ -1,4 +1,4 @@
-"""What the tests share: narrow networks with seeded weights."""
+"""Helpers for all tests: narrow networks with seeded weights, and weight folders to hold them."""
 
 import json
 import signal
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from resnet50 import ResNet50
 
-pytest_plugins = ["adapter"]  # the fixtures that a version needs of its own
+pytest_plugins = ["adapter"]  # a version's own fixtures
 
-EPS = 2.0**-23  # float32: a rounding is off by at most EPS / 2
+EPS = 2.0**-23  # float32: rounding changes a number by at most EPS / 2 of its size
 
-DTYPES = {  # NumPy's name of a type -> safetensors'
+DTYPES = {  # NumPy's name of a type -> safetensors' name
     "float16": "F16",
     "float32": "F32",
     "float64": "F64",
@@ -30,15 +30,15 @@ PREPROCESS = {
 
 
 def random(seed, *shape):
-    """float32 normal numbers."""
+    """Normally distributed float32 numbers."""
     return np.random.RandomState(seed).standard_normal(shape).astype(np.float32)
 
 
 def narrow_tensors(base_width=5, classes=7, seed=0):
-    """A ResNet-50's tensors by torchvision's names, with few channels; the default widths are 5, 10, 20, ..., 160.
+    """The tensors of a ResNet-50 with few channels, under torchvision's names; the default widths are 5, 10, ..., 160.
 
-    No vector register divides them. Kernels are scaled by the square root of their inputs, and the last batch norm of
-    a block by a half, so that activations stay between 0.1 and 100.
+    Many of them do not fill whole vector registers. Kernels are scaled by sqrt(2 / fan-in) (He initialisation), and the
+    last batch norm of a block by one half, so that activations stay between 0.1 and 100.
     """
     generator = np.random.RandomState(seed)
     tensors = {}
@@ -113,7 +113,7 @@ def net(weights_dir):
 
 @pytest.fixture
 def interruptible():
-    """Ctrl-C is a KeyboardInterrupt, also in what a shell runs in the background, which ignores it."""
+    """Makes Ctrl-C raise KeyboardInterrupt even in a shell's background job, where it would be ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""Networks among threads, processes, interpreters and signals: the right answer or a named error, never a hang."""
+"""Networks among threads, processes, interpreters and signals: the right answer or a proper error, never a hang."""
 
 import multiprocessing
 import os
@@ -14,20 +14,20 @@ import pytest
 from conftest import narrow_tensors, random, write_weights
 from resnet50 import ResNet50
 
-PATIENCE = 100  # seconds until a hang is taken for one
+PATIENCE = 100  # seconds after which a test counts as hung
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-# Python 3.12 warns of a fork beside threads: the point here.
+# Python 3.12 warns about a fork in a process with threads, which is what these tests are about.
 BESIDE_THREADS = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 IMAGE = random(7, 32, 32, 3)
 
 
 def answer(folder):
-    """What a process of its own says."""
+    """The logits of a network loaded from `folder`; a plain function, so that other processes can call it."""
     return ResNet50(folder)(IMAGE)
 
 
 def forked(check):
-    """Whether `check` was true in a forked child."""
+    """Whether `check()` is true in a forked child."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -41,7 +41,7 @@ def forked(check):
 
 @contextmanager
 def inferring(net):
-    """Another thread infers all the time, and has begun."""
+    """Another thread runs inferences, from before the block begins until it ends."""
     begun, enough = threading.Event(), threading.Event()
 
     def infer():
@@ -60,7 +60,7 @@ def inferring(net):
 
 
 def run(program, folder, *options):
-    """A program in a Python of its own."""
+    """Runs a program in a Python process of its own."""
     command = [sys.executable, *options, "-c", program, str(folder)]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
@@ -114,7 +114,7 @@ def test_control_c_during_an_inference_leaves_a_usable_network(net):
     expected = net(IMAGE)
     for delay in (0.001, 0.003, 0.01, 0.03):
         timer = threading.Timer(delay, signal.raise_signal, [signal.SIGINT])
-        with pytest.raises(KeyboardInterrupt):  # in the main thread, whichever one the signal comes to
+        with pytest.raises(KeyboardInterrupt):  # in the main thread, whichever thread gets the signal
             timer.start()
             while True:
                 net(IMAGE)
@@ -152,7 +152,7 @@ folder, expected, also_outside = sys.argv[1], sys.argv[2], len(sys.argv) > 3
 check = f'''
 try:
     from resnet50 import ResNet50, ResNet50Error
-except (ImportError, RuntimeError):  # of NumPy, which some subinterpreters cannot have, or of another library
+except (ImportError, RuntimeError):  # from NumPy, which some subinterpreters cannot import, or from another library
     print("refused")
 else:
     import numpy as np

@@ -1,4 +1,4 @@
-"""The whole network, narrow, against float64; and what a network promises to those who call it."""
+"""A whole narrow network against float64, and the promises that a network makes to its callers."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def test_denormal_numbers_are_right(net, tensors):
 
 @pytest.mark.parametrize("classes", [7, 70, 131])
 def test_classes_with_equal_weights_have_equal_logits(classes, tmp_path):
-    """So that the order of the labels breaks a tie, whatever blocks of classes an operator takes together."""
+    """Then the order of the labels breaks a tie, however an operator groups the classes into blocks."""
     tensors = narrow_tensors(classes=classes)
     twins = np.arange(classes) % (classes // 2)
     for name in ("fc.weight", "fc.bias"):
@@ -119,7 +119,7 @@ def test_the_output_is_not_finite_where_float64s_is_not(net, tensors, value):
     ],
     ids=lambda image: f"{image.dtype}-{image.shape}" if isinstance(image, np.ndarray) else repr(image),
 )
-def test_an_array_that_is_no_image_is_refused(net, image):
+def test_an_array_that_is_not_an_image_is_refused(net, image):
     with pytest.raises(PictureError, match="the image must"):
         net(image)
 

@@ -1,6 +1,6 @@
-"""The network in float64 NumPy, written for being right: what the version under test is compared with.
+"""The network in float64 NumPy, written to be plainly correct: the reference for the version under test.
 
-Activations are (height, width, channels); kernels are (O, I, H, W), as the weight file has them.
+Activations are (height, width, channels); kernels are (O, I, H, W), as in the weight file.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ BLOCKS = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}
 
 
 def windows(size, kernel, stride):
-    """For each offset in the kernel the slice of a padded axis of `size` that it meets."""
+    """For each offset in the kernel, the slice of a padded axis of `size` elements that it touches."""
     last = (size - kernel) // stride * stride
     return [slice(offset, offset + last + 1, stride) for offset in range(kernel)]
 
@@ -55,7 +55,7 @@ def add(x, y):
 
 
 def network(tensors, image):
-    """{layer name: float64 output} of every layer in order, for weights by torchvision's names."""
+    """{layer name: float64 output} of every layer in order; `tensors` has torchvision's names."""
     outputs = {}
 
     def conv(x, name, stride=1, padding=0):

@@ -1,4 +1,4 @@
-"""Several distributions with this package in one environment: one sentence, before anything else goes wrong."""
+"""Several distributions of this package in one environment: one clear error, before anything else goes wrong."""
 
 import os
 import shutil
@@ -12,26 +12,26 @@ from resnet50 import InstallationError, ResNet50Error
 
 CHECK = "from resnet50.installation import check; check()"
 USE = "import resnet50; resnet50.ResNet50"
-LOADED = "import sys; sys.path.insert(0, sys.argv[1]); import resnet50; del sys.path[0]"  # as an editable one is
+LOADED = "import sys; sys.path.insert(0, sys.argv[1]); import resnet50; del sys.path[0]"  # as an editable install does
 
 
 @pytest.fixture
 def site(tmp_path):
-    """A folder for packages, with a copy of this package whose network cannot be imported: another version's files."""
+    """A folder with a copy of this package whose network cannot be imported, as if versions were mixed."""
     shutil.copytree(Path(resnet50.__file__).parent, tmp_path / "site" / "resnet50")
     (tmp_path / "site" / "resnet50" / "network.py").write_text("raise AttributeError('the operators have no conv2d')")
     return tmp_path / "site"
 
 
 def record(site, name, file="resnet50/__init__.py"):
-    """What an installer leaves beside the package of a distribution."""
+    """Writes the record that an installer leaves beside a distribution's package."""
     folder = site / f"{name}-1.0.0.dist-info"
     folder.mkdir()
     (folder / "RECORD").write_text(f"{name}-1.0.0.dist-info/RECORD,,\n{file},sha256=abc,120\n")
 
 
 def python(path, *arguments):
-    """Python with `path` before the environment's own packages."""
+    """Runs Python with `path` ahead of the environment's own packages."""
     variables = os.environ | {"PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, *arguments]
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
@@ -60,7 +60,7 @@ def test_the_command_line_says_it_in_one_line(site):
 
 @pytest.mark.parametrize("late", ["_resnet50_late_riser_editable_loader.py", "resnet50/__init__.py"])
 def test_an_editable_distribution_beside_another_is_named_too(site, tmp_path, late):
-    """Its package is not beside its record, but in a source tree, where its loader finds it."""
+    """The package of an editable distribution is in a source tree, where its loader finds it, not beside its record."""
     (tmp_path / "lib").mkdir()
     record(tmp_path / "lib", "resnet50_early_bird", "_resnet50_early_bird_editable_loader.py")
     editable = [tmp_path / "lib", "-c", f"{LOADED}; {CHECK}", str(site)]
@@ -78,20 +78,20 @@ def test_a_source_tree_in_front_is_used_whatever_is_installed(site, tmp_path):
     assert python(f"{site}{os.pathsep}{tmp_path / 'lib'}", "-c", CHECK).stderr == ""
 
 
-def test_a_record_that_cannot_be_read_is_passed_over(site):
+def test_a_record_that_cannot_be_read_is_ignored(site):
     record(site, "resnet50_early_bird")
     (site / "resnet50_late_riser-1.0.0.dist-info" / "RECORD").mkdir(parents=True)
     assert python(site, "-c", CHECK).stderr == ""
 
 
-def test_one_distribution_alone_is_no_error(site):
+def test_one_distribution_alone_is_not_an_error(site):
     record(site, "resnet50_early_bird")
     record(site, "resnet50_tools", "resnet50_tools/__init__.py")
     record(site, "numpy")
     assert python(site, "-c", CHECK).stderr == ""
 
 
-def test_a_copy_without_records_and_a_zip_file_are_no_error(site):
+def test_a_copy_without_records_and_a_zip_file_are_not_errors(site):
     assert python(site, "-c", CHECK).stderr == ""
     packed = shutil.make_archive(site.parent / "packed", "zip", site)
     assert python(packed, "-c", CHECK).stderr == ""

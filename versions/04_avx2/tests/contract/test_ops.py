@@ -1,8 +1,7 @@
 """Each operator against float64, within the rounding bound n * eps * sum(|a| |b|).
 
-A sum of n products, each rounded, in any order, differs from the exact one by at most n * eps / 2 * sum(|a| |b|) to
-first order in eps = 2^-23 (Higham, Accuracy and Stability of Numerical Algorithms, 3.1); the bound asked for is twice
-that.
+A sum of n rounded products, in any order, differs from the exact sum by at most n * eps / 2 * sum(|a| |b|), to first
+order in eps = 2^-23 (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). The tests allow twice that.
 """
 
 import os
@@ -15,12 +14,12 @@ from adapter import run_op
 from conftest import EPS, random
 
 SIZES = [(1, 1), (9, 5), (8, 11)]
-# No vector width divides the first; the last two fill the 64 output channels that a kernel may take at once, and more.
+# The first do not fill whole vector registers; the last two fill, and exceed, the 64 channels that a kernel may take.
 CHANNELS = [(1, 1), (3, 5), (5, 12), (12, 20), (20, 3), (3, 64), (5, 133)]
 
 
 def assert_within(actual, expected, bound):
-    """Every element of `actual`, float32, lies within `bound` of `expected`."""
+    """Asserts that `actual` is float32 and that each of its elements lies within `bound` of `expected`."""
     assert actual.dtype == np.float32
     assert actual.shape == expected.shape
     excess = np.abs(actual - expected) - bound
@@ -69,7 +68,7 @@ def test_batch_norm_is_within_the_rounding_bound(channels):
     variance[0] = 0.0
     expected = reference.batch_norm(x, weight, bias, mean, variance)
     scale = np.abs(weight) / np.sqrt(variance.astype(np.float64) + 1e-5)
-    # Seven roundings at the most: sum, square root, division, difference, product, sum, and one for the constant 1e-5.
+    # At most seven roundings: sum, square root, division, difference, product, sum, and one for the constant 1e-5.
     bound = 7 * EPS * ((np.abs(x) + np.abs(mean)) * scale + np.abs(bias))
     assert_within(run_op("batch_norm", x, weight, bias, mean, variance), expected, bound)
 
@@ -165,7 +164,7 @@ def resident_bytes():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="only Linux tells the memory in use so")
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="only Linux reports the memory in use this way")
 @pytest.mark.parametrize(
     ("name", "shapes", "settings"),
     [
@@ -178,11 +177,11 @@ def resident_bytes():
         ("add", [(32, 32, 4), (32, 32, 4)], {}),
     ],
 )
-def test_a_thousand_calls_keep_no_memory(name, shapes, settings):
+def test_a_thousand_calls_leak_no_memory(name, shapes, settings):
     tensors = [np.abs(random(i, *shape)) for i, shape in enumerate(shapes)]
     for _ in range(100):
         run_op(name, *tensors, **settings)
     before = resident_bytes()
     for _ in range(1000):
         run_op(name, *tensors, **settings)
-    assert resident_bytes() - before < 4_000_000  # each call makes 16 KiB; all of them kept would be 16 MiB
+    assert resident_bytes() - before < 4_000_000  # each call allocates 16 KiB; leaks would add up to 16 MiB

@@ -1,4 +1,4 @@
-"""Of a picture's file nothing but pixels matters, no other program is started, and memory has a stated bound."""
+"""Reading picture files: only the pixels matter, no other program is started, and memory has a stated bound."""
 
 import io
 import os
@@ -36,7 +36,7 @@ def chunk(name, data, checksum=None):
 
 
 def with_chunk(path, extra):
-    """The PNG file with another chunk behind its header."""
+    """Inserts a chunk behind the PNG file's header; returns the path."""
     data = path.read_bytes()
     path.write_bytes(data[:33] + extra + data[33:])
     return path
@@ -44,7 +44,7 @@ def with_chunk(path, extra):
 
 @pytest.fixture
 def ghostscript(tmp_path, monkeypatch):
-    """A `gs` that comes first in PATH; the file that it would write."""
+    """Puts a fake `gs` first in PATH; returns the file that it would write."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "gs").write_text(f"#!/bin/sh\necho ran >> '{tmp_path}/marker'\n")
@@ -53,7 +53,7 @@ def ghostscript(tmp_path, monkeypatch):
     return tmp_path / "marker"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="gs is played by a shell script")
+@pytest.mark.skipif(os.name != "posix", reason="the fake gs is a shell script")
 @pytest.mark.parametrize("name", ["picture.jpg", "picture.eps"])
 def test_no_other_program_is_started(tmp_path, ghostscript, weights_dir, name):
     path = tmp_path / name
@@ -67,7 +67,7 @@ def test_no_other_program_is_started(tmp_path, ghostscript, weights_dir, name):
     assert not ghostscript.exists()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="gs is played by a shell script")
+@pytest.mark.skipif(os.name != "posix", reason="the fake gs is a shell script")
 def test_no_other_program_is_started_for_a_picture_that_the_caller_opened(tmp_path, ghostscript):
     (tmp_path / "picture.eps").write_bytes(POSTSCRIPT)
     with Image.open(tmp_path / "picture.eps") as opened, pytest.raises(PictureError, match="is EPS, not a picture"):
@@ -87,7 +87,7 @@ def test_no_other_program_is_started_for_a_picture_that_the_caller_opened(tmp_pa
         (b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
     ],
 )
-def test_a_format_that_is_not_read_is_named(tmp_path, content, name):
+def test_an_unsupported_format_is_named(tmp_path, content, name):
     (tmp_path / "a.jpg").write_bytes(content)
     with pytest.raises(PictureError, match=rf"a\.jpg: is {name}") as caught:
         load_picture(tmp_path / "a.jpg")
@@ -109,7 +109,7 @@ def test_a_picture_in_a_format_off_the_list_is_refused(tmp_path):
                 load_picture(saved(tmp_path / f"a.{ending}"))
 
 
-def test_a_telephones_second_picture_is_no_hindrance(tmp_path):
+def test_the_second_picture_in_a_phones_file_is_ignored(tmp_path):
     path = saved(tmp_path / "a.mpo", save_all=True, append_images=[Image.new("RGB", (56, 40))])
     np.testing.assert_array_equal(load_picture(path), np.asarray(Image.open(path).convert("RGB")))
 
@@ -149,7 +149,7 @@ def test_an_orientation_in_a_png_is_followed_wherever_it_stands(tmp_path, extra)
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tiff"])
 def test_damaged_exif_leaves_a_picture_upright(tmp_path, ending):
     whole, damaged = tmp_path / f"whole.{ending}", tmp_path / f"damaged.{ending}"
-    exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"  # 65535 tags, of which there are 2 bytes
+    exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"  # claims 65535 tags, but has 2 bytes of them
     saved(whole)
     if ending == "tiff":
         saved(damaged, tiffinfo={0x8769: 99999})
@@ -160,7 +160,7 @@ def test_damaged_exif_leaves_a_picture_upright(tmp_path, ending):
 
 @pytest.mark.skipif("AVIF" not in FORMATS, reason="this Pillow has no AVIF")
 def test_damaged_exif_in_an_avif_does_not_matter(tmp_path):
-    """Which libavif would refuse."""
+    """libavif itself would refuse the file."""
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a picture"
     path = saved(tmp_path / "a.avif", exif=exif)
@@ -200,8 +200,8 @@ def test_a_missing_end_mark_does_not_matter(tmp_path, ending):
     np.testing.assert_array_equal(load_picture(path), expected)
 
 
-# Their width and height are multiples of 16: all that is coded is visible. What is missing of the flat one looks like
-# what libjpeg makes up, and where its codes allow nothing else, it is read.
+# Their width and height are multiples of 16, so that every coded pixel is visible. Pixels missing from the flat one
+# look like those that libjpeg fills in: where its codes allow no others, the file is read.
 FLAT = Image.new("RGB", (64, 48), (200, 90, 30))
 NOISE = Image.fromarray(NUMBERS.randint(0, 256, (48, 64, 3)).astype(np.uint8))
 
@@ -233,27 +233,27 @@ def test_a_progressive_jpeg_that_may_lack_a_scan_is_refused(tmp_path):
 
 
 def test_a_jpeg_of_very_many_scans_is_refused(tmp_path):
-    """A scan of a hundred bytes walks all pixels: a file of 1 MB could take half an hour."""
+    """A scan of a hundred bytes visits all pixels: decoding a file of 1 MB could take half an hour."""
     data = saved(tmp_path / "a.jpg", FLAT, progressive=True).read_bytes()
     expected = np.asarray(load_picture(tmp_path / "a.jpg"))
     last = data[data.rindex(b"\xff\xda") : -2]
     (tmp_path / "a.jpg").write_bytes(data[:-2] + last * MOST_SCANS + b"\xff\xd9")
     with pytest.raises(PictureError, match="more than 100 scans"):
         load_picture(tmp_path / "a.jpg")
-    (tmp_path / "a.jpg").write_bytes(data + last * MOST_SCANS)  # behind its end, as telephones put films
+    (tmp_path / "a.jpg").write_bytes(data + last * MOST_SCANS)  # after its end, where phones put videos
     np.testing.assert_array_equal(load_picture(tmp_path / "a.jpg"), expected)
 
 
 def test_a_file_that_is_too_large_is_refused_unread(tmp_path):
     with open(tmp_path / "a.webp", "wb") as file:
         file.write(b"RIFF\xff\xff\xff\x7fWEBPVP8X\x0a\0\0\0" + bytes(10))
-        file.truncate(LARGEST_FILE + 1)  # takes no room on the disk
+        file.truncate(LARGEST_FILE + 1)  # sparse: takes no space on the disk
     with pytest.raises(PictureError, match="larger than 1,073,741,824 bytes"):
         load_picture(tmp_path / "a.webp")
 
 
 class Counted(io.FileIO):
-    """A file that can be read in so many pieces, and no more."""
+    """A file that fails the test when it is read in too many pieces."""
 
     reads = 0
 
@@ -274,7 +274,7 @@ class Counted(io.FileIO):
     ids=["PNG", "GIF", "WEBP", "TIFF"],
 )
 def test_a_large_empty_file_is_not_searched_to_its_end_in_small_pieces(tmp_path, kind, head):
-    """It takes no room on the disk. To read a GiB chunk by chunk, or byte by byte, takes minutes."""
+    """Reading this sparse GiB chunk by chunk, or byte by byte, would take minutes."""
     with open(tmp_path / "file", "wb") as file:
         file.write(head)
         file.truncate(LARGEST_FILE)
@@ -294,7 +294,7 @@ def test_a_gif_may_have_stray_bytes_and_comments_before_its_frame(tmp_path):
 
 
 def empty_png(width, height, depth, colours, extra=b""):
-    """A PNG file of black pixels, a thousandth of their size."""
+    """A PNG file of black pixels, compressed to a thousandth of their size."""
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colours]
     packer = zlib.compressobj()
     rows = [packer.compress(bytes(1 + (width * channels * depth + 7) // 8)) for _ in range(height)]
@@ -303,7 +303,7 @@ def empty_png(width, height, depth, colours, extra=b""):
 
 
 PALETTE = chunk(b"PLTE", bytes(range(256)) * 3) + chunk(b"tRNS", bytes(range(256)))
-SIZE = 4000, 2500  # 10 million pixels, of which the bound is well above what else differs from run to run
+SIZE = 4000, 2500  # 10 million pixels: their bound is far above the variation from run to run
 PICTURE = Image.effect_noise((500, 313), 50).convert("RGB").resize(SIZE)
 
 
@@ -314,7 +314,7 @@ def file_of(picture, format, **settings):
 
 
 def sixteen_bit_tiff():
-    """RGB in a single strip, packed."""
+    """A TIFF of 16-bit RGB in a single compressed strip."""
     width, height = SIZE
     strip = zlib.compress(bytes(6 * width * height))
     tags = [(256, width), (257, height), (258, 138), (259, 8), (262, 2), (273, 144), (277, 3), (278, height)]
@@ -324,7 +324,7 @@ def sixteen_bit_tiff():
 
 
 def text_bombs():
-    """64 chunks of 1 MB each when unpacked, of letters that Python keeps in 4 bytes."""
+    """60 chunks that unpack to 1 MB each, of letters that Python stores in 4 bytes each."""
     packed = zlib.compress("\N{GRINNING FACE}".encode() + b"a" * 1_000_000)
     return b"".join(chunk(b"iTXt", b"key%d\0\1\0\0\0" % number + packed) for number in range(60))
 
@@ -334,10 +334,10 @@ def segment(code, content):
 
 
 def jpeg_in_scans(width, height, colours):
-    """A JPEG, grey all over, with a scan for each colour, in which a block takes 2 bits."""
+    """A uniformly grey JPEG with a scan for each colour, in which a block takes 2 bits."""
     blocks = -(-width // 8) * -(-height // 8)
     parts = bytes([part for colour in range(colours) for part in (colour + 1, 0x11, 0)])
-    one_code = bytes([1]) + bytes(16)  # of one bit, for 0
+    one_code = bytes([1]) + bytes(16)  # a single code, of one bit, for 0
     file = b"\xff\xd8" + segment(0xDB, bytes(1) + bytes([1]) * 64)
     file += segment(0xC0, struct.pack(">BHHB", 8, height, width, colours) + parts)
     file += segment(0xC4, b"\x00" + one_code + b"\x10" + one_code)
@@ -347,7 +347,7 @@ def jpeg_in_scans(width, height, colours):
 
 
 def tiff_in_a_tile(width, height, side):
-    """16 x 16 pixels, or so, in one grey tile that is much larger."""
+    """A TIFF of `width` x `height` pixels in one grey tile, which may be much larger."""
     strip = zlib.compress(bytes(side * side))
     tags = [(256, width), (257, height), (258, 8), (259, 8), (262, 1), (277, 1), (322, side), (323, side)]
     tags += [(324, 134), (325, len(strip))]
@@ -356,7 +356,7 @@ def tiff_in_a_tile(width, height, side):
 
 
 FILM = {"save_all": True, "append_images": [PICTURE.rotate(180)]}
-BOMB = {  # what, bytes per pixel, file
+BOMB = {  # name -> (allowed bytes per pixel, function that makes the file)
     "16-bit grey": (8, lambda: empty_png(*SIZE, 16, 0)),
     "palette with transparency": (8, lambda: empty_png(*SIZE, 8, 3, PALETTE)),
     "RGBA": (8, lambda: empty_png(*SIZE, 8, 6)),
@@ -391,7 +391,7 @@ MEASURE = """if True:
     print(peak() - before)"""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how much memory a process has held")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc for the peak memory of a process")
 @pytest.mark.parametrize("name", BOMB)
 def test_reading_takes_at_most_the_stated_memory(tmp_path, name):
     if name == "AVIF" and "AVIF" not in FORMATS:
@@ -401,12 +401,12 @@ def test_reading_takes_at_most_the_stated_memory(tmp_path, name):
     size = (tmp_path / "file").stat().st_size
     command = [sys.executable, "-c", MEASURE, tmp_path / "file"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    assert int(done.stdout) < bound * SIZE[0] * SIZE[1] + 3 * size + 24e6  # 24 MB: a tile at work, libraries' code
+    assert int(done.stdout) < bound * SIZE[0] * SIZE[1] + 3 * size + 24e6  # 24 MB: one tile, and the libraries' code
 
 
-def test_what_a_decoder_holds_several_times_may_have_half_as_many_pixels(tmp_path):
-    """No limit of Pillow's own, of which the lower one is 89 million, is met, and no warning given."""
-    assert LARGEST_PICTURE > 200e6  # a telephone's largest
+def test_a_format_that_needs_more_memory_may_have_half_as_many_pixels(tmp_path):
+    """Pillow's own limits, the lower of which is 89 million, are not met, and it gives no warning."""
+    assert LARGEST_PICTURE > 200e6  # the largest that phones take
     wide = LARGEST_PICTURE // 2 // 60_000 + 1
     for ending, settings in (("png", {}), ("tiff", {"compression": "tiff_adobe_deflate"})):
         path = saved(tmp_path / f"a.{ending}", Image.new("1", (wide, 60_000)), **settings)
@@ -418,14 +418,14 @@ def test_what_a_decoder_holds_several_times_may_have_half_as_many_pixels(tmp_pat
 
 
 def test_a_jpeg_in_several_scans_may_have_half_as_many_pixels(tmp_path):
-    """libjpeg keeps its coefficients, as a progressive one's."""
+    """libjpeg keeps all its coefficients in memory, as it does for a progressive JPEG."""
     side = 11_592  # 8 x 1449, squared just above 2^27
     (tmp_path / "a.jpg").write_bytes(jpeg_in_scans(side, side, 3))
     with pytest.raises(PictureError, match=rf"a\.jpg.*more than {LARGEST_PICTURE // 2:,}"):
         load_picture(tmp_path / "a.jpg")
 
 
-def test_a_tile_may_be_larger_than_the_picture_by_little(tmp_path):
+def test_a_tile_may_be_only_a_little_larger_than_the_picture(tmp_path):
     (tmp_path / "a.tif").write_bytes(tiff_in_a_tile(16, 16, 512))
     assert load_picture(tmp_path / "a.tif").size == (16, 16)
     (tmp_path / "a.tif").write_bytes(tiff_in_a_tile(16, 16, 1040))

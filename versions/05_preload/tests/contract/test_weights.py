@@ -1,4 +1,4 @@
-"""A weight folder that is not right is refused with one sentence that names the file."""
+"""A wrong weight folder is refused with a one-line error that names the file."""
 
 import gc
 import json
@@ -19,12 +19,12 @@ IMAGE = random(0, 32, 32, 3)
 
 @pytest.fixture
 def folder(tmp_path, tensors):
-    """A good weight folder of the test's own."""
+    """A correct weight folder that the test may change."""
     return write_weights(tmp_path / "weights", tensors)
 
 
 def refused(folder, *says):
-    """The message with which loading `folder` and using it once fails; it holds every word of `says`."""
+    """Asserts that loading `folder` and using it once fails, with all of `says` in the message; returns the message."""
     with pytest.raises(WeightsError) as caught:
         ResNet50(folder)(IMAGE)
     for words in says:
@@ -37,7 +37,7 @@ def resave(folder, tensors):
 
 
 def rewrite_header(folder, change):
-    """Has `change` change the weight file's header, a dictionary; the numbers stay."""
+    """Lets `change` edit the weight file's header, a dictionary; the numbers stay the same."""
     path = folder / "weights.safetensors"
     data = path.read_bytes()
     size = struct.unpack("<Q", data[:8])[0]
@@ -48,7 +48,7 @@ def rewrite_header(folder, change):
 
 
 def read_all(folder):
-    """A network with the weights in `folder`, each of which has been read."""
+    """A network from `folder` that has read all its weights."""
     net = ResNet50(folder)
     for name in net.weights.required:
         net.weights[name]
@@ -56,7 +56,7 @@ def read_all(folder):
 
 
 def when_read(monkeypatch, name, change):
-    """Calls `change` once the tensor `name` has been read, before it is checked; with None, once the header has."""
+    """Calls `change` between reading the tensor `name` and checking it; with None, after reading the header."""
     check, require_no_others = Weights.check, Weights.require_no_others
 
     def changing(self, read=None, *values):
@@ -206,7 +206,7 @@ def test_a_header_that_contradicts_itself(folder, change):
 
 
 @pytest.mark.parametrize("entry", [None, 7, "F32", [], {}, ["F32", [5, 3, 7, 7], [0, 2940]]], ids=str)
-def test_a_header_whose_entry_is_no_object(folder, entry):
+def test_a_header_with_an_entry_that_is_not_an_object(folder, entry):
     rewrite_header(folder, lambda header: header.update({"conv1.weight": entry}))
     refused(folder, "weights.safetensors", "conv1.weight is not described by an object")
 
@@ -230,7 +230,7 @@ def test_a_header_whose_entry_is_no_object(folder, entry):
     ],
     ids=lambda header: repr(header[:20]),
 )
-def test_a_header_that_is_no_object_of_objects(folder, header):
+def test_a_header_that_is_not_an_object_of_objects(folder, header):
     (folder / "weights.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
     refused(folder, "weights.safetensors", "cannot be read as safetensors")
 
@@ -256,7 +256,7 @@ def test_float16_tensors_are_taken_as_the_numbers_they_are(folder, tensors, tmp_
     np.testing.assert_array_equal(ResNet50(folder)(IMAGE), ResNet50(rounded)(IMAGE))
 
 
-def test_pytorchs_counters_are_passed_over(folder, tensors, net):
+def test_pytorchs_counters_are_ignored(folder, tensors, net):
     resave(folder, tensors | {"bn1.num_batches_tracked": np.array(7)})
     np.testing.assert_array_equal(ResNet50(folder)(IMAGE), net(IMAGE))
 
@@ -296,7 +296,7 @@ print("all refused")
 """
 
 
-def test_a_file_that_is_shortened_while_it_is_read_is_an_error_and_kills_nobody(folder):
+def test_a_file_that_is_shortened_while_it_is_read_is_an_error_and_never_a_crash(folder):
     tests = os.path.dirname(__file__)
     command = [sys.executable, "-c", SHORTENED_AT_EACH_STEP, tests, os.path.dirname(tests), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -317,12 +317,12 @@ def test_a_file_that_is_shortened_while_its_header_is_read_is_an_error(folder, m
 def test_a_file_that_is_overwritten_while_it_is_read_is_an_error(folder, tmp_path, monkeypatch):
     path = folder / "weights.safetensors"
     other = write_weights(tmp_path / "other", narrow_tensors(seed=1)) / path.name
-    os.utime(path, (0, 0))  # the clock of a file system may tick 100 times a second only
+    os.utime(path, (0, 0))  # a file system's clock may tick only 100 times per second
     when_read(monkeypatch, "layer2.0.bn1.bias", lambda: path.write_bytes(other.read_bytes()))
     refused(folder, str(path), "has changed since it was opened")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows replaces no file that is open")
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not replace a file that is open")
 @pytest.mark.parametrize("last", [None, "layer2.0.bn1.bias"], ids=["header", "tensor"])
 @pytest.mark.parametrize("change", ["replaced", "deleted"])
 def test_a_file_that_is_replaced_or_deleted_while_it_is_read_is_read_to_its_end(
@@ -349,7 +349,7 @@ while True:
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows replaces no file that is open")
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not replace a file that is open")
 def test_a_file_that_is_replaced_all_the_time_is_read_whole_and_never_refused(folder, tmp_path, tensors):
     half = {name: (tensor + 1).astype(np.float16) for name, tensor in tensors.items()}
     folders = [write_weights(tmp_path / "some", tensors), write_weights(tmp_path / "other", half)]
@@ -380,13 +380,13 @@ def test_a_network_outlives_a_change_of_the_working_folder(folder, tmp_path, net
 
 
 def open_files(folder):
-    """Which files in `folder` this process has open."""
+    """The files in `folder` that this process has open."""
     links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
     return [target for target in map(os.path.realpath, links) if target.startswith(os.path.realpath(folder))]
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system does not list a process's open files")
-def test_a_network_that_is_gone_or_was_refused_holds_no_file_open(folder):
+def test_a_network_that_is_deleted_or_was_refused_holds_no_file_open(folder):
     used = read_all(folder)
     del used
     (folder / "labels.txt").write_text("one label\n")
@@ -399,7 +399,7 @@ MEMORY = """
 import re, sys
 from pathlib import Path
 from resnet50 import ResNet50, WeightsError
-def most():  # the most memory that this process ever had, in MB
+def most():  # the peak memory of this process, in MB
     return int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000
 before = most()
 try:
@@ -410,7 +410,7 @@ except WeightsError as error:
 
 
 def sparse(path, head, size):
-    """Writes a file of `size` bytes: `head`, then zeros that take no room on the disk."""
+    """Writes a file of `size` bytes: `head`, then zeros that take no space on the disk."""
     path.write_bytes(head)
     os.truncate(path, size)
 
@@ -427,7 +427,7 @@ def many_classes(folder):
     (folder / "labels.txt").write_text("one label\n")
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="this system does not say how much memory was used")
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="this system does not report peak memory")
 @pytest.mark.parametrize(
     ("fill", "says", "megabytes"),
     [
@@ -456,7 +456,7 @@ def test_a_folder_that_is_refused_takes_little_memory_however_large_its_files(fo
     assert float(grown) < megabytes
 
 
-def test_a_network_with_one_class_has_nothing_to_choose_from(tmp_path):
+def test_a_network_with_one_class_is_refused(tmp_path):
     refused(write_weights(tmp_path, narrow_tensors(classes=1)), "weights.safetensors: has only one class")
 
 
@@ -477,13 +477,13 @@ def test_labels_come_in_the_order_of_the_file(tmp_path):
         b"a\r\nb b\r\nc\r\n \t\r\n\r\n",
     ],
 )
-def test_labels_are_the_same_whatever_an_editor_does_to_the_lines_and_ends_of_the_file(tmp_path, text):
+def test_line_endings_and_blank_lines_at_the_end_do_not_change_the_labels(tmp_path, text):
     folder = write_weights(tmp_path, narrow_tensors(classes=3))
     (folder / "labels.txt").write_bytes(text)
     assert ResNet50(folder).labels == ["a", "b b", "c"]
 
 
-def test_labels_end_at_the_end_of_a_line_and_at_nothing_else_that_unicode_takes_for_one(tmp_path):
+def test_labels_may_contain_unicodes_other_line_breaks(tmp_path):
     labels = ["a\x0bb\x0cc\x1cd", "e\x1df\x1eg\x85h", "i\u2028j\u2029k"]
     assert ResNet50(write_weights(tmp_path, narrow_tensors(classes=3), labels)).labels == labels
 
@@ -500,7 +500,7 @@ def test_labels_end_at_the_end_of_a_line_and_at_nothing_else_that_unicode_takes_
         (b"\n" * 7, "has 0 labels"),
     ],
 )
-def test_labels_that_do_not_fit(folder, text, says):
+def test_wrong_labels_are_refused(folder, text, says):
     (folder / "labels.txt").write_bytes(text)
     refused(folder, "labels.txt", says)
 
@@ -537,13 +537,13 @@ def test_labels_that_do_not_fit(folder, text, says):
     ],
     ids=str,
 )
-def test_preprocessing_that_is_not_right(folder, change):
+def test_wrong_preprocessing_is_refused(folder, change):
     (folder / "preprocess.json").write_text(json.dumps(PREPROCESS | change))
     refused(folder, str(folder / "preprocess.json"))
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"{}", b"[" * 100_000, b"\xff\xfe\xfa", b"\x00" * 10])
-def test_preprocessing_that_is_no_such_json(folder, text):
+def test_preprocessing_that_is_not_a_json_object_is_refused(folder, text):
     (folder / "preprocess.json").write_bytes(text)
     refused(folder, str(folder / "preprocess.json"))
 

@@ -1,4 +1,4 @@
-"""The command line: what it prints, and that bad input is one line on stderr and exit code 2."""
+"""The command line: its output, and its answer to bad input, which is one line on stderr and exit code 2."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def picture(tmp_path_factory):
 
 @pytest.fixture
 def run(monkeypatch, capsys, weights_dir):
-    """Runs a command in this process: (exit code, stdout, stderr)."""
+    """A function that runs a command in this process: (exit code, stdout, stderr)."""
     monkeypatch.setenv("RESNET50_WEIGHTS", str(weights_dir))
 
     def run(*arguments):
@@ -53,7 +53,7 @@ def test_classify_prints_the_likeliest_labels(run, net, picture):
     assert [line.split("%")[1].strip() for line in out.splitlines()[1:]] == [net.labels[i] for i in best]
 
 
-def test_classify_as_json_is_a_line_for_each_picture(run, net, picture):
+def test_classify_as_json_prints_a_line_per_picture(run, net, picture):
     code, out, _ = run("classify", picture, picture, "--json")
     first, second = map(json.loads, out.splitlines())
     assert code == 0
@@ -68,7 +68,7 @@ def test_classify_as_json_is_a_line_for_each_picture(run, net, picture):
         assert guess["probability"] == pytest.approx(probabilities[guess["index"]], rel=1e-12)
 
 
-def test_more_labels_than_there_are_classes_gives_all(run, picture):
+def test_asking_for_more_labels_than_there_are_classes_gives_all(run, picture):
     _, out, _ = run("classify", picture, "--json", "--top", 100)
     assert len(json.loads(out)["top"]) == 7
 
@@ -177,7 +177,7 @@ def test_a_picture_that_cannot_be_used(run, tmp_path):
 
 
 def test_the_libraries_that_read_pictures_are_silent(tmp_path, weights_dir):
-    """libtiff writes to stderr itself, and Pillow warns: here of numbers that are damaged, and of EXIF that is."""
+    """libtiff writes to stderr on its own, and Pillow warns: here about damaged pixels and about damaged EXIF."""
     damaged = tmp_path / "damaged.tiff"
     Image.new("RGB", (50, 40)).save(damaged, compression="tiff_adobe_deflate")
     content = damaged.read_bytes()
@@ -185,14 +185,14 @@ def test_the_libraries_that_read_pictures_are_silent(tmp_path, weights_dir):
     damaged.write_bytes(content[: packed + 2] + b"\xff" * 8 + content[packed + 10 :])
     done = module("classify", damaged, "--weights", weights_dir)
     assert str(damaged) in one_line(done.returncode, done.stdout, done.stderr)
-    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"  # a tag that has not all of its bytes
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"  # a tag that is cut short
     Image.new("RGB", (50, 40)).save(tmp_path / "half_exif.jpg", exif=exif)
     done = module("classify", tmp_path / "half_exif.jpg", "--weights", weights_dir)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a shell closes stderr")
-def test_a_closed_stderr_is_no_error_and_its_lines_are_not_on_stdout(picture, weights_dir):
+@pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes stderr")
+def test_a_closed_stderr_is_not_an_error_and_its_lines_are_not_on_stdout(picture, weights_dir):
     command = [sys.executable, "-m", "resnet50", "classify", str(picture), "none.png", "--weights", str(weights_dir)]
     done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], capture_output=True, timeout=60, check=False)
     assert done.returncode == 2
@@ -238,7 +238,7 @@ def test_an_interrupted_command_ends_quietly(run, monkeypatch, picture):
     assert run("classify", picture) == (130, "", "")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(picture, weights_dir):
+def test_a_reader_that_stops_early_is_not_an_error(picture, weights_dir):
     command = [sys.executable, "-m", "resnet50", "classify", *[str(picture)] * 3, "--weights", str(weights_dir)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
@@ -246,16 +246,16 @@ def test_a_reader_that_has_seen_enough_is_no_error(picture, weights_dir):
     assert process.returncode == 0
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_output_that_finds_no_room(picture, weights_dir, options):
+def test_output_to_a_full_disk_gives_one_line(picture, weights_dir, options):
     command = [sys.executable, "-m", "resnet50", "classify", picture, "--weights", weights_dir, *options]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert "No space left" in one_line(done.returncode, "", done.stderr)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="names of files are bytes elsewhere only")
+@pytest.mark.skipif(sys.platform == "win32", reason="on Windows, names of files are not bytes")
 def test_names_and_labels_that_the_terminal_cannot_show(tmp_path, tensors, picture):
     folder = write_weights(tmp_path / "weights", tensors, ["K\u00e4tzchen"] * 7)
     name = os.fsencode(tmp_path) + b"/\xff.png"

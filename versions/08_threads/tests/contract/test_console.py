@@ -1,4 +1,4 @@
-"""The command line where a stream is closed, full or read by nobody, at Ctrl-C, and before a terminal."""
+"""The command line when a stream is closed, full or read by nobody, at Ctrl-C, and on a terminal."""
 
 import errno
 import json
@@ -14,18 +14,18 @@ from PIL import Image
 from resnet50 import __main__ as cli
 from resnet50 import console
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="a shell closes the streams")
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes the streams")
 
 HOSTILE = "a\x1b[31m\x07\x7f\x9b2J\u202e\u2028\x85  b\r\n.png"  # C0, DEL, C1, bidi override, line breaks, two spaces
 SHOWN = r"a\x1b[31m\x07\x7f\x9b2J\u202e\u2028\x85  b\r\n.png"
 
-# What could not be written is tried again when Python ends, if it is kept in a buffer.
+# Python writes what is left in a buffer once more when it exits, so these tests need the buffer.
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
 @pytest.fixture
 def image(tmp_path):
-    """A picture in an .npy file."""
+    """A preprocessed picture in an .npy file."""
     np.save(tmp_path / "image.npy", random(1, 32, 33, 3))
     return tmp_path / "image.npy"
 
@@ -39,7 +39,7 @@ def picture(tmp_path):
 
 @pytest.fixture
 def run(monkeypatch, capsys, net):
-    """Runs a command in this process, with the network at hand: (exit code, stdout, stderr)."""
+    """A function that runs a command in this process with the network `net`: (exit code, stdout, stderr)."""
     monkeypatch.setattr(cli, "load_network", lambda args: net)
 
     def run(*arguments):
@@ -54,7 +54,7 @@ def run(monkeypatch, capsys, net):
 
 
 def redirected(redirection, *arguments, start=("-m", "resnet50")):
-    """Runs `python -m resnet50` with its streams as a shell was told: the ended process."""
+    """Runs `python -m resnet50` with a shell's redirection of its streams; returns the completed process."""
     command = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, *start, *map(str, arguments)]
     return subprocess.run(command, input="", env=BUFFERED, capture_output=True, text=True, timeout=60, check=False)
 
@@ -72,7 +72,7 @@ def redirected(redirection, *arguments, start=("-m", "resnet50")):
 )
 def test_output_that_cannot_be_written_is_one_line_and_exit_code_2(command, redirection, reason, picture, weights_dir):
     if "full" in redirection and not os.path.exists("/dev/full"):
-        pytest.skip("no device here is always full")
+        pytest.skip("this system has no /dev/full")
     options = {
         "classify": [picture, "--weights", weights_dir],
         "bench": ["--worker", "--size", 32, "--weights", weights_dir],
@@ -98,7 +98,7 @@ def test_no_file_gets_the_number_of_a_closed_stream(redirection, tmp_path):
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
 def test_errors_that_cannot_be_written_leave_the_exit_code_and_the_output(redirection, picture, weights_dir):
     if "full" in redirection and not os.path.exists("/dev/full"):
-        pytest.skip("no device here is always full")
+        pytest.skip("this system has no /dev/full")
     done = redirected(redirection, "classify", "none.png", picture, "--weights", weights_dir)
     assert done.returncode == 2
     assert str(picture) in done.stdout
@@ -106,7 +106,7 @@ def test_errors_that_cannot_be_written_leave_the_exit_code_and_the_output(redire
     assert redirected(redirection, "paint").returncode == 2
 
 
-def test_nobody_reads_either_stream(weights_dir):
+def test_streams_that_nobody_reads_do_not_change_the_exit_code(weights_dir):
     for arguments, code in ((["classify", "none.png", "--weights", weights_dir], 2), (["paint"], 2), (["--help"], 0)):
         command = [sys.executable, "-m", "resnet50", *map(str, arguments)]
         with subprocess.Popen(command, env=BUFFERED, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
@@ -114,13 +114,13 @@ def test_nobody_reads_either_stream(weights_dir):
         assert process.returncode == code
 
 
-def test_input_that_cannot_be_read(tmp_path, weights_dir):
+def test_input_that_cannot_be_read_is_one_line_and_exit_code_2(tmp_path, weights_dir):
     done = redirected(f"0>{tmp_path / 'file'}", "bench", "--worker", "--size", 32, "--weights", weights_dir)
     assert done.returncode == 2
     assert done.stderr == f"resnet50: cannot read the input: {os.strerror(errno.EBADF)}\n"
 
 
-def test_a_system_that_gives_no_more_files(run, picture, monkeypatch):
+def test_running_out_of_file_descriptors_is_one_line_and_exit_code_2(run, picture, monkeypatch):
     def refuse(_):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
@@ -128,8 +128,8 @@ def test_a_system_that_gives_no_more_files(run, picture, monkeypatch):
     assert run("classify", picture) == (2, "", f"resnet50: the system: {os.strerror(errno.EMFILE)}\n")
 
 
-# `python -m resnet50`, which counts what is called and returned from the moment on that Ctrl-C is prepared for. It is
-# sent at the event with the number that the first argument gives; if there are not as many, their number is told.
+# `python -m resnet50`, which counts calls and returns from the moment that it is prepared for Ctrl-C. At the event
+# whose number is the first argument it gets a Ctrl-C; if that is negative, it prints the number of events when it ends.
 INTERRUPTED = """
 import os, runpy, signal, sys
 last, events, prepared = int(sys.argv.pop(1)), 0, False
@@ -152,13 +152,13 @@ finally:
 """
 
 
-def test_ctrl_c_ends_a_start_quietly_at_every_moment(weights_dir):
+def test_ctrl_c_at_any_moment_of_the_start_ends_it_quietly(weights_dir):
     def start(last):
         arguments = last, "classify", "none.png", "--weights", weights_dir
         return redirected("", *arguments, start=("-c", INTERRUPTED))
 
     events = int(start(-1).stdout)
-    assert events > 10_000  # NumPy and Pillow are imported among them
+    assert events > 10_000  # among them are those of importing NumPy and Pillow
     for part in (0, 0.02, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95):
         done = start(1 + int(part * events))
         assert (done.returncode in (130, -signal.SIGINT), done.stdout, done.stderr) == (True, "", ""), part
@@ -171,7 +171,7 @@ def test_ctrl_c_that_is_ignored_stays_so(weights_dir):
 
 
 def test_a_command_can_clean_up_at_ctrl_c(interruptible, weights_dir):
-    """A process that is ended by the signal has the code -2; one that was told of it ends by itself."""
+    """A process that the signal kills has the exit code -2; one that handles it exits by itself, with 130."""
     command = [sys.executable, "-m", "resnet50", "bench", "--worker", "--size", "32", "--weights", str(weights_dir)]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(command, **pipes) as process:
@@ -231,7 +231,7 @@ def test_an_array_whose_name_cannot_be_a_file(run, tmp_path):
 def test_a_forbidden_folder_does_not_stop_the_others(run, tmp_path):
     (tmp_path / "forbidden").mkdir(mode=0)
     root = os.geteuid() == 0
-    if root:  # whom nothing is forbidden
+    if root:  # who may read every folder
         os.seteuid(65534)
     try:
         code, out, err = run("classify", tmp_path / "forbidden" / "x.png", "none.png")
@@ -251,7 +251,7 @@ def test_an_empty_name_of_a_folder_or_an_output_is_refused(run, picture, tmp_pat
         assert "the name is empty" in err
 
 
-def test_names_and_labels_are_shown_as_they_are_where_they_can_be(tmp_path, tensors, capsys):
+def test_names_and_labels_are_shown_unchanged_where_possible(tmp_path, tensors, capsys):
     folder = write_weights(tmp_path / "weights", tensors, ["K\u00e4tzchen \u732b \\n"] * 7)
     Image.new("RGB", (40, 50)).save(tmp_path / "K\u00e4tzchen  1.png")
     assert cli.main(["classify", str(tmp_path / "K\u00e4tzchen  1.png"), "--weights", str(folder)]) == 0

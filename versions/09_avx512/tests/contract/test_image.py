@@ -1,4 +1,4 @@
-"""A picture becomes the same numbers whatever file it comes in, and a file that is none is refused."""
+"""A picture gives the same numbers in every file format, and a file that is not a picture is refused."""
 
 import os
 import struct
@@ -25,7 +25,7 @@ def loaded(path):
 
 
 def over_white(colours, alpha):
-    """Alpha composition in exact numbers; Pillow rounds it to within one."""
+    """Alpha composition over white, in exact numbers; Pillow's rounding is off by at most one."""
     return 255 + (colours.astype(float) - 255) * (alpha / 255)
 
 
@@ -104,7 +104,7 @@ def test_cmyk_is_converted(tmp_path):
         (8, lambda stored: np.rot90(stored)),
     ],
 )
-def test_a_camera_that_was_turned(tmp_path, orientation, turn):
+def test_a_picture_is_turned_as_its_exif_says(tmp_path, orientation, turn):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(COLOURS).save(tmp_path / "turned.png", exif=exif)
@@ -129,7 +129,7 @@ def test_pixels_of_unknown_range_are_refused(tmp_path):
 
 
 def png_that_claims(width, height):
-    """A PNG file of a few bytes whose header claims any size."""
+    """A PNG file of a few bytes whose header claims this size."""
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -156,7 +156,7 @@ def test_a_decompression_bomb_is_refused_unopened(tmp_path, height):
         ("nodata.png", png_that_claims(5, 5)),
     ],
 )
-def test_a_file_that_is_no_picture(tmp_path, name, content):
+def test_a_file_that_is_not_a_picture_is_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(PictureError, match=name):
         load_picture(tmp_path / name)
@@ -182,7 +182,7 @@ def test_a_picture_in_memory_that_cannot_be_used(tmp_path):
         load_picture(COLOURS)
 
 
-def test_what_is_no_file(tmp_path):
+def test_a_path_that_is_not_a_file_is_refused(tmp_path):
     with pytest.raises(PictureError, match="no such file"):
         load_picture(tmp_path / "none.png")
     with pytest.raises(PictureError, match="no such file"):
@@ -207,7 +207,7 @@ def test_a_pipe_that_appears_after_the_check_is_not_waited_for(tmp_path, monkeyp
 
 
 def preprocessed(tmp_path, tensors, steps, colours):
-    """What a network whose weight folder says `steps` makes of a picture, and the same undone to 0..255."""
+    """The image that preprocessing with `steps` makes of a picture, and the same scaled back to 0..255."""
     net = ResNet50(write_weights(tmp_path / "weights", tensors, preprocess=PREPROCESS | {"steps": steps}))
     image = net.preprocess(Image.fromarray(colours))
     assert image.dtype == np.float32
@@ -247,14 +247,14 @@ def test_steps_are_done_in_order(tmp_path, tensors):
     np.testing.assert_array_equal(image, resized[16:48, 16:48])
 
 
-def test_preprocessing_has_few_steps(tmp_path, tensors):
+def test_preprocessing_has_at_most_16_steps(tmp_path, tensors):
     folder = write_weights(tmp_path / "weights", tensors, preprocess=PREPROCESS | {"steps": [["resize", 4096]] * 17})
     with pytest.raises(WeightsError, match=r"preprocess\.json: steps must have at most 16 entries"):
         ResNet50(folder)
 
 
 @pytest.mark.parametrize("steps", [[["center_crop", 50]], [["resize_shorter", 4096]]])
-def test_a_picture_that_the_steps_cannot_take(tmp_path, tensors, steps):
+def test_a_picture_that_the_steps_cannot_process_is_refused(tmp_path, tensors, steps):
     net = ResNet50(write_weights(tmp_path / "weights", tensors, preprocess=PREPROCESS | {"steps": steps}))
     thin = tmp_path / "thin.png"
     Image.new("RGB", (20_000, 2)).save(thin)
