@@ -1,4 +1,4 @@
-"""Buffers and numbers that mean harm: what is taken away, changes, or runs code while an operator looks at it."""
+"""Hostile buffers and numbers: they disappear, change, or run code while an operator reads them."""
 
 import ctypes
 import sys
@@ -12,7 +12,7 @@ from resnet50 import ops
 
 X, CHANNEL = random(0, 5, 6, 4), np.ones(4, np.float32)
 KERNEL = random(1, 2, 3, 3, 4)
-TENSORS = {  # all that an operator takes
+TENSORS = {  # each operator's tensors
     "conv2d": [X, KERNEL],
     "batch_norm": [X] + [CHANNEL] * 4,
     "relu": [X],
@@ -29,7 +29,7 @@ every_tensor = pytest.mark.parametrize(
 
 
 def call(name, place=0, tensor=None):
-    """Runs an operator, with `tensor` in one place where it is given."""
+    """Runs an operator, with `tensor`, if there is one, in place of its own one at `place`."""
     tensors = list(TENSORS[name])
     if tensor is not None:
         tensors[place] = tensor
@@ -74,14 +74,14 @@ def test_tensors_may_share_their_memory():
 
 
 @pytest.mark.parametrize("form", ["<f", "=f", "@f", "ff", "e"])
-def test_other_formats_of_four_bytes_or_not_are_refused(form):
+def test_other_formats_are_refused(form):
     testbuffer = pytest.importorskip("_testbuffer")
     x = testbuffer.ndarray([(1.0, 1.0) if form == "ff" else 1.0] * 120, shape=[5, 6, 4], format=form)
     with pytest.raises(TypeError, match="x must hold float32 numbers"):
         ops.relu(x)
 
 
-def test_rows_behind_pointers_are_refused():
+def test_pointers_to_rows_are_refused():
     testbuffer = pytest.importorskip("_testbuffer")
     x = testbuffer.ndarray([1.0] * 120, shape=[5, 6, 4], format="f", flags=testbuffer.ND_PIL)
     with pytest.raises(BufferError):
@@ -93,7 +93,7 @@ def test_nothing_can_take_a_tensor_away_while_an_operator_reads_it():
     expected = ops.conv2d(x, kernel, stride=1, padding=1)
     data = bytearray(x.tobytes())
     with ThreadPoolExecutor(1) as thread:
-        for _ in range(1000):  # until the operator is met at work
+        for _ in range(1000):  # until the operator is caught at work
             view = memoryview(data).cast("f", x.shape)
             result = thread.submit(ops.conv2d, view, kernel, stride=1, padding=1)
             time.sleep(0.001)
@@ -104,7 +104,7 @@ def test_nothing_can_take_a_tensor_away_while_an_operator_reads_it():
                     data.clear()
                 np.testing.assert_array_equal(result.result(), expected)
                 break
-            result.exception()  # ValueError, of a view that is released
+            result.exception()  # ValueError: the view was released too early
         else:
             pytest.fail("never refused")
     view.release()
@@ -133,7 +133,7 @@ def test_code_that_runs_while_arguments_are_read_does_no_harm():
 
 
 class Exporter:
-    """A buffer that is what `code` returns (PEP 688)."""
+    """An object that exports the buffer that `code` returns (PEP 688)."""
 
     def __init__(self, code):
         self.code = code
@@ -150,7 +150,7 @@ def test_buffers_written_in_python_are_right_or_refused(name, place):
     for code in (
         lambda: None,
         lambda: 1 // 0,
-        lambda: call(name, place),  # an array, which is no memoryview
+        lambda: call(name, place),  # an array, not a memoryview
         lambda: memoryview(b"1234"),
         lambda: memoryview(good)[::-1],
         lambda: memoryview(good).cast("B")[1:-3].cast("f"),

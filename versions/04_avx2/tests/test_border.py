@@ -1,4 +1,4 @@
-"""The border between Python and C: whatever buffer comes, an exception or the right answer, never a crash."""
+"""The border between Python and C: any buffer gives an exception or the right answer, never a crash."""
 
 import array
 
@@ -32,7 +32,7 @@ def test_other_types_are_refused(name, dtype):
 
 @every_operator
 @pytest.mark.parametrize("thing", [None, 1.0, "text", [[[1.0]]], array.array("d", [1.0] * 4), b"1234"])
-def test_what_is_no_tensor_is_refused(name, thing):
+def test_objects_that_are_not_tensors_are_refused(name, thing):
     with pytest.raises(TypeError):
         CALLS[name](thing)
 
@@ -63,7 +63,7 @@ def test_empty_tensors_are_refused(name):
 
 
 @every_operator
-def test_any_buffer_of_float32_will_do(name):
+def test_any_buffer_of_float32_is_accepted(name):
     expected = CALLS[name](TAKES[name])
     values = memoryview(array.array("f", TAKES[name].ravel())).cast("B").cast("f", TAKES[name].shape)
     np.testing.assert_array_equal(CALLS[name](values), expected)
@@ -73,7 +73,7 @@ def test_any_buffer_of_float32_will_do(name):
 
 
 @every_operator
-def test_addresses_that_float32_cannot_have_are_refused(name):
+def test_unaligned_addresses_are_refused(name):
     shifted = memoryview(b"x" + TAKES[name].tobytes())[1:]
     with pytest.raises(ValueError, match="aligned"):
         CALLS[name](shifted.cast("f", TAKES[name].shape))
@@ -88,7 +88,7 @@ def test_a_call_leaves_its_inputs_free_and_unchanged(name):
     CALLS[name](x)
     assert data == TAKES[name].tobytes()
     x.release()
-    data.append(0)  # BufferError if the operator had kept the buffer
+    data.append(0)  # raises BufferError if the operator has kept the buffer
 
 
 def test_sizes_that_overflow_are_refused():

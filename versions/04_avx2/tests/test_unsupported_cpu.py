@@ -1,4 +1,4 @@
-"""A processor without the instructions gets a sentence, not an illegal instruction."""
+"""A processor that lacks the instructions gives a clear error, not an illegal instruction."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ import pytest
 QEMU = shutil.which("qemu-x86_64")
 
 pytestmark = [
-    pytest.mark.skipif(QEMU is None, reason="qemu-x86_64 (Debian's qemu-user), the old processor, is not here"),
+    pytest.mark.skipif(QEMU is None, reason="needs qemu-x86_64 (Debian's qemu-user) to emulate an old processor"),
     pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer does not run under qemu"),
 ]
 
@@ -19,7 +19,7 @@ pytestmark = [
 def on_an_old_processor(*arguments):
     """Runs Python on a Nehalem of 2008, which has SSE4.2 but neither AVX nor FMA."""
     command = [QEMU, "-cpu", "Nehalem", sys.executable, *map(str, arguments)]
-    # Where this is set it names this machine's processor, and NumPy's OpenBLAS would believe it.
+    # If it is set, it names this machine's processor, and NumPy's OpenBLAS would believe it.
     variables = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
 

@@ -1,4 +1,4 @@
-"""The border between Python and C: whatever comes, an exception or the right answer, never a crash."""
+"""The border between Python and C: any argument gives an exception or the right answer, never a crash."""
 
 import array
 
@@ -22,7 +22,7 @@ def run(program, arena=None, image=IMAGE, output=None, seconds=None):
 
 
 def sized(**changes):
-    """SIZES with some of them changed."""
+    """SIZES with these changes."""
     names = ("height", "width", "channels", "outputs", "kernel_height", "kernel_width", "stride", "padding")
     return tuple(changes.get(name, size) for name, size in zip(names, SIZES, strict=True))
 
@@ -31,7 +31,7 @@ def test_a_plan_of_one_step_runs():
     np.testing.assert_array_equal(run(plan(RELU)), np.maximum(IMAGE, 0))
 
 
-def test_a_plan_without_steps_copies_what_lies_there():
+def test_a_plan_without_steps_copies_its_input():
     np.testing.assert_array_equal(run(plan(target=(0, 48))), IMAGE)
 
 
@@ -80,7 +80,7 @@ def test_steps_that_do_not_fit_are_refused(step):
      ("conv2d", 48, 0, 0, SIZES, (np.zeros(9),)), ("conv2d", 48, 0, 0, SIZES, (np.zeros(9, ">f4"),))],
     ids=str,
 )  # fmt: skip
-def test_what_is_no_step_is_refused(step):
+def test_objects_that_are_not_steps_are_refused(step):
     with pytest.raises((TypeError, ValueError)):
         plan(step)
 
@@ -93,7 +93,7 @@ def test_sizes_beyond_an_address_are_refused():
 @pytest.mark.parametrize(
     "ends", [{"source": (60, 48)}, {"target": (-1, 48)}, {"target": (0, 0)}, {"floats": -1}, {"floats": 2}]
 )
-def test_ends_outside_of_the_arena_are_refused(ends):
+def test_ends_outside_the_arena_are_refused(ends):
     with pytest.raises(ValueError):
         plan(RELU, **ends)
 
@@ -114,13 +114,13 @@ def test_a_plan_is_made_once():
     [object(), 1.0, b"1234", array.array("d", [0.0] * 96), np.zeros(96), np.zeros(96, ">f4"), np.zeros(96, np.int32)],
     ids=lambda thing: getattr(thing, "dtype", type(thing).__name__),
 )
-def test_what_holds_no_float32_is_refused(place, thing):
+def test_objects_without_float32_numbers_are_refused(place, thing):
     with pytest.raises((TypeError, BufferError)):
         run(plan(RELU), **{place: thing})
 
 
 @pytest.mark.parametrize("place", ["arena", "image", "output"])
-def test_what_is_too_small_is_refused(place):
+def test_buffers_that_are_too_small_are_refused(place):
     with pytest.raises(ValueError, match="needs"):
         run(plan(RELU), **{place: np.zeros(47, np.float32)})
 
@@ -149,7 +149,7 @@ def test_strides_and_addresses_are_refused(place):
 
 
 @pytest.mark.parametrize("place", ["arena", "output"])
-def test_what_cannot_be_written_is_refused(place):
+def test_read_only_buffers_are_refused(place):
     fixed = np.zeros(96, np.float32)
     fixed.flags.writeable = False
     with pytest.raises((ValueError, BufferError)):
@@ -164,7 +164,7 @@ def test_overlap_is_refused():
 
 
 @pytest.mark.parametrize("index", [-1, 1, 2**40])
-def test_a_step_that_is_not_there_is_refused(index):
+def test_a_step_that_does_not_exist_is_refused(index):
     with pytest.raises(ValueError, match="no such step"):
         plan(RELU).run_step(np.zeros(96, np.float32), index)
 

@@ -65,7 +65,7 @@ def test_threads_have_an_arena_each_and_share_them(net):
     assert 1 <= len(net.plan(48, 32).idle) <= 4
 
 
-def test_the_layers_took_no_longer_than_the_time_that_passed(net):
+def test_the_times_of_the_layers_add_up_to_no_more_than_the_time_that_passed(net):
     told = []
     start = time.perf_counter()
     net.run(random(2, 32, 32, 3), lambda name, output, seconds: told.append(seconds))
@@ -121,7 +121,7 @@ print(counted(run, arena, image, logits), counted(np.empty, 10**6))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="replaces glibc's allocator")
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler for the counting allocator")
-@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer has an allocator of its own")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer has its own allocator")
 def test_an_inference_calls_no_allocator(tmp_path, weights_dir):
     (tmp_path / "counter.c").write_text(COUNTER)
     library = tmp_path / "counter.so"
@@ -135,7 +135,7 @@ def test_an_inference_calls_no_allocator(tmp_path, weights_dir):
         check=True,
     )
     inference, array = map(int, done.stdout.split())
-    assert array >= 1  # it does count
+    assert array >= 1  # the counter works
     assert inference == 0
 
 
@@ -153,13 +153,13 @@ logits[:] = 0
 PR_SET_SECCOMP, SECCOMP_MODE_STRICT = 22, 1
 if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0):
     os._exit(77)
-run(arena, image, logits)  # from here on anything but read and write ends the process
+run(arena, image, logits)  # from here on any system call but read and write kills the process
 os.write(1, result)
 libc.syscall(60, 0)  # exit, which is allowed; exit_group, the usual end of a process, is not
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's seccomp")
 def test_an_inference_makes_no_system_call(tmp_path, net, weights_dir):
     image = random(3, 64, 64, 3)
     np.save(tmp_path / "image.npy", image)
@@ -176,7 +176,7 @@ def test_an_inference_makes_no_system_call(tmp_path, net, weights_dir):
     np.testing.assert_array_equal(np.frombuffer(done.stdout, np.float32), net(image))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's seccomp")
 def test_a_system_call_under_seccomp_would_be_seen():
     program = (
         "import ctypes, os; ctypes.CDLL(None).prctl(22, 1, 0, 0, 0) and os._exit(77); os.getppid(); os.write(1, b'x')"

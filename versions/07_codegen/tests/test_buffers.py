@@ -1,4 +1,4 @@
-"""Buffers that mean harm: what is taken away, is of another kind, or runs code while a plan looks at it."""
+"""Hostile buffers: they disappear, are of the wrong kind, or run code while a plan reads them."""
 
 import ctypes
 import sys
@@ -11,14 +11,14 @@ from resnet50 import ops
 from test_border import IMAGE, RELU, plan, run, sized
 
 RIGHT = np.maximum(IMAGE, 0)
-LONG = sized(height=512, width=512)  # some milliseconds for a few steps of it
+LONG = sized(height=512, width=512)  # a few steps of this size take some milliseconds
 SIZE = 512 * 512 * 3
 
 every_place = pytest.mark.parametrize("place", ["arena", "image", "output", "seconds"])
 
 
 def numbers(place):
-    """What can be given there."""
+    """An array that is valid in this place."""
     return IMAGE.copy() if place == "image" else np.zeros({"arena": 96, "output": 48, "seconds": 2}[place], np.float32)
 
 
@@ -43,7 +43,7 @@ def test_other_formats_are_refused(place, form):
 @every_place
 def test_rows_that_are_not_dense_are_refused(place):
     base = np.zeros((4, 96), np.float32)
-    twice = np.lib.stride_tricks.as_strided(base, (96, 2), (4, 4))  # each number but the ends in two places
+    twice = np.lib.stride_tricks.as_strided(base, (96, 2), (4, 4))  # all numbers but the ends appear twice
     for strided in (base[::-1], base[:, ::-1], base.T, twice, np.broadcast_to(np.float32(0), 96)):
         with pytest.raises((ValueError, BufferError)):
             run(plan(RELU), **{place: strided})
@@ -56,7 +56,7 @@ def test_rows_that_are_not_dense_are_refused(place):
 
 
 @every_place
-def test_any_dense_shape_will_do_but_not_an_empty_one(place):
+def test_any_dense_shape_is_accepted_but_not_an_empty_one(place):
     good = numbers(place)
     for shape in ((-1,), (1, -1, 1), (1,) * 31 + (-1,)):
         output = np.empty(48, np.float32)
@@ -81,7 +81,7 @@ def test_nothing_can_take_memory_away_while_a_plan_runs(place):
     sizes = {"arena": 2 * SIZE, "image": SIZE, "output": SIZE, "seconds": 20}
     memory = {name: bytearray(np.full(size, -1, np.float32).tobytes()) for name, size in sizes.items()}
     with ThreadPoolExecutor(1) as thread:
-        for _ in range(1000):  # until the plan is met at work
+        for _ in range(1000):  # until the plan is caught at work
             views = {name: memoryview(data).cast("f") for name, data in memory.items()}
             result = thread.submit(run, program, **views)
             time.sleep(0.001)
@@ -92,7 +92,7 @@ def test_nothing_can_take_memory_away_while_a_plan_runs(place):
                     memory[place].clear()
                 assert not np.any(result.result())
                 break
-            result.exception()  # ValueError, of a view that is released
+            result.exception()  # ValueError: the view was released too early
         else:
             pytest.fail("never refused")
     views[place].release()
@@ -100,7 +100,7 @@ def test_nothing_can_take_memory_away_while_a_plan_runs(place):
 
 
 class Exporter:
-    """A buffer that is what `code` returns (PEP 688)."""
+    """An object that exports the buffer that `code` returns (PEP 688)."""
 
     def __init__(self, code):
         self.code = code
@@ -119,7 +119,7 @@ def test_buffers_written_in_python_are_right_or_refused(place):
     for code in (
         lambda: None,
         lambda: 1 // 0,
-        lambda: run(program),  # an array, which is no memoryview
+        lambda: run(program),  # an array, not a memoryview
         lambda: memoryview(b"1234"),
         lambda: memoryview(good)[::-1],
         lambda: memoryview(bytearray(400)).cast("B")[1:-3].cast("f"),
@@ -129,14 +129,14 @@ def test_buffers_written_in_python_are_right_or_refused(place):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ is new in Python 3.12")
-def test_a_plan_that_is_run_or_made_while_it_is_made_does_no_harm():
+def test_running_or_making_a_plan_while_it_is_made_does_no_harm():
     program = ops.Program.__new__(ops.Program)
     one, zero, variance = (np.full(3, number, np.float32) for number in (1, 0, 1 - 1e-5))
 
     def meddle():
         with pytest.raises(ValueError, match="once"):
             program.__init__(96, (0, 48), (48, 48), (RELU,))
-        run(program)  # without a step so far
+        run(program)  # it has no step yet
         return memoryview(variance)
 
     step = ("batch_norm", 48, 0, 0, sized(), (one, zero, zero, Exporter(meddle)))

@@ -1,4 +1,4 @@
-"""The compiler and the cache: whatever is wrong with them gets its own sentence, and never a wrong answer."""
+"""The compiler and the cache: every fault in them gives its own error, never a wrong answer."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from resnet50.tiles import Convolution
 CONV = Convolution(4, 5, 3, 7, 3, 3, 1, 1)
 CLOSED = "resnet50: cannot write the output: standard output is closed\n"
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache is for systems with users")
+pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache needs a system with users")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def libraries(folder):
 
 
 def program(tmp_path, text):
-    """An executable shell script, to be a compiler; its name asks for quotes."""
+    """Writes a shell script that acts as a compiler; returns its path, which needs quotes, for CC."""
     file = tmp_path / "my 'cc'"
     file.write_text(f"#!/bin/sh\n{text}\n")
     file.chmod(0o755)
@@ -49,20 +49,20 @@ def program(tmp_path, text):
 
 
 def run(*arguments, **variables):
-    """The command line in a process of its own."""
+    """Runs the command line in a process of its own."""
     command = [sys.executable, "-m", "resnet50", *map(str, arguments)]
     return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=120, check=False)
 
 
 def refused(done, *words):
-    """One line on stderr with these words, exit code 2."""
+    """Asserts exit code 2 and one line on stderr, with these words in it."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert all(word in done.stderr for word in words), done.stderr
 
 
-def test_the_cache_lies_where_the_variables_say(monkeypatch):
+def test_the_cache_is_where_the_variables_say(monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
     for own, xdg, expected in [
         ("/own", "/xdg", "/own"),
@@ -84,7 +84,7 @@ def test_a_library_is_compiled_once_and_only_its_owner_can_reach_it(folder, monk
     assert made.st_mode & 0o077 == 0
     assert not list(folder.glob("*.part"))
     compiler.loaded.clear()
-    monkeypatch.setattr(Compiler, "compile", None)  # to call it would fail
+    monkeypatch.setattr(Compiler, "compile", None)  # calling it would fail
     load()
     assert (library.stat().st_ino, library.stat().st_size) == (made.st_ino, made.st_size)
 
@@ -119,7 +119,7 @@ for i in $(seq 1000); do
     [ $(ls "{at_work}" | wc -l) = 2 ] && exec cc "$@"
     sleep 0.01
 done
-exit 1"""  # no other has come
+exit 1"""  # no second compiler has started
     monkeypatch.setenv("CC", program(tmp_path, wait))
     monkeypatch.setattr(compiler, "cpu_count", lambda: 2)
     compiler.load([CONV, Convolution(4, 5, 3, 9, 3, 3, 1, 1)], instruction_set())
@@ -147,7 +147,7 @@ def test_a_damaged_library_is_noticed_and_made_again(folder, harm):
         "empty": b"",
         "exchange": other.read_bytes(),
     }[harm]
-    replaced = library.with_suffix(".new")  # not written over: it is mapped into this process
+    replaced = library.with_suffix(".new")  # not overwritten: it is mapped into this process
     replaced.write_bytes(harmed)
     replaced.replace(library)
     compiler.loaded.clear()
@@ -155,7 +155,7 @@ def test_a_damaged_library_is_noticed_and_made_again(folder, harm):
     assert library.read_bytes() == content
 
 
-def test_what_a_killed_process_left_is_removed(folder):
+def test_the_leftovers_of_a_killed_process_are_removed(folder):
     load()
     [library] = libraries(folder)
     left, new = (library.with_suffix(f".{number}.part") for number in (12345, 12346))
@@ -168,11 +168,11 @@ def test_what_a_killed_process_left_is_removed(folder):
     load()
     assert libraries(folder) == [library]
     assert not left.exists()
-    assert new.exists()  # another process may be at it, which has given up waiting for the lock
+    assert new.exists()  # a process that has given up waiting for the lock may be writing it
 
 
-def test_what_an_earlier_attempt_left_is_not_rewritten(folder, monkeypatch):
-    """It may still be mapped: the next attempt would crash in the library of this one."""
+def test_the_leftovers_of_an_earlier_attempt_are_not_overwritten(folder, monkeypatch):
+    """A library left there may still be mapped: overwriting it would crash the process that uses it."""
 
     def fail(file, name):
         raise FileNotFoundError(2, "No such file or directory", str(file))
@@ -208,13 +208,13 @@ def test_control_c_while_a_library_is_compiled_leaves_nothing_that_hurts(folder,
     with pytest.raises(KeyboardInterrupt):
         load()
     for thread in set(threading.enumerate()) - {threading.current_thread()}:
-        thread.join()  # an executor that is interrupted while it starts a thread does not know of it, nor wait for it
+        thread.join()  # an executor interrupted while it starts a thread neither knows of it nor waits for it
     assert not list(folder.glob("*.part"))
     monkeypatch.delenv("CC")
     load()
 
 
-def test_the_oldest_libraries_go_when_the_cache_is_full_but_none_that_is_locked(folder, monkeypatch):
+def test_a_full_cache_loses_its_oldest_libraries_but_no_locked_one(folder, monkeypatch):
     shapes = [Convolution(2, width, 1, 1, 1, 1, 2, 0) for width in range(2, 7)]
     for age, conv in enumerate(shapes[:4]):
         before = set(folder.glob("*.so"))
@@ -244,7 +244,7 @@ def test_a_library_that_is_used_again_is_no_longer_the_oldest(folder):
     assert library.stat().st_mtime > 1
 
 
-def test_threads_that_want_the_same_compile_it_once(folder, monkeypatch):
+def test_threads_that_need_the_same_library_compile_it_once(folder, monkeypatch):
     compiled = []
     original = Compiler.compile
     monkeypatch.setattr(Compiler, "compile", lambda self, *rest: (compiled.append(1), original(self, *rest)))
@@ -298,7 +298,7 @@ def test_sixteen_processes_that_begin_with_an_empty_cache_are_all_right(folder, 
         ("cc $(touch harmed)", ["exit code"]),
     ],
 )
-def test_a_compiler_that_is_none_gets_a_sentence(folder, weights_dir, tmp_path, monkeypatch, cc, words):
+def test_a_command_that_is_not_a_compiler_gives_a_clear_error(folder, weights_dir, tmp_path, monkeypatch, cc, words):
     monkeypatch.chdir(tmp_path)
     done = run("bench", "--size", "32", "--weights", weights_dir, CC=cc)
     refused(done, *words)
@@ -313,7 +313,7 @@ def test_a_compiler_that_fails_is_quoted(folder, weights_dir):
     refused(done, "nosuch")
 
 
-def test_what_is_no_library_is_refused_and_not_kept(folder, tmp_path, monkeypatch):
+def test_output_that_is_not_a_library_is_refused_and_not_kept(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("CC", program(tmp_path, 'for last; do :; done; [ "$1" = --version ] || echo rubbish >"$last"'))
     with pytest.raises(CompilerError, match="cannot be loaded"):
         load()
@@ -327,7 +327,7 @@ runpy.run_module("resnet50", run_name="__main__")
 """
 
 
-def test_a_full_disk_gets_a_sentence(folder, weights_dir):
+def test_a_full_disk_gives_a_clear_error(folder, weights_dir):
     command = [sys.executable, "-c", LIMITED, "bench", "--size", "32", "--weights", str(weights_dir)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     refused(done, "failed with exit code", "File size limit exceeded")
@@ -352,7 +352,7 @@ def test_folders_that_are_made_are_for_their_owner_alone(folder, monkeypatch, tm
         assert (tmp_path / made).stat().st_mode & 0o777 == 0o700
 
 
-def test_a_working_folder_that_is_gone_gets_a_sentence(folder, monkeypatch):
+def test_a_working_folder_that_is_gone_gives_a_clear_error(folder, monkeypatch):
     monkeypatch.setenv("RESNET50_CACHE", "cache")
     monkeypatch.setattr(Path, "absolute", lambda path: os.stat("/no/such/folder"))
     with pytest.raises(CacheError, match="no longer there"):
@@ -364,7 +364,7 @@ def test_a_library_that_others_could_have_written_is_not_loaded(folder, harm, tm
     load()
     [library] = libraries(folder)
     planted = tmp_path / "planted"
-    planted.write_bytes(library.read_bytes())  # as it should be: only who could have written it counts
+    planted.write_bytes(library.read_bytes())  # intact: only who could have written it matters
     planted.chmod(0o722 if harm == "writable" else 0o700)
     if harm == "link":
         library.unlink()
@@ -406,13 +406,13 @@ def test_a_folder_of_another_user_is_refused(folder, monkeypatch):
         load()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
 def test_a_folder_that_cannot_be_written_is_refused(folder, weights_dir):
     done = run("bench", "--size", "32", "--weights", weights_dir, RESNET50_CACHE="/proc/1/cache")
     refused(done, "/proc/1/cache", "RESNET50_CACHE")
 
 
-@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("unshare"), reason="mounts in a namespace are Linux's")
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("unshare"), reason="needs Linux's mount namespaces")
 def test_a_folder_mounted_noexec_is_refused(folder, weights_dir, tmp_path):
     folder.mkdir(mode=0o700)
     mount = f"mount -t tmpfs -o noexec,mode=700 none '{tmp_path}/mounted'"
@@ -426,7 +426,7 @@ def test_a_folder_mounted_noexec_is_refused(folder, weights_dir, tmp_path):
     refused(done, "noexec", "RESNET50_CACHE")
 
 
-def test_a_terminal_sees_progress_and_nobody_else(folder, monkeypatch, capsys, tmp_path):
+def test_progress_is_shown_only_on_a_terminal(folder, monkeypatch, capsys, tmp_path):
     load()
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(compiler, "QUIET", 0.001)
@@ -442,13 +442,13 @@ def test_a_terminal_sees_progress_and_nobody_else(folder, monkeypatch, capsys, t
     assert capsys.readouterr().err.endswith("\r\033[K")
 
 
-def test_threads_that_cannot_be_made_are_done_without(folder, monkeypatch):
+def test_compiling_works_without_new_threads(folder, monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", lambda thread: (_ for _ in ()).throw(RuntimeError("no thread")))
     load()
     assert len(libraries(folder)) == 1
 
 
-def test_stderr_need_not_be_there(folder, weights_dir):
+def test_a_closed_stderr_does_no_harm(folder, weights_dir):
     command = [sys.executable, "-m", "resnet50", "bench", "--size", "32", "--weights", str(weights_dir)]
     done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], capture_output=True, timeout=120, check=False)
     assert done.returncode == 0
@@ -466,7 +466,7 @@ def test_the_c_is_written_for_the_reader(weights_dir, tmp_path):
 
 
 @pytest.mark.parametrize(("redirection", "code"), [("| :", 0), (">&-", 2)])
-def test_c_is_written_also_where_its_list_cannot_be_printed(redirection, code, weights_dir, tmp_path):
+def test_c_is_written_even_if_its_list_cannot_be_printed(redirection, code, weights_dir, tmp_path):
     command = [sys.executable, "-m", "resnet50", "codegen", "--out", tmp_path / "c\n\x1b[2J", "--weights", weights_dir]
     shell = ["sh", "-c", f'{{ "$@"; echo $? >&2; }} {redirection}', "sh", *command]
     done = subprocess.run(shell, capture_output=True, text=True, timeout=120, check=False)
@@ -474,6 +474,6 @@ def test_c_is_written_also_where_its_list_cannot_be_printed(redirection, code, w
     assert list((tmp_path / "c\n\x1b[2J").glob("*.c"))
 
 
-def test_c_that_cannot_be_written_gets_a_sentence(weights_dir, tmp_path):
+def test_c_that_cannot_be_written_gives_a_clear_error(weights_dir, tmp_path):
     (tmp_path / "file").touch()
     refused(run("codegen", "--out", tmp_path / "file", "--weights", weights_dir), "cannot be written")

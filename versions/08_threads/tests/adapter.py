@@ -1,4 +1,4 @@
-"""What a version changes for the tests: how its operators are called, and how exact it is."""
+"""This version as the tests see it: how its operators are called, and how accurate it is."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
 from resnet50.plan import Plan, Planner, Value
 from resnet50.weights import arrange
 
-TOLERANCE = 2e-5  # what this version promises for a whole network: error / largest value of the layer
+TOLERANCE = 2e-5  # promised for every layer of a network: error / largest value of the layer
 
 PARTS = ("op.weight", "op.bias", "op.running_mean", "op.running_var")
 
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 class Given:
-    """Weights for a network of one layer, arrays in the weight file's layout."""
+    """The weights of a network of one layer, given as arrays in the weight file's layout."""
 
     def __init__(self, tensors):
         self.isa = instruction_set()
@@ -75,14 +75,14 @@ class Given:
 
 @cache
 def crews():
-    """A thread alone, and three: any layer of a test is split unevenly among them."""
+    """A crew of one thread and a crew of three, among whom no layer of the tests is split evenly."""
     return [ops.crew(1, False), ops.crew(3, False)]
 
 
 def run_op(name, *tensors, **settings):
-    """Runs a plan of one step, the operator `name`, on arrays in the weight file's layout, and returns an array.
+    """Runs a plan of one step, the operator `name`, on arrays in the weight file's layout; returns an array.
 
-    Every crew must give the same.
+    Every crew must give the same result.
     """
     x, *others = tensors
     planner = Planner(Given(dict(zip(PARTS, others, strict=False))), 1, 1)
@@ -91,7 +91,7 @@ def run_op(name, *tensors, **settings):
     if name == "add":
         inputs[Value(others[0].shape, made=-1, read=-1)] = others[0]
     elif name == "conv2d":
-        settings["kernel"] = None  # it stands in the weight's shape
+        settings["kernel"] = None  # given by the weight's shape
     planner.values = list(inputs)
     plan = Plan(planner, getattr(planner, name)(*inputs, name="op", **settings), None)
     arena = plan.idle[0]

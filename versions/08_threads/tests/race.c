@@ -1,5 +1,5 @@
-/* A plan with every operator, run by several crews and callers at once: for ThreadSanitizer, and to be the same each
- * time.  The two generated functions, conv2d and matrix, come with the program. */
+/* A plan with every operator, run by several crews and callers at once, under ThreadSanitizer; the logits must be the
+ * same each time. The two generated functions, conv2d and matrix, are linked in. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static float *positive_numbers(ptrdiff_t count)
     return numbers;
 }
 
-/* The places of the values, one behind the other. */
+/* The places of the values, one after another. */
 enum {
     IMAGE = 0,
     SUMS = IMAGE + SIDE * SIDE * CHANNELS,
@@ -103,7 +103,7 @@ int main(void)
     crew_delete(alone);
     free(arena);
 
-    const int workers[] = {2, 3, 5, 12}; /* each crew is shared by two callers, and all are at work at one time */
+    const int workers[] = {2, 3, 5, 12}; /* each crew is shared by two callers; all run at the same time */
     crew *crews[4];
     pthread_t callers[8];
     for (int i = 0; i < 4; i++)

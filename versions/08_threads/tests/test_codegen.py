@@ -1,4 +1,4 @@
-"""The generated C: the same bits whatever the tile, within the rounding bound, and no more of it than is needed."""
+"""The generated C: the same bits for every tile, within the rounding bound, and no more code than is needed."""
 
 import re
 from dataclasses import astuple, replace
@@ -15,8 +15,8 @@ from resnet50.network import planned
 from resnet50.packing import pack, packed_size
 from resnet50.tiles import WIDE, Convolution, most_pixels, spans, strip_channels, taps
 
-# A row as another processor might have it, in words that this one understands: short registers, but twice as many, and
-# no instruction that stores only some lanes.
+# The row of an imaginary processor, in instructions that this one has: short registers, but twice as many, and no
+# instruction that stores only some lanes.
 OTHER = replace(
     INSTRUCTION_SETS["avx2"],
     name="another",
@@ -32,8 +32,8 @@ OTHER = replace(
 )
 ROWS = [*INSTRUCTION_SETS.values(), OTHER]
 
-# height, width, channels, outputs, kernel, stride, padding: rows that tiles fill and that they do not, edges that touch
-# one another, windows that lie wholly outside, strips that are full, not full, and a single channel.
+# height, width, channels, outputs, kernel, stride, padding: rows that whole tiles fill and do not fill, edges that
+# touch each other, windows wholly outside of the picture, strips that are full, not full, and of a single channel.
 SHAPES = [
     (5, 14, 3, 32, 3, 1, 1),
     (3, 29, 5, 37, 3, 1, 1),
@@ -75,7 +75,7 @@ def test_the_tiles_of_any_row_give_the_same_bits_within_the_rounding_bound(shape
 
 @pytest.mark.parametrize("isa", ROWS, ids=lambda isa: isa.name)
 def test_the_c_names_the_instructions_of_its_row_and_no_others(narrow, isa):
-    instructions = re.compile(r"\b__?m\w+")  # and types of registers
+    instructions = re.compile(r"\b__?m\w+")  # and register types
     used = {word for conv in narrow for word in instructions.findall(source(conv, isa))}
     assert used == {word for template in astuple(isa) for word in instructions.findall(str(template))}
 
@@ -101,7 +101,7 @@ def test_a_row_is_covered_once_by_tiles_that_are_as_equal_as_can_be(columns, isa
     "shape", [(1, 9, 1, 1, 3, 1, 1), (1, 9, 1, 1, 7, 2, 3), (1, 3, 1, 1, 3, 1, 2), (1, 2, 1, 1, 1, 1, 2)]
 )
 @pytest.mark.parametrize("pixels", [1, 2, 4])
-def test_a_tile_reads_what_lies_in_the_picture_and_nothing_else(shape, pixels):
+def test_a_tile_reads_only_pixels_of_the_picture(shape, pixels):
     conv = convolution(*shape)
     for column in range(conv.columns - pixels + 1):
         read = {(j, p) for each in taps(conv, column, pixels) for j in range(each.column, each.end)
@@ -125,7 +125,7 @@ def test_packing_puts_each_weight_in_one_place_and_zeros_elsewhere(outputs, isa)
 
 
 def test_a_full_network_needs_about_twenty_shapes(narrow):
-    """24: a narrow network has as many as a full one, since its widths double in the same places."""
+    """A narrow network has as many as a full one, since its widths double in the same places."""
     assert len(narrow) == 24
 
 
@@ -137,7 +137,7 @@ def test_the_c_holds_no_weight_and_no_address(narrow, isa):
         assert text == source(conv, isa)
 
 
-def test_the_c_tells_which_kernel_columns_its_pixels_read():
+def test_the_c_says_which_kernel_columns_its_pixels_read():
     text = source(convolution(56, 56, 64, 64, 3, 1, 1), INSTRUCTION_SETS["avx2"])
     assert re.findall(r"Kernel .*\.", text) == [
         "Kernel column 0, in x for pixels 1 to 5.",

@@ -1,4 +1,4 @@
-"""How many processors there are: those that the process may run on, or what its control groups leave it."""
+"""The number of processors: those that the process may run on, or fewer if its control groups limit it."""
 
 import os
 
@@ -12,8 +12,8 @@ def write(path, text):
     path.write_text(text)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
-def test_only_those_that_the_process_may_run_on_count(monkeypatch):
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no CPU affinity")
+def test_only_processors_that_the_process_may_run_on_count(monkeypatch):
     monkeypatch.setattr(module, "shares", lambda: [])
     before = os.sched_getaffinity(0)
     assert cpu_count() == len(before)

@@ -1,4 +1,4 @@
-"""Loading compiled code when others are in the way: Python's end, a process that is stopped, a process that is full."""
+"""Loading compiled code while Python exits, beside a stopped process, and in a process with too much loaded."""
 
 import os
 import re
@@ -24,9 +24,9 @@ __all__ = ["folder"]  # the fixture: an empty cache
 
 SHAPES = [CONV, *(Convolution(2, width, 1, 1, 1, 1, 2, 0) for width in range(2, 9))]
 IMAGE = np.ones((32, 32, 3), np.float32)
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache is for systems with users")
+pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache needs a system with users")
 
 LATE = """
 import atexit, sys, threading
@@ -39,7 +39,7 @@ def late():
         with ThreadPoolExecutor(1) as threads:
             while True:
                 threads.submit(int).result()
-    except RuntimeError:  # Python is ending
+    except RuntimeError:  # Python is exiting
         if sys.argv[2:]:
             print(ResNet50(sys.argv[2])(np.ones((32, 32, 3), np.float32)).tobytes().hex())
         else:
@@ -53,7 +53,7 @@ WHEN = pytest.mark.parametrize("when", ["atexit", "thread"])
 
 
 def child(code, *arguments):
-    """A Python that knows the tests, and what it printed."""
+    """Runs `code` in a Python that can import the tests; returns what it printed."""
     variables = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", code, *map(str, arguments)]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
@@ -86,7 +86,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def stopped():
-    """Starts a process that locks libraries and is then stopped, as by Ctrl-Z."""
+    """A function that starts a process, which locks libraries and is then stopped, as by Ctrl-Z."""
     started = []
 
     def start(*names):
@@ -105,7 +105,7 @@ def stopped():
 
 @pytest.fixture
 def missing(folder):
-    """The names of two libraries that the cache has not, of the first two SHAPES."""
+    """The paths of two libraries, of the first two SHAPES, that are missing from the cache."""
     compiler.load(SHAPES[:2], instruction_set())
     names = libraries(folder)
     for name in names:
@@ -114,8 +114,8 @@ def missing(folder):
     return names
 
 
-def test_a_process_that_is_stopped_is_named_and_not_waited_for_for_ever(folder, missing, stopped, monkeypatch, caplog):
-    """Nor is it for each of the libraries that it has locked."""
+def test_a_stopped_process_is_named_and_not_waited_for_forever(folder, missing, stopped, monkeypatch, caplog):
+    """Having locked several libraries, it is waited for only once."""
     other = stopped(*missing)
     waited, acquire = [], cache.FileLock.acquire
 
@@ -136,7 +136,7 @@ def test_a_process_that_is_stopped_is_named_and_not_waited_for_for_ever(folder, 
     assert record.getMessage() == f"waiting for {who}, which compiles the same convolution; at most 0 s"
 
 
-def test_who_is_waited_for_stands_in_a_terminals_line(missing, stopped, monkeypatch, capsys, caplog):
+def test_a_terminal_shows_which_process_is_waited_for(missing, stopped, monkeypatch, capsys, caplog):
     stopped(*missing)
     monkeypatch.setattr(cache, "SOON", 0.02)
     monkeypatch.setattr(cache, "ALONE", 1.0)
@@ -147,8 +147,8 @@ def test_who_is_waited_for_stands_in_a_terminals_line(missing, stopped, monkeypa
     assert not caplog.records
 
 
-def test_who_is_waited_for_is_shown_until_that_wait_ends(missing, stopped):
-    """And not until the next library is loaded, which nobody has locked."""
+def test_a_process_is_shown_until_the_wait_for_it_ends(missing, stopped):
+    """Loading another library, which nobody has locked, does not remove the message."""
     stopped(missing[0])
     patience = cache.Patience(watched=True)
     patience.note(missing[0])
@@ -159,7 +159,7 @@ def test_who_is_waited_for_is_shown_until_that_wait_ends(missing, stopped):
         assert patience.words == ""
 
 
-def test_the_command_line_says_whom_it_waits_for(net, weights_dir, stopped):
+def test_the_command_line_says_which_process_it_waits_for(net, weights_dir, stopped):
     net(IMAGE)
     first = planned(net.weights, 32, 32)[0].steps[0].convolution
     library = trust.cache_folder() / f"{Compiler(net.weights.isa).key(source(first, net.weights.isa))}.so"
@@ -175,7 +175,7 @@ def test_the_command_line_says_whom_it_waits_for(net, weights_dir, stopped):
 
 
 @LINUX
-def test_a_thread_that_another_one_of_its_process_keeps_waiting_is_told_nothing(missing, monkeypatch, caplog):
+def test_waiting_for_a_thread_of_the_same_process_is_not_reported(missing, monkeypatch, caplog):
     monkeypatch.setattr(cache, "SOON", 0.0)
     told, tell = threading.Event(), cache.Patience.note
     monkeypatch.setattr(cache.Patience, "note", lambda *arguments: (tell(*arguments), told.set()))
@@ -188,13 +188,13 @@ def test_a_thread_that_another_one_of_its_process_keeps_waiting_is_told_nothing(
 
 
 def loaded(folder):
-    """How many of a folder's libraries are in this process's memory."""
+    """How many of a folder's libraries this process has loaded."""
     lines = Path("/proc/self/maps").read_text().splitlines()
     return len({line.split(maxsplit=5)[5] for line in lines if f"{folder}/" in line})
 
 
 @LINUX
-def test_libraries_that_no_plan_has_any_more_are_unloaded(folder, monkeypatch):
+def test_libraries_that_no_plan_uses_any_more_are_unloaded(folder, monkeypatch):
     monkeypatch.setattr(compiler, "MOST_LOADED", 3)
     for conv in SHAPES:
         load(conv)
@@ -232,9 +232,9 @@ load()
 
 
 @LINUX
-def test_a_process_with_too_much_loaded_gets_a_sentence_and_the_cache_stays(folder):
+def test_a_process_with_too_much_loaded_gives_a_clear_error_and_the_cache_stays(folder):
     if int(Path("/proc/sys/vm/max_map_count").read_text()) > 300_000:
-        pytest.skip("vm.max_map_count is so high that to reach it takes more memory than a test should")
+        pytest.skip("vm.max_map_count is so high that reaching it takes more memory than a test should use")
     load()
     [library] = libraries(folder)
     before = library.stat().st_ino

@@ -1,4 +1,4 @@
-"""What others decide (compilers, folders, names, weight files): none of it is run, and each fault gets a sentence."""
+"""Input that others control (compilers, folders, names, weight files): none runs as code, every fault is an error."""
 
 import json
 import os
@@ -17,17 +17,17 @@ from test_compiler import folder, libraries, load, program, refused, run
 
 __all__ = ["folder"]  # the fixture: an empty cache
 
-HOSTILE = "a 'name' with \"quotes\"\n*/ $(touch harmed); `touch harmed` #"  # for a shell, for C, and of two lines
+HOSTILE = "a 'name' with \"quotes\"\n*/ $(touch harmed); `touch harmed` #"  # for a shell and for C, and two lines long
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache is for systems with users")
+pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache needs a system with users")
 
 
 def bench(weights, **variables):
-    """An inference by the command line."""
+    """Runs an inference on the command line."""
     return run("bench", "--size", "32", "--weights", weights, **variables)
 
 
-def test_a_compiler_that_prints_rubbish_gets_one_line(folder, tmp_path, weights_dir):
+def test_a_compiler_that_prints_rubbish_gives_one_line(folder, tmp_path, weights_dir):
     (tmp_path / "rubbish").write_bytes(random(0, 100000).tobytes())
     refused(bench(weights_dir, CC=program(tmp_path, f"cat '{tmp_path}/rubbish' >&2; exit 1")), "exit code 1")
     refused(bench(weights_dir, CC=program(tmp_path, f"cat '{tmp_path}/rubbish'")), "wrote no library")
@@ -35,7 +35,7 @@ def test_a_compiler_that_prints_rubbish_gets_one_line(folder, tmp_path, weights_
 
 
 def test_a_compiler_that_hangs_is_ended(folder, tmp_path, monkeypatch):
-    """One too whose child holds its output open."""
+    """Even one whose child process keeps its output open."""
     monkeypatch.setattr(compiler, "PATIENCE", 0.5)
     monkeypatch.setenv("CC", program(tmp_path, '[ "$1" = --version ] || { sleep 600 & echo $! >"$0.pid"; wait; }'))
     try:
@@ -66,8 +66,8 @@ def test_a_compiler_that_writes_something_else_is_refused_and_nothing_is_kept(fo
     assert libraries(folder) == [made]
 
 
-def test_a_linked_folder_is_the_one_that_it_leads_to(folder, tmp_path):
-    """Who owns the link could turn it to another folder after that one was looked at."""
+def test_a_link_to_a_folder_is_resolved_before_the_check(folder, tmp_path):
+    """The owner of the link could point it at another folder after the check."""
     own = tmp_path / "own"
     own.mkdir(mode=0o700)
     folder.symlink_to(own)
@@ -77,7 +77,7 @@ def test_a_linked_folder_is_the_one_that_it_leads_to(folder, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["nowhere", "itself", "file", "writable"])
-def test_a_link_to_what_is_no_folder_of_ones_own_is_refused(folder, tmp_path, target):
+def test_a_link_to_anything_but_a_folder_of_ones_own_is_refused(folder, tmp_path, target):
     (tmp_path / "file").touch()
     (tmp_path / "writable").mkdir()
     (tmp_path / "writable").chmod(0o777)
@@ -96,9 +96,9 @@ def test_a_folder_that_truly_is_another_users_is_refused(folder):
     assert not list(folder.iterdir())
 
 
-@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("unshare"), reason="mounts in a namespace are Linux's")
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("unshare"), reason="needs Linux's mount namespaces")
 @pytest.mark.parametrize(("options", "words"), [("ro", "Read-only file system"), ("size=8k", "")])
-def test_a_disk_that_takes_no_more_gets_a_sentence(tmp_path, weights_dir, options, words):
+def test_a_full_or_read_only_disk_gives_a_clear_error(tmp_path, weights_dir, options, words):
     (tmp_path / "mounted").mkdir()
     mount = f'mount -t tmpfs -o {options},mode=700 none "$1"'
     script = f'{mount} || exit 77; exec "$0" -m resnet50 bench --size 32 --weights "$2"'
@@ -143,7 +143,7 @@ print(*[(event, arguments[0], *arguments[1]) for event, arguments in seen if eve
 
 
 def test_the_compiler_is_all_that_is_run_and_no_shell_is_involved(folder, weights_dir):
-    """By Python's audit events."""
+    """Checked with Python's audit events."""
     command = [sys.executable, "-c", AUDIT, str(weights_dir)]
     done = subprocess.run(command, env=os.environ | {"CC": "cc"}, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
@@ -151,8 +151,8 @@ def test_the_compiler_is_all_that_is_run_and_no_shell_is_involved(folder, weight
     assert all(line.startswith("('subprocess.Popen', 'cc', 'cc', '-") for line in lines)
 
 
-def test_nothing_of_a_weight_file_reaches_the_c_but_its_sizes(folder, tmp_path, net, strange):
-    """What the compiler is given is what is written for a network without those names."""
+def test_only_the_sizes_of_a_weight_file_reach_the_c(folder, tmp_path, net, strange):
+    """The compiler gets the same C as for a network without those names."""
     (tmp_path / "given").mkdir()
     tee = f"""if [ "$1" != --version ]; then
     given=$(mktemp '{tmp_path}/given/XXXXXX'); cat >"$given"; exec <"$given"
@@ -168,7 +168,7 @@ exec cc "$@\""""
 
 @pytest.mark.parametrize("shape", [(2**40, 0, 7, 7), (2**62, 3, 0, 7), (0, 3, 7, 7), (2**31, 2**31, 0, 2**31)])
 def test_sizes_are_checked_before_any_c_is_written(folder, tmp_path, weights_dir, shape):
-    """Sizes that a file can claim, since with a zero among them it needs no bytes for them."""
+    """A file can claim such sizes: with a zero among them they need no bytes."""
     strange = tmp_path / "strange"
     shutil.copytree(weights_dir, strange)
     file = strange / "weights.safetensors"

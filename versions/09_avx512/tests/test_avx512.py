@@ -21,11 +21,11 @@ HERE = pytest.mark.skipif(not ops.has_avx512(), reason="this processor lacks AVX
 QEMU = shutil.which("qemu-x86_64")
 EMULATED = pytest.mark.skipif(
     QEMU is None or "asan" in os.environ.get("LD_PRELOAD", ""),
-    reason="qemu-x86_64 (Debian's qemu-user), the other processor, is not here, or not with AddressSanitizer",
+    reason="needs qemu-x86_64 (Debian's qemu-user) to emulate another processor, without AddressSanitizer",
 )
 
 # height, width, channels, outputs, kernel height and width, stride, padding: tiles of 14 pixels and smaller ones,
-# strips of 32 channels and narrower ones, registers of 16 that are filled and others.
+# strips of 32 channels and narrower ones, registers with all 16 lanes in use and with fewer.
 SHAPES = [
     (5, 14, 3, 32, 3, 3, 1, 1),
     (3, 29, 5, 37, 3, 3, 1, 1),
@@ -37,11 +37,11 @@ SHAPES = [
 
 
 def command_line(*arguments, emulated=False, **variables):
-    """`python -m resnet50` in a process of its own; `emulated`: on a processor without AVX-512."""
+    """Runs `python -m resnet50` in a process of its own, on an emulated processor without AVX-512 if `emulated`."""
     command = [sys.executable, "-m", "resnet50", *map(str, arguments)]
     if emulated:
         command = [QEMU, "-cpu", "max,-avx512f", *command]
-        variables["OPENBLAS_CORETYPE"] = ""  # it would name this machine's processor, and NumPy's OpenBLAS believe it
+        variables["OPENBLAS_CORETYPE"] = ""  # it would tell NumPy's OpenBLAS to use this processor's instructions
     return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -72,7 +72,7 @@ def test_the_variable_names_the_instruction_set(name, monkeypatch):
         ("avx512", False, "avx2"),
     ],
 )
-def test_an_instruction_set_that_is_unknown_or_not_here_is_refused(name, has, allowed, monkeypatch):
+def test_an_instruction_set_that_is_unknown_or_unsupported_is_refused(name, has, allowed, monkeypatch):
     monkeypatch.setattr(ops, "has_avx512", lambda: has)
     monkeypatch.setenv("RESNET50_ISA", name)
     with pytest.raises(
@@ -107,7 +107,7 @@ def test_both_give_the_same_bits_within_the_rounding_bound(shape, monkeypatch):
 @HERE
 @pytest.mark.parametrize("outputs", [5, 35])
 def test_both_carry_nan_and_infinity_to_the_same_places(outputs, monkeypatch):
-    """The lanes that are no channel's multiply infinity by zero; the NaN of that must not be stored."""
+    """Lanes beyond the last channel multiply infinity by zero; the resulting NaN must not be stored."""
     x, weight = random(0, 9, 15, 3), random(1, outputs, 3, 3, 3)
     x[2, 3, 1], x[7, 12, 0] = np.nan, np.inf
     with np.errstate(invalid="ignore"):

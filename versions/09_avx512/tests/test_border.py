@@ -1,4 +1,4 @@
-"""The border between Python and C: whatever comes, an exception or the right answer, never a crash."""
+"""The border between Python and C: any argument gives an exception or the right answer, never a crash."""
 
 import array
 from datetime import datetime_CAPI
@@ -21,7 +21,7 @@ def plan(*steps, floats=96, source=(0, 48), target=(48, 48)):
 
 
 def kernel(**changes):
-    """A compiled convolution with the sizes SIZES, some of them changed, and weights for it."""
+    """A compiled convolution of the sizes SIZES, with these changes, and weights for it."""
     conv, isa = Convolution(*sized(**changes)), instruction_set()
     return compiler.load([conv], isa)[conv], np.ones(packed_size(conv.outputs, conv.kernel_size, isa), np.float32)
 
@@ -33,7 +33,7 @@ def run(program, arena=None, image=IMAGE, output=None, seconds=None):
 
 
 def sized(**changes):
-    """SIZES with some of them changed."""
+    """SIZES with these changes."""
     names = ("height", "width", "channels", "outputs", "kernel_height", "kernel_width", "stride", "padding")
     return tuple(changes.get(name, size) for name, size in zip(names, SIZES, strict=True))
 
@@ -42,7 +42,7 @@ def test_a_plan_of_one_step_runs():
     np.testing.assert_array_equal(run(plan(RELU)), np.maximum(IMAGE, 0))
 
 
-def test_a_plan_without_steps_copies_what_lies_there():
+def test_a_plan_without_steps_copies_its_input():
     np.testing.assert_array_equal(run(plan(target=(0, 48))), IMAGE)
 
 
@@ -108,20 +108,20 @@ def test_a_linear_layer_must_have_a_single_pixel_and_its_weights():
 
 
 @pytest.mark.parametrize("thing", [None, 7, "kernel", SIZES, datetime_CAPI], ids=type)
-def test_what_is_no_compiled_convolution_is_refused(thing):
-    """A capsule of another kind too."""
+def test_objects_that_are_not_compiled_convolutions_are_refused(thing):
+    """Among them is a capsule of another kind."""
     with pytest.raises(ValueError):
         plan(("conv2d", 48, 0, 0, thing, (np.ones(48, np.float32),)))
 
 
 @pytest.mark.parametrize("path", [b"/no/such/library.so", b"", b"\xff" * 10, __file__.encode(), ops.__file__.encode()])
-def test_what_is_no_library_of_a_convolution_is_not_loaded(path):
+def test_files_that_are_not_compiled_convolutions_are_not_loaded(path):
     with pytest.raises(OSError):
         ops.load(path)
 
 
 @pytest.mark.parametrize("path", ["/text", None, b"with\0zero"])
-def test_what_is_no_path_is_refused(path):
+def test_objects_that_are_not_paths_are_refused(path):
     with pytest.raises((TypeError, ValueError)):
         ops.load(path)
 
@@ -134,7 +134,7 @@ def test_what_is_no_path_is_refused(path):
      ("batch_norm", 48, 0, 0, SIZES, (np.zeros(3, ">f4"),) * 4)],
     ids=str,
 )  # fmt: skip
-def test_what_is_no_step_is_refused(step):
+def test_objects_that_are_not_steps_are_refused(step):
     with pytest.raises((TypeError, ValueError)):
         plan(step)
 
@@ -147,7 +147,7 @@ def test_sizes_beyond_an_address_are_refused():
 @pytest.mark.parametrize(
     "ends", [{"source": (60, 48)}, {"target": (-1, 48)}, {"target": (0, 0)}, {"floats": -1}, {"floats": 2}]
 )
-def test_ends_outside_of_the_arena_are_refused(ends):
+def test_ends_outside_the_arena_are_refused(ends):
     with pytest.raises(ValueError):
         plan(RELU, **ends)
 
@@ -168,13 +168,13 @@ def test_a_plan_is_made_once():
     [object(), 1.0, b"1234", array.array("d", [0.0] * 96), np.zeros(96), np.zeros(96, ">f4"), np.zeros(96, np.int32)],
     ids=lambda thing: getattr(thing, "dtype", type(thing).__name__),
 )
-def test_what_holds_no_float32_is_refused(place, thing):
+def test_objects_without_float32_numbers_are_refused(place, thing):
     with pytest.raises((TypeError, BufferError)):
         run(plan(RELU), **{place: thing})
 
 
 @pytest.mark.parametrize("place", ["arena", "image", "output"])
-def test_what_is_too_small_is_refused(place):
+def test_buffers_that_are_too_small_are_refused(place):
     with pytest.raises(ValueError, match="needs"):
         run(plan(RELU), **{place: np.zeros(47, np.float32)})
 
@@ -203,7 +203,7 @@ def test_strides_and_addresses_are_refused(place):
 
 
 @pytest.mark.parametrize("place", ["arena", "output"])
-def test_what_cannot_be_written_is_refused(place):
+def test_read_only_buffers_are_refused(place):
     fixed = np.zeros(96, np.float32)
     fixed.flags.writeable = False
     with pytest.raises((ValueError, BufferError)):
@@ -218,13 +218,13 @@ def test_overlap_is_refused():
 
 
 @pytest.mark.parametrize("index", [-1, 1, 2**40])
-def test_a_step_that_is_not_there_is_refused(index):
+def test_a_step_that_does_not_exist_is_refused(index):
     with pytest.raises(ValueError, match="no such step"):
         plan(RELU).run_step(CREW, np.zeros(96, np.float32), index)
 
 
 @pytest.mark.parametrize("thing", [None, 2, "crew", datetime_CAPI], ids=type)
-def test_what_is_no_crew_is_refused(thing):
+def test_objects_that_are_not_crews_are_refused(thing):
     arena = np.zeros(96, np.float32)
     with pytest.raises(ValueError):
         plan(RELU).run(thing, arena, IMAGE, np.empty(48, np.float32))
@@ -233,13 +233,13 @@ def test_what_is_no_crew_is_refused(thing):
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1025])
-def test_a_crew_has_a_number_of_threads_that_there_can_be(threads):
+def test_a_crew_has_between_1_and_1024_threads(threads):
     with pytest.raises(ValueError, match="between 1 and 1024"):
         ops.crew(threads, True)
 
 
 @pytest.mark.parametrize("arguments", [(), (2,), ("2", True), (2.5, True), (None, True), (2**31, True)], ids=str)
-def test_what_is_no_number_of_threads_is_refused(arguments):
+def test_objects_that_are_not_numbers_of_threads_are_refused(arguments):
     with pytest.raises((TypeError, OverflowError)):
         ops.crew(*arguments)
 

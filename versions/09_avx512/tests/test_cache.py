@@ -11,7 +11,7 @@ from resnet50.tiles import Convolution
 
 SHAPES = [Convolution(2, width, 1, 1, 1, 1, 2, 0) for width in (2, 3, 4)]
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache is for systems with users")
+pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache needs a system with users")
 
 
 @pytest.fixture
@@ -24,11 +24,11 @@ def folder(tmp_path, monkeypatch):
 
 
 def emptied():
-    """The command, in a process of its own."""
+    """Runs the command that empties the cache, in a process of its own."""
     return subprocess.run([sys.executable, "-m", "resnet50.cache"], capture_output=True, text=True, timeout=60)
 
 
-def test_all_but_what_is_being_made_is_removed_and_counted(folder):
+def test_all_libraries_but_those_being_made_are_removed_and_counted(folder):
     busy, free, lockless = sorted(folder.glob("*.so"))
     lockless.with_suffix(".lock").unlink()
     for library in (busy, free):
@@ -41,7 +41,7 @@ def test_all_but_what_is_being_made_is_removed_and_counted(folder):
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{folder}: 2 compiled convolutions removed\n", "")
 
 
-def test_what_the_cache_did_not_make_stays(folder):
+def test_files_that_the_cache_did_not_make_stay(folder):
     others = {folder / name for name in ("notes.so", "notes.lock", f"{'0' * 63}.so", f"{'0' * 64}.txt")}
     for file in others:
         file.touch()
@@ -56,7 +56,7 @@ def test_an_emptied_cache_is_filled_again(folder):
     assert len(list(folder.glob("*.so"))) == 3
 
 
-def test_a_folder_that_is_refused_gets_a_sentence(folder):
+def test_a_refused_folder_gives_a_clear_error(folder):
     folder.chmod(0o777)
     done = emptied()
     assert (done.returncode, done.stdout) == (2, "")

@@ -1,4 +1,4 @@
-"""Threads: the same bits however many there are, no race, none left behind, and nothing done while there is no work."""
+"""Threads: the same bits with any number of them, no race, none left behind, and no processor time without work."""
 
 import gc
 import os
@@ -21,19 +21,19 @@ from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
 from resnet50.tiles import Convolution
 
 SOURCES = Path(__file__).parents[1] / "src" / "resnet50" / "ops"
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="/proc and seccomp are Linux's")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc and seccomp")
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 TWO = pytest.mark.skipif(cpu_count() < 2, reason="needs two processors")
-ADDRESSES = pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer has threads too")
+ADDRESSES = pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="fails under AddressSanitizer")
 
 
 def tasks():
-    """The threads of this process."""
+    """The number of threads of this process."""
     return len(os.listdir("/proc/self/task"))
 
 
 def tasks_become(count):
-    """Whether there are so many; one that has been joined may be seen for a moment more."""
+    """Whether there are `count` threads, soon: one that has been joined may be listed a moment longer."""
     for _ in range(100):
         if tasks() == count:
             return True
@@ -42,7 +42,7 @@ def tasks_become(count):
 
 
 def run(*arguments, **variables):
-    """The command line in a process of its own."""
+    """Runs the command line in a process of its own."""
     command = [sys.executable, "-m", "resnet50", *map(str, arguments)]
     return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=120, check=False)
 
@@ -63,7 +63,7 @@ def test_neighbouring_parts_share_the_larger_of_picture_and_weights():
 
 
 @LINUX
-def test_a_network_has_its_threads_from_the_beginning_and_takes_them_along(weights_dir):
+def test_the_threads_of_a_network_begin_and_end_with_it(weights_dir):
     before = tasks()
     one, other = ResNet50(weights_dir, threads=3), ResNet50(weights_dir, threads=4)
     assert tasks() == before + 2 + 3
@@ -83,7 +83,7 @@ def test_a_network_without_work_uses_no_processor_time(weights_dir):
     time.sleep(0.1)
     before = time.process_time()
     time.sleep(1.0)
-    assert time.process_time() - before < 0.05  # a thread that spins would use 1.0
+    assert time.process_time() - before < 0.05  # a spinning thread would use 1.0
 
 
 def test_two_networks_at_one_time_and_two_callers_of_each(weights_dir, tmp_path):
@@ -98,14 +98,14 @@ def test_two_networks_at_one_time_and_two_callers_of_each(weights_dir, tmp_path)
 
 
 def affinities():
-    """Thread -> the processors that it may use, of each thread of this process."""
+    """{thread: the processors that it may use} for every thread of this process."""
     return {int(task): os.sched_getaffinity(int(task)) for task in os.listdir("/proc/self/task")}
 
 
 @LINUX
 @TWO
-def test_processors_that_are_set_during_an_inference_are_kept(weights_dir):
-    """By another program for all threads (`taskset -ap`), one hundred times, each at some moment of an inference."""
+def test_an_affinity_set_during_an_inference_is_kept(weights_dir):
+    """Set for all threads, as another program does (`taskset -ap`): a hundred times, at different moments."""
     allowed, network = os.sched_getaffinity(0), ResNet50(weights_dir, threads=2)
     image, running = random(0, 64, 40, 3), threading.Event()
     network(image)
@@ -147,7 +147,7 @@ def test_a_process_with_one_processor_can_have_more_threads(net, weights_dir):
 
 @LINUX
 @FORKS
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a fork beside threads: the point here
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a fork in a process with threads: the point here
 def test_a_forked_child_makes_threads_of_its_own_when_it_needs_them(weights_dir):
     network = ResNet50(weights_dir, threads=3)
     image = random(2, 32, 32, 3)
@@ -212,7 +212,7 @@ def test_the_number_of_threads_is_the_argument_or_the_variable_or_the_processors
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "1025", "9" * 30, "9" * 5000])
-def test_a_number_of_threads_that_there_cannot_be_is_refused(value, weights_dir, monkeypatch):
+def test_an_invalid_number_of_threads_is_refused(value, weights_dir, monkeypatch):
     for done in (
         run("bench", "--size", "32", "--weights", weights_dir, "--threads", value),
         run("bench", "--size", "32", "--weights", weights_dir, RESNET50_THREADS=value),
@@ -244,7 +244,7 @@ print(len(__import__("os").listdir("/proc/self/task")))
 
 @LINUX
 @ADDRESSES
-def test_threads_that_the_system_does_not_give_are_an_error_and_none_is_left(weights_dir):
+def test_threads_that_the_system_cannot_provide_are_an_error_and_none_is_left(weights_dir):
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, weights_dir],
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
@@ -255,7 +255,7 @@ def test_threads_that_the_system_does_not_give_are_an_error_and_none_is_left(wei
     )
     message, left = done.stdout.splitlines()
     assert message.startswith("cannot create 1000 threads:")
-    assert left == "1"  # the second network's were ended with it
+    assert left == "1"  # the second network's threads ended with it
 
 
 LIMITED_CHILD = """
@@ -271,7 +271,7 @@ def new_threads_have_a_stack_of(size):
     libc.pthread_getattr_default_np(settings)
     libc.pthread_attr_setstacksize(settings, ctypes.c_size_t(size))
     libc.pthread_setattr_default_np(settings)
-new_threads_have_a_stack_of(2**47)  # all addresses that there are
+new_threads_have_a_stack_of(2**47)  # the whole address space
 try:
     net(image)
 except ThreadsError as error:
@@ -284,7 +284,7 @@ print(np.array_equal(net(image), expected))
 @LINUX
 @FORKS
 @ADDRESSES
-def test_threads_that_a_forked_child_does_not_get_are_an_error_and_it_can_try_again(weights_dir):
+def test_a_forked_child_that_gets_no_threads_raises_an_error_and_can_try_again(weights_dir):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", LIMITED_CHILD, weights_dir],
         capture_output=True,
@@ -308,7 +308,7 @@ arena, run, result = plan.idle[0], plan.program.run, memoryview(logits)
 run(plan.crew, arena, image, logits)
 logits[:] = 0
 while len(os.listdir("/proc/self/task")) > 2:
-    pass  # threads that compiled are joined, but some are still ending, for which they call the system
+    pass  # threads that compiled have been joined, but some are still exiting, which takes system calls
 WRITE, FUTEX, EXIT_GROUP = 1, 202, 231
 LOAD, EQUAL, RETURN, KILL, ALLOW = 0x20, 0x15, 0x06, 0x80000000, 0x7FFF0000
 allowed = (WRITE, FUTEX, EXIT_GROUP)
@@ -321,7 +321,7 @@ PR_SET_NO_NEW_PRIVS, SECCOMP, SET_MODE_FILTER, ALL_THREADS = 38, 317, 1, 1
 if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.syscall(SECCOMP, SET_MODE_FILTER, ALL_THREADS, program):
     os._exit(77)
 for _ in range(10):
-    run(plan.crew, arena, image, logits)  # from here on any other call of the system ends the process
+    run(plan.crew, arena, image, logits)  # from here on any other system call kills the process
 exec("".join(sys.argv[3:]))
 os.write(1, result)
 os._exit(0)
@@ -330,7 +330,7 @@ os._exit(0)
 
 @LINUX
 @pytest.mark.parametrize("offence", [[], ["os.getppid()"], ["os.sched_setaffinity(0, {0, 1})"]])
-def test_threads_call_the_system_only_to_sleep_and_to_wake_and_pin_nobody(tmp_path, net, weights_dir, offence):
+def test_threads_make_system_calls_only_to_sleep_and_to_wake(tmp_path, net, weights_dir, offence):
     image = random(3, 64, 64, 3)
     np.save(tmp_path / "image.npy", image)
     done = subprocess.run(
@@ -343,7 +343,7 @@ def test_threads_call_the_system_only_to_sleep_and_to_wake_and_pin_nobody(tmp_pa
     if done.returncode == 77:
         pytest.skip("this system does not allow seccomp filters")
     if offence:
-        assert done.returncode < 0  # the filter does see what is not allowed
+        assert done.returncode < 0  # the filter does catch a forbidden call
     else:
         assert done.returncode == 0
         np.testing.assert_array_equal(np.frombuffer(done.stdout, np.float32), net(image))
@@ -352,7 +352,7 @@ def test_threads_call_the_system_only_to_sleep_and_to_wake_and_pin_nobody(tmp_pa
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc for ThreadSanitizer")
 @ADDRESSES
 def test_threadsanitizer_finds_no_race(tmp_path):
-    """Crew, plan and operators, with several crews and callers at once; Python would hide what it sees."""
+    """Crew, plan and operators, with several crews and callers at once, but without Python, which would hide races."""
     isa = instruction_set()
     convolutions = {"conv2d": Convolution(16, 16, 5, 37, 3, 3, 1, 1), "matrix": Convolution(1, 1, 37, 70, 1, 1, 1, 0)}
     command = ["gcc", "-g", "-fsanitize=thread", "-I", SOURCES, "-std=gnu11", "-pthread", *isa.flags]

@@ -1,4 +1,4 @@
-"""Who is trusted with compiled code: an attacker beside the cache folder, and above it, has nothing of theirs run."""
+"""Trust in compiled code: an attacker beside the cache folder, or above it, cannot have their own code run."""
 
 import ctypes
 import os
@@ -21,19 +21,19 @@ __all__ = ["folder"]  # the fixture: an empty cache
 TRIES = 1000
 NOBODY = 65534
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache is for systems with users")
+pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache needs a system with users")
 TWO_USERS = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be two users, or give a folder away"
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can act as two users, or give a folder away"
 )
 MOUNTS = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("unshare"),
-    reason="mounts in a namespace are Linux's, and only root's / belongs to root there",
+    reason="needs Linux's mount namespaces, and root, since for others / belongs to somebody else there",
 )
 
 
 @pytest.fixture
 def place():
-    """A folder that every user can come to."""
+    """A folder that every user can reach."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -41,7 +41,7 @@ def place():
 
 @pytest.fixture
 def hostile(tmp_path):
-    """A library that leaves a mark where it is loaded, and the mark."""
+    """A library that creates a file when it is loaded, and the path of that file."""
     mark, library = tmp_path / "harmed", tmp_path / "hostile.so"
     text = f"""#include <fcntl.h>
     __attribute__((constructor)) static void harm(void) {{ open("{mark}", O_CREAT | O_WRONLY, 0600); }}
@@ -52,15 +52,15 @@ def hostile(tmp_path):
 
 
 def plant(hostile, library):
-    """Puts the hostile code in a library's place, with the digest that it needs: no secret is in it."""
+    """Puts the hostile code in a library's place, with a valid digest: anybody can compute it."""
     content = hostile.read_bytes()
     library.write_bytes(content + cache.digest(content, library.stem))
-    library.chmod(0o722)  # as somebody else's file: others could have written it
+    library.chmod(0o722)  # like a stranger's file: others could have written it
 
 
 @contextmanager
 def attacker(attack, user=None):
-    """A process that attacks over and over, as another user where that is asked for."""
+    """A process that attacks over and over, as another user if `user` is given."""
     process = os.fork()
     if process == 0:
         if user:
@@ -71,21 +71,21 @@ def attacker(attack, user=None):
                 attack()
     try:
         yield
-        assert os.waitpid(process, os.WNOHANG) == (0, 0)  # it is still at it
+        assert os.waitpid(process, os.WNOHANG) == (0, 0)  # it is still attacking
     finally:
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
 
 
 def load_kept(library, content):
-    """Loads a library as a network does, but in this thread; `content` is what is published if it is not there."""
+    """Loads a library as a network does, but in this thread; if it is missing, it is made with this `content`."""
     return cache.load_or_make(
         library.stem, lambda part: part.write_bytes(content), compiler.load_library, cache.Patience()
     )
 
 
 def exchange(one, other):
-    """Exchanges two folders in one step (Linux's renameat2), or in three."""
+    """Exchanges two folders in one step (Linux's renameat2), elsewhere in three."""
     here, at_once = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     if sys.platform != "linux" or ctypes.CDLL(None).renameat2(here, bytes(one), here, bytes(other), at_once) < 0:
         one.rename(one.with_suffix(".aside"))
@@ -97,10 +97,10 @@ def exchange(one, other):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize(("owner", "mode", "words"), [(NOBODY, 0o755, "belongs to another user"),
                                                       (0, 0o777, "other users can write")])  # fmt: skip
-def test_an_attacker_who_can_exchange_the_folder_has_nothing_run(
+def test_an_attacker_who_can_exchange_the_folder_cannot_have_code_run(
     folder, place, hostile, monkeypatch, owner, mode, words
 ):
-    """A thousand times, and the cache was a good one until then."""
+    """The attack is tried a thousand times, on a cache that was good before."""
     good, evil = place / "cache", place / "evil"
     monkeypatch.setenv("RESNET50_CACHE", str(good))
     load()
@@ -122,8 +122,8 @@ def test_an_attacker_who_can_exchange_the_folder_has_nothing_run(
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_what_is_loaded_is_what_was_checked(folder, hostile):
-    """Though somebody who can do all that this user can exchanges the folder between the check and the loading."""
+def test_the_library_that_is_loaded_is_the_one_that_was_checked(folder, hostile):
+    """Even if another process of this user exchanges the folder between the check and the loading."""
     load()
     [library] = libraries(folder)
     content, evil = library.read_bytes()[: -cache.DIGEST], folder.with_name("evil")
@@ -139,7 +139,7 @@ def test_what_is_loaded_is_what_was_checked(folder, hostile):
         exchange(folder, evil)
 
     def attempt():
-        with suppress(CacheError):  # the folder was another one all of a sudden
+        with suppress(CacheError):  # the folder was suddenly another one
             return load_kept(library, content)
 
     compiler.loaded.clear()
@@ -147,13 +147,13 @@ def test_what_is_loaded_is_what_was_checked(folder, hostile):
         assert sum(attempt() is not None for _ in range(TRIES)) > 0
     assert not hostile[1].exists()
     compiler.load_library(str(planted), planted)
-    assert hostile[1].exists()  # so would it have been
+    assert hostile[1].exists()  # the planted library does run when it is loaded
 
 
 @TWO_USERS
 @pytest.mark.parametrize("variable", ["XDG_CACHE_HOME", "HOME"])
 def test_a_folder_in_another_users_is_refused_before_anything_is_made_there(place, weights_dir, variable):
-    """As `su` leaves HOME."""
+    """`su` can leave HOME at another user's folder."""
     os.chown(place, NOBODY, NOBODY)
     settings = {"RESNET50_CACHE": "", "XDG_CACHE_HOME": "", variable: str(place)}
     done = run("bench", "--size", "32", "--weights", weights_dir, **settings)
@@ -163,7 +163,7 @@ def test_a_folder_in_another_users_is_refused_before_anything_is_made_there(plac
 
 @TWO_USERS
 def test_another_users_link_is_not_followed(place, monkeypatch):
-    """It could lead to any folder of ones own."""
+    """It could lead to any folder of this user."""
     own = place / "own"
     own.mkdir(mode=0o700)
     (place / "link").symlink_to(own)
@@ -179,7 +179,7 @@ def test_another_users_link_is_not_followed(place, monkeypatch):
 
 @TWO_USERS
 def test_a_link_is_checked_to_its_end(place, monkeypatch):
-    """Every folder that it leads through, and with the parents that it names."""
+    """Every folder that it leads through is checked, also one that `..` leaves again."""
     theirs, own = place / "theirs", place / "own"
     theirs.mkdir()
     own.mkdir(mode=0o700)
@@ -201,9 +201,9 @@ def test_a_folder_in_a_sticky_one_is_trusted(place, monkeypatch):
 
 
 def test_a_folder_made_under_umask_002_is_used_and_then_only_its_owner_can_write_to_it(folder, monkeypatch):
-    """Its group is this user's own; so are the folders around it."""
+    """Its group is this user's private group, as is that of the folder around it."""
     if not trust.is_private(os.getegid()):
-        pytest.skip("this user has no group without others")
+        pytest.skip("this user has no private group")
     monkeypatch.setenv("RESNET50_CACHE", str(folder / "resnet50"))
     before = os.umask(0o002)
     try:
@@ -213,7 +213,7 @@ def test_a_folder_made_under_umask_002_is_used_and_then_only_its_owner_can_write
     assert (folder / "resnet50").stat().st_mode & 0o777 == folder.stat().st_mode & 0o777 == 0o775
     load()
     assert (folder / "resnet50").stat().st_mode & 0o777 == 0o755
-    assert folder.stat().st_mode & 0o777 == 0o775  # it may have its reasons
+    assert folder.stat().st_mode & 0o777 == 0o775  # the folder around it stays as it is
 
 
 @TWO_USERS
@@ -228,9 +228,9 @@ def test_a_folder_that_a_group_with_others_can_write_is_refused(folder, monkeypa
     assert not list(folder.iterdir())
 
 
-@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="these access control lists are Linux's")
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="needs Linux's access control lists")
 def test_a_folder_that_others_can_write_by_an_access_control_list_is_refused(folder):
-    """Its permissions look as if its own group could write to it."""
+    """Its permission bits look as if only its group could write to it."""
     folder.mkdir(mode=0o700)
     owner, user, group, mask, other, everything, none = 1, 2, 4, 16, 32, 7, 2**32 - 1
     entries = [(owner, everything, none), (user, everything, NOBODY), (group, 0, none), (mask, everything, none),
@@ -247,8 +247,8 @@ def test_a_folder_that_others_can_write_by_an_access_control_list_is_refused(fol
 
 @TWO_USERS
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_nobody_else_can_open_what_the_compiler_is_writing(place, monkeypatch):
-    """A descriptor that was opened then could still be written to when the library is trusted."""
+def test_nobody_else_can_open_the_file_that_the_compiler_is_writing(place, monkeypatch):
+    """Through a descriptor opened then, the library could still be changed once it is trusted."""
     monkeypatch.setenv("RESNET50_CACHE", str(place / "cache"))
     (place / "cache").mkdir(mode=0o755)
     monkeypatch.setattr(compiler, "loaded", {})
@@ -273,9 +273,9 @@ def test_nobody_else_can_open_what_the_compiler_is_writing(place, monkeypatch):
 @MOUNTS
 @pytest.mark.parametrize("mode", ["700", "775"])
 def test_a_full_cache_on_a_read_only_file_system_is_used(tmp_path, mode):
-    """One too that the user's own group could write to if the file system let it."""
+    """Even one that the user's private group could write to if the file system were writable."""
     if mode == "775" and not trust.is_private(0):
-        pytest.skip("root's group has others in it here")
+        pytest.skip("root's group has other members here")
     (tmp_path / "mounted").mkdir()
     script = """mount -t tmpfs -o mode=700 none "$1" && "$0" -c "$2" && chmod "$3" "$1" &&
         mount -o remount,ro "$1" || exit 77
@@ -288,20 +288,20 @@ def test_a_full_cache_on_a_read_only_file_system_is_used(tmp_path, mode):
     if done.returncode == 77:
         pytest.skip(f"this system does not let a test mount: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    assert "Read-only file system" in done.stderr  # told to the one that had other flags
+    assert "Read-only file system" in done.stderr  # the error of the run that had other flags
 
 
-def test_to_load_needs_no_lock(folder, monkeypatch):
+def test_loading_needs_no_lock(folder, monkeypatch):
     load()
     [library] = libraries(folder)
     compiler.loaded.clear()
-    monkeypatch.setattr(cache, "lock", None)  # to call it would fail
+    monkeypatch.setattr(cache, "lock", None)  # calling it would fail
     load()
     assert libraries(folder) == [library]
 
 
-def test_what_cannot_be_loaded_stays_if_it_is_intact(folder, monkeypatch):
-    """What is wrong may be wrong with this process alone."""
+def test_an_intact_library_that_cannot_be_loaded_stays(folder, monkeypatch):
+    """The fault may lie with this process alone."""
     load()
     [library] = libraries(folder)
     before = library.stat().st_ino
@@ -310,6 +310,6 @@ def test_what_cannot_be_loaded_stays_if_it_is_intact(folder, monkeypatch):
         patch.setattr(compiler.ops, "load", lambda name: os.mkdir(b"/no/such/folder"))
         with pytest.raises(CompilerError, match="cannot be loaded"):
             load()
-    monkeypatch.setattr(Compiler, "compile", None)  # to call it would fail
+    monkeypatch.setattr(Compiler, "compile", None)  # calling it would fail
     load()
     assert library.stat().st_ino == before
