@@ -54,7 +54,7 @@ def merge_texts(*texts: bytes) -> bytes:
 
 
 def contains(ours: bytes | None, edit: Edit) -> bool:
-    """Whether an edit is in `ours` already: to work it in changes nothing."""
+    """Whether `ours` already contains the edit, so that merging it changes nothing."""
     try:
         return merge(ours, edit.old, edit.new) == ours
     except Conflict:
