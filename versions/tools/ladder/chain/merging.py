@@ -36,7 +36,7 @@ def merge(ours: bytes | None, base: bytes | None, theirs: bytes | None) -> bytes
     if theirs is None:
         raise Conflict("is deleted, but this version has changed it")
     if b"\0" in ours + base + theirs:
-        raise Conflict("is no text, and this version has changed it")
+        raise Conflict("is not text, and this version has changed it")
     return merge_texts(ours, base, theirs)
 
 

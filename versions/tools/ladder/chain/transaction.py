@@ -38,7 +38,7 @@ def obstacle(home: Path, name: str, gone: set[Path]) -> str | None:
     if path.is_file() and not os.access(path, os.W_OK):
         return "is read-only here"
     if path.exists() and not path.is_file() and not path.is_dir():
-        return "is no ordinary file here"
+        return "is not a regular file here"
     nearest = next(place for place in path.parents if place.is_dir())
     return None if os.access(nearest, os.W_OK | os.X_OK) else f"lies in {nearest}, which is read-only"
 
