@@ -139,9 +139,7 @@ def again(root: Path, file: Path) -> int:
     target, _, rest = file.name.partition(".")
     place = rest.partition(".")[0]
     if target not in TARGETS or not file.is_file():
-        raise LadderError(
-            f"{file} is not an input that `fuzz` has kept, such as build/fuzz/pictures.08_threads.1a2b3c4d"
-        )
+        raise LadderError(f"{file} is not an input that `fuzz` kept, such as build/fuzz/pictures.08_threads.1a2b3c4d")
     (trial,) = trials(root, [target], [place] if TARGETS[target].takes else [])
     with tempfile.TemporaryDirectory() as folder:
         furnish(Path(folder))

@@ -47,7 +47,7 @@ def new(root: Path, name: str, idea: str) -> int:
     bare = name.removeprefix(f"{number}_")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", bare):
         raise LadderError(
-            f"{name!r} can't be the next version's name: it is made of small letters, digits and underscores, "
+            f"{name!r} can't be the next version's name: it is made of lower-case letters, digits and underscores, "
             f"and its number is {number}"
         )
     if not idea.strip():

@@ -22,12 +22,13 @@ class Build:
 
     setup: tuple[str, ...]
     compiler: str | None = None
+    installed: bool = True  # otherwise it is only compiled, to see whether the compiler warns
 
 
 BUILDS = {
     "release": Build(("-Dwerror=true",)),
-    "asm": Build(("-Dwerror=true", "-Dc_args=-g")),  # the same code, with line numbers
-    "clang": Build(("-Dwerror=true",), "clang"),
+    "asm": Build(("-Dwerror=true", "-Dc_args=-g"), installed=False),  # the same code, with line numbers
+    "clang": Build(("-Dwerror=true",), "clang", installed=False),
     "sanitize": Build(
         (
             "-Dbuildtype=debugoptimized",
@@ -112,20 +113,42 @@ def read_stamp(stamp: Path) -> dict[str, object]:
 
 def install(version: Version, build: str, home: Path, interpreter: Path) -> None:
     """Make the environment if it is not there, and install the version and pytest in it."""
+    if not BUILDS[build].installed:
+        build_wheel(version, build, home)
+        return
     folder = home / "env"
-    if not interpreter.exists():
+    renewed = interpreter.exists()
+    if not renewed:
         call(version, installing.make(folder))
-    settings = [f"-Csetup-args={argument}" for argument in BUILDS[build].setup]
-    own = [f"-Cbuild-dir={home / 'meson'}", *settings, str(version.folder), "pytest"]
-    call(version, installing.install(folder, *own), BUILDS[build].compiler)
+    wheel = build_wheel(version, build, home)
+    if renewed:  # pip would keep what is there, since its number is the same
+        call(version, installing.install(folder, "--no-deps", "--force-reinstall", str(wheel)))
+    call(version, installing.install(folder, str(wheel), "pytest"))
     call(version, installing.check(folder, version.distribution, "pytest"))
 
 
-def call(version: Version, command: list[str], compiler: str | None = None) -> None:
-    """Run a step of the build silently, with this C compiler; raises BuildError with its output if it fails."""
+def build_wheel(version: Version, build: str, home: Path) -> Path:
+    """Build the version's wheel with the meson-python and the ninja of this environment.
+
+    pip alone would install them anew for every build, and that takes longer than the build.
+    """
+    wheels = home / "wheel"
+    shutil.rmtree(wheels, ignore_errors=True)
+    settings = [f"-Csetup-args={argument}" for argument in BUILDS[build].setup]
+    own = [f"-Cbuild-dir={home / 'meson'}", *settings, f"--wheel-dir={wheels}", str(version.folder)]
+    more = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])}
+    if compiler := BUILDS[build].compiler:
+        more["CC"] = compiler
+    call(version, installing.wheel(*own), **more)
+    [wheel] = wheels.glob("*.whl")
+    return wheel
+
+
+def call(version: Version, command: list[str], **more: str) -> None:
+    """Run a step of the build silently, with `more` variables; raises BuildError with its output if it fails."""
     done = subprocess.run(
         command,
-        env=installing.variables(variables()) | ({"CC": compiler} if compiler else {}),
+        env=installing.variables(variables()) | more,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

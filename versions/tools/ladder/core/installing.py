@@ -55,8 +55,19 @@ def make(folder: Path) -> list[str]:
 def install(folder: Path, *arguments: str) -> list[str]:
     """The command that installs into the environment in `folder`, and nowhere else."""
     here = ["--no-user", "--target=", f"--prefix={folder}", f"--root={os.sep}"]
-    pip = [str(interpreter_of(folder)), "-m", "pip", "--python=", "--disable-pip-version-check"]
-    return [*pip, "install", *here, *arguments]
+    # Python compiles what it imports, once. pip would compile all that there is, and take twice as long.
+    return [*pip(interpreter_of(folder)), "install", "--no-compile", *here, *arguments]
+
+
+def wheel(*arguments: str) -> list[str]:
+    """The command that builds a wheel of a folder with the tools of this environment, without a network."""
+    own = ["--no-deps", "--no-index", "--no-build-isolation"]
+    return [*pip(Path(sys.executable)), "wheel", *own, *arguments]
+
+
+def pip(interpreter: Path) -> list[str]:
+    """The command that begins each call of pip."""
+    return [str(interpreter), "-m", "pip", "--python=", "--disable-pip-version-check"]
 
 
 def check(folder: Path, *requirements: str) -> list[str]:

@@ -31,7 +31,7 @@ def build_alone(root: Path, name: str, build: str) -> int:
         return 0
     environment.python(version, build)
     place = environment.home_of(version, build).relative_to(root)
-    terminal.output().print(f"{version.name} ({build}) is built and installed in {place}", markup=False)
+    terminal.output().print(f"{version.name} ({build}) is built in {place}", markup=False)
     return 0
 
 
