@@ -27,7 +27,8 @@ class Build:
 
 BUILDS = {
     "release": Build(("-Dwerror=true",)),
-    "asm": Build(("-Dwerror=true", "-Dc_args=-g"), installed=False),  # the same code, and where in the source it comes from
+    # The same code, and where in the source it comes from.
+    "asm": Build(("-Dwerror=true", "-Dc_args=-g"), installed=False),
     "clang": Build(("-Dwerror=true",), "clang", installed=False),
     "unprotected": Build(("-Dwerror=true", "-Dc_args=-fno-stack-protector")),  # comes after the version's own arguments
     "sanitize": Build(
