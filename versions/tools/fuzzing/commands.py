@@ -9,7 +9,9 @@ import json
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from fuzzing import parsers
 from fuzzing.mutation import texts
+from fuzzing.parsers import PARSERS
 
 NUMBERS = ["1", "2", "0", "-1", "007", "1.5", "1e3", "0x10", "", " ", "٣", "²", "3" * 5000, "1_0", "+1", "nan", "None"]
 SIZES = ["32", "0032", "31", "1025", "0", "-32", "٣٢", "9" * 5000, "32.0", "", "x", "32x32"]
@@ -78,24 +80,11 @@ def version_commands(draw: DrawFn) -> bytes:
     return json.dumps({"arguments": arguments, "variables": variables, "input": "\n".join(lines)}).encode()
 
 
-TOOLS = {  # the words that each of the other command lines knows
-    "mnist": "train evaluate predict dropout bench --epochs --batch --optimizer adam sgd --learning-rate --seed "
-    "--resume --plain --data --download --weights --out --threads --rounds",
-    "cv_basics": "gray color mean_blur gaussian_blur canny otsu all bench --out --readme --side --rounds --write "
-    "--size --sigma --low --high",
-    "shared_weights": "synthetic imagenet structure --v1 --size --svg --onnx --weights",
-    "ladder": "classify compare bench diff lineage carry new asm test build reference --version --versions --weights "
-    "--top --size --threads --rounds --seconds --json --full --stat --html --from --idea --out --build --write",
-    "fuzzing": "--minutes --targets --versions --seed --again",
-    "scrutiny": "numbers soak checkers --versions --seeds --inferences --loads --minutes",
-}
-
-
 @st.composite
 def tool_commands(draw: DrawFn) -> bytes:
     """A command line of one of the other tools; it is parsed and not run."""
-    tool = draw(st.sampled_from(sorted(TOOLS)))
-    known = st.sampled_from(TOOLS[tool].split())
+    tool = draw(st.sampled_from(sorted(PARSERS)))
+    known = st.sampled_from(parsers.words(tool))
     word = known | known | st.sampled_from(NUMBERS) | st.sampled_from(SIZES) | words()
     joined = st.tuples(known, word).map("=".join)
     return json.dumps({"tool": tool, "arguments": draw(st.lists(word | joined, max_size=6))}).encode()

@@ -5,7 +5,7 @@ import re
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,13 +51,13 @@ def gist(text: str) -> str:
     return re.sub(r"\w*\d\w*|[^\x20-\x7e]+", "N", text)[:120]
 
 
-def fuzz(root: Path, minutes: float | None, targets: list[str], versions: list[str], first_seed: int) -> int:
+def fuzz(root: Path, minutes: float | None, targets: Sequence[str], names: Sequence[str], first_seed: int) -> int:
     """Try inputs on every trial in turn, print a table; returns 1 if a promise was broken, else 0.
 
     `minutes`: for all trials together, in equal parts; by default each gets SECONDS. The same seed gives the same
     inputs, as many as the time allows. After Ctrl-C, what was tried so far is shown, and the exit code is 130.
     """
-    chosen = trials(root, targets or list(TARGETS), versions)
+    chosen = trials(root, targets or list(TARGETS), names)
     seconds = minutes * 60 / len(chosen) if minutes else SECONDS
     tallies = {trial.target: Tally() for trial in chosen}
     interrupted = False

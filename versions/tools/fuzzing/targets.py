@@ -2,16 +2,17 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis.strategies import SearchStrategy
 
 from fuzzing import arrays, changes, commands, operators, pictures, texts, weights
-from ladder.core import environment, sanitizers, terminal
+from ladder.core import environment, sanitizers
 from ladder.core.errors import LadderError
-from ladder.core.versions import Version, discover, find, obstacle
+from ladder.core.selection import select
+from ladder.core.versions import Version
 
 TOOLS = "tools"  # what stands in a version's place where the rest of the repository is tried
 
@@ -28,12 +29,12 @@ def with_another(file: str) -> Callable[[Version], bool]:
 
 def has_plan(version: Version) -> bool:
     """From 06 on: the operators are only reached through a plan."""
-    return (version.folder / "src/resnet50/plan.py").exists()
+    return version.plans
 
 
 def has_operators(version: Version) -> bool:
     """03 to 05: the operators are C, and are called from Python."""
-    return version.has_c() and not has_plan(version)
+    return version.has_c() and not version.plans
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,12 @@ class Trial:
     variables: Mapping[str, str]
 
 
-def trials(root: Path, targets: Iterable[str], names: Iterable[str]) -> list[Trial]:
+def trials(root: Path, targets: Iterable[str], names: Sequence[str]) -> list[Trial]:
     """The named targets in the named versions, by default all, target by target; the versions are built first.
 
     Those that cannot run here are left out with a sentence. Raises LadderError if a name is unknown, or nothing left.
     """
-    versions = discover(root)
-    chosen = [find(versions, name) for name in names] or versions
-    for reason in filter(None, map(obstacle, chosen)):
-        terminal.note(reason)
-    chosen = [version for version in chosen if not obstacle(version)]
-    found = []
+    found, chosen = [], select(root, names)
     for name in targets:
         target = TARGETS[name]
         if target.takes is None:

@@ -19,7 +19,7 @@ from scrutiny.networks import LISTED
 FINDING = re.compile(r": (warning|error): ")
 ENGLISH = os.environ | {"LC_ALL": "C"}  # and plain quotes, wherever gcc runs
 TARGETS = {"-o", "-MF", "-MQ"}  # before the name of a file that a compiler writes
-FLAGS = "What they are compiled with: "  # stands before them in what `codegen` prints
+COMPILER_FLAGS = Path(__file__).parent / "inside" / "compiler_flags.py"
 
 
 def databases(version: Version, scratch: Path) -> list[Path]:
@@ -28,7 +28,7 @@ def databases(version: Version, scratch: Path) -> list[Path]:
     One is meson's; the other, of C that is generated, is made in `scratch`.
     """
     found = [environment.home_of(version, "release") / "meson"]
-    if (version.folder / "src/resnet50/codegen.py").exists():
+    if version.generates:
         found.append(generated(version, scratch))
     return found
 
@@ -37,22 +37,23 @@ def generated(version: Version, scratch: Path) -> Path:
     """Has a version write the C for a narrow network into `scratch`; returns that."""
     size = LISTED[0]
     weights = networks.write(scratch / "weights", networks.random_tensors(size, 0))
-    command: list[str | Path] = [environment.python(version), "-m", "resnet50", "codegen"]
-    done = subprocess.run(
-        [*command, "--weights", weights, "--out", scratch, "--size", str(size.width)],
-        env=environment.variables(),
-        capture_output=True,
-        encoding="utf-8",
-    )
-    if done.returncode:
-        raise LadderError(f"{version.name}: {done.stderr.strip()}")
-    flags = shlex.split(done.stdout.partition(FLAGS)[2])
+    run(version, "-m", "resnet50", "codegen", "--weights", weights, "--out", scratch, "--size", size.width)
+    flags = json.loads(run(version, COMPILER_FLAGS))
     entries = [
         {"directory": str(scratch), "file": str(file), "arguments": ["cc", *flags, "-c", str(file)]}
         for file in sorted(scratch.glob("*.c"))
     ]
     (scratch / "compile_commands.json").write_text(json.dumps(entries))
     return scratch
+
+
+def run(version: Version, *arguments: object) -> str:
+    """What a version's Python prints when it is called with these arguments; raises LadderError if it fails."""
+    command = [str(word) for word in (environment.python(version), *arguments)]
+    done = subprocess.run(command, env=environment.variables(), capture_output=True, encoding="utf-8")
+    if done.returncode:
+        raise LadderError(f"{version.name}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def commands(database: Path) -> list[tuple[Path, list[str]]]:

@@ -40,7 +40,7 @@ def memcheck(version: Version, root: Path, scratch: Path) -> list[str]:
         [
             *("valgrind", "--quiet", "--leak-check=full", "--num-callers=24"),
             *("--xml=yes", f"--xml-file={scratch / 'found.xml'}"),
-            *(environment.python(version), "-P", HERE / "under_valgrind.py"),  # -P: Python's numbers.py, not ours
+            *(environment.python(version), HERE / "inside" / "under_valgrind.py"),
             *(folder, scratch / "image.npy", library, scratch / "logits.npy"),
         ],
         env=environment.variables() | {"PYTHONMALLOC": "malloc", "RESNET50_THREADS": "2"},

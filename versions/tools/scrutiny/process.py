@@ -13,7 +13,7 @@ from ladder.core.versions import Version
 
 PATIENCE = 1800.0  # seconds for one answer; the longest, a hundred loads of 04, takes a hundredth of it
 LEAVE = 5.0
-REMOTE = Path(__file__).with_name("remote.py")
+REMOTE = Path(__file__).parent / "inside" / "remote.py"
 
 
 class Process:

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -12,8 +12,8 @@ import psutil
 from rich.text import Text
 
 from ladder.core import terminal, weights
+from ladder.core.selection import select
 from ladder.core.versions import Version
-from ladder.outputs import agreement
 from scrutiny import networks
 from scrutiny.networks import LISTED, Size
 from scrutiny.process import Process, packed
@@ -81,9 +81,9 @@ def judged(words: str, right: bool) -> Text:
     return Text(words, style="green" if right else "red")
 
 
-def soak(root: Path, names: Iterable[str], inferences: int, loads: int, minutes: float) -> int:
+def soak(root: Path, names: Sequence[str], inferences: int, loads: int, minutes: float) -> int:
     """Print what the runs came to; the exit code is 1 if anything was left behind or has changed."""
-    versions = agreement.select(root, names)
+    versions = select(root, names)
     runs: list[Run] = []
     with tempfile.TemporaryDirectory() as scratch:
         for version in versions:

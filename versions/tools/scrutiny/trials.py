@@ -1,4 +1,4 @@
-"""What `numbers` tries: images for narrow networks, ordinary ones and others."""
+"""What `rounding` tries: images for narrow networks, ordinary ones and others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

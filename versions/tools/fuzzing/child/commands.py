@@ -1,7 +1,6 @@
 """Command lines, in this process: exit code 0 and silence on stderr, or 2 and a line that says why."""
 
 import base64
-import importlib
 import io
 import json
 import os
@@ -10,15 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from watch import alone, changing
-
-PARSERS = {
-    "mnist": ("mnist.cli", "parser"),
-    "cv_basics": ("cv_basics.cli", "build_parser"),
-    "shared_weights": ("shared_weights.__main__", "_parser"),
-    "ladder": ("ladder.__main__", "parser"),
-    "fuzzing": ("fuzzing.__main__", "parser"),
-    "scrutiny": ("scrutiny.__main__", "parser"),
-}
 
 
 class Refused(Exception):
@@ -77,11 +67,13 @@ def changing_pictures(folder: Path):
 
 def tools(folder: Path):
     """The other command lines: they are parsed, and not run."""
-    parsers = {tool: getattr(importlib.import_module(module), name)() for tool, (module, name) in PARSERS.items()}
+    from fuzzing.parsers import parsers
+
+    made = parsers()
 
     def call(data: bytes) -> None:
         given = json.loads(data)
-        parser = parsers[given["tool"]]
+        parser = made[given["tool"]]
 
         def parse() -> int:
             parser.parse_args(given["arguments"])

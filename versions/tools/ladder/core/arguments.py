@@ -1,7 +1,12 @@
-"""What a word on the command line may be: functions for argparse, which makes their errors a line."""
+"""What all tools' command lines share: the parser, common options, and types of arguments."""
 
 import argparse
+import inspect
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NoReturn
+
+VERSION_HELP = "a version's folder name or its number: 03_naive_c or 03"
 
 
 def positive(text: str) -> int:
@@ -49,3 +54,37 @@ def pixels(text: str) -> int:
     if not 32 <= positive(text) <= 1024:
         raise argparse.ArgumentTypeError(f"{text} is not between 32 and 1024")
     return int(text)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the command in one line, not below a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
+
+
+def add_commands(top: argparse.ArgumentParser, functions: Iterable[Callable[[argparse.ArgumentParser], None]]) -> None:
+    """Add a command for each function, which has its name and adds its arguments.
+
+    Its docstring is the command's help: the summary, and below it the details.
+    """
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add_arguments in functions:
+        summary, _, details = str(inspect.getdoc(add_arguments)).partition("\n\n")
+        text = f"{summary[0].upper()}{summary[1:]}. {details}"
+        add_arguments(commands.add_parser(add_arguments.__name__, help=summary, description=text))
+
+
+def add_versions(command: argparse.ArgumentParser) -> None:
+    """The option that names the versions, for commands that otherwise take all."""
+    command.add_argument(
+        "--versions", dest="names", nargs="+", default=(), metavar="NAME", help=f"{VERSION_HELP} (default: all)"
+    )
+
+
+def add_limits(command: argparse.ArgumentParser, seconds: int) -> None:
+    """The options that end a measurement, after so many `seconds` by default."""
+    command.add_argument("--rounds", type=positive, metavar="N", help="at most so many (default: as the time allows)")
+    command.add_argument(
+        "--seconds", type=positive, default=seconds, metavar="N", help=f"at most so long (default: {seconds})"
+    )

@@ -30,7 +30,6 @@ BUILDS = {
     # The same code, and where in the source it comes from.
     "asm": Build(("-Dwerror=true", "-Dc_args=-g"), installed=False),
     "clang": Build(("-Dwerror=true",), "clang", installed=False),
-    "unprotected": Build(("-Dwerror=true", "-Dc_args=-fno-stack-protector")),  # comes after the version's own arguments
     "sanitize": Build(
         (
             "-Dbuildtype=debugoptimized",

@@ -23,20 +23,7 @@ PIP = {"PIP_ROOT": os.sep, "PIP_DRY_RUN": "0", "PIP_NO_DEPS": "0", "PIP_REQUIRE_
 VIRTUALENV = ("VIRTUALENV_DOWNLOAD", "VIRTUALENV_EXTRA_SEARCH_DIR", "VIRTUALENV_OVERRIDE_APP_DATA")
 # What a path may not hold, and for whom; tried with each. Spaces, `$`, `"` and letters of all scripts are no trouble.
 UNFIT = {":": "virtualenv", ";": "pip", "'": "meson", "\\": "meson", "\n": "meson", "\r": "meson"}
-# In the environment itself, without what lies elsewhere: is each distribution there, with every file of its record?
-CHECK = """
-import pathlib, sys
-from importlib.metadata import PackageNotFoundError, distribution
-for name in sys.argv[1:]:
-    try:
-        found = distribution(name)
-        whole = bool(found.files) and all(file.locate().exists() for file in found.files)
-        inside = pathlib.Path(found.locate_file("")).resolve().is_relative_to(pathlib.Path(sys.prefix).resolve())
-    except PackageNotFoundError:
-        whole = inside = False
-    if not (whole and inside):
-        sys.exit(f"pip says that it installed {name}, but it is not in {sys.prefix}: `pip config list` may say why")
-"""
+CHECK = Path(__file__).parents[1] / "inside" / "check_installed.py"
 
 
 def variables(given: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -85,7 +72,7 @@ def pip(interpreter: Path) -> list[str]:
 def check(folder: Path, *requirements: str) -> list[str]:
     """The command that fails with a sentence if one of these, or a file of it, is not in the environment."""
     names = [match[0] for requirement in requirements if (match := NAME.match(requirement))]
-    return [str(interpreter_of(folder)), "-I", "-c", CHECK, *names]
+    return [str(interpreter_of(folder)), "-I", str(CHECK), *names]
 
 
 def interpreter_of(folder: Path) -> Path:

@@ -40,7 +40,7 @@ class Picture:
     right: frozenset[str] = frozenset()
 
 
-def read_labels(pics: Path) -> dict[str, dict[str, object]]:
+def read_truth(pics: Path) -> dict[str, dict[str, object]]:
     """pics/labels.toml: the picture's path inside pics -> `shows` and the right labels of each weight set."""
     path = pics / "labels.toml"
     try:
@@ -51,7 +51,7 @@ def read_labels(pics: Path) -> dict[str, dict[str, object]]:
 
 def own_pictures(pics: Path, weight_set: str) -> list[Picture]:
     """All pictures in `pics`, with what is right for a weight set; those that have no labels yet come last."""
-    labels = read_labels(pics)
+    labels = read_truth(pics)
     found = sorted(path.relative_to(pics).as_posix() for path in walk(pics, []) if PICTURE.fullmatch(path.name))
     names = dict.fromkeys([*labels, *found])
     return [label(pics / name, name, labels.get(name, {}), weight_set) for name in names]

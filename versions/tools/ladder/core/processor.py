@@ -4,12 +4,14 @@ import os
 import platform
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 
 import psutil
 
 CPUINFO = Path("/proc/cpuinfo")
 SYSTEM = Path("/sys/devices/system/cpu/cpu0")  # what Linux tells of the first processor
+GROUPS = Path("/sys/fs/cgroup")  # where Linux shows control groups, a container's limits
 ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 
 # The instruction sets that a network like this one can use, as far as compilers name them today.
@@ -102,11 +104,6 @@ def name() -> str:
     return platform.processor() or platform.machine()
 
 
-def processors() -> int:
-    """How many processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def linux_flags(text: str) -> frozenset[str]:
     """The instruction sets of the first processor in a /proc/cpuinfo: `flags` on x86, `Features` on ARM."""
     return frozenset(entry(text, "flags", "Features").split())
@@ -126,3 +123,48 @@ def other_flags() -> frozenset[str]:
     from cpuinfo import get_cpu_info
 
     return frozenset(get_cpu_info().get("flags", ()))
+
+
+def processors() -> int:
+    """How many this process may use: those that it may run on, or fewer if its control groups get less time than that.
+
+    By the same rule as the versions from 07 on.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([allowed, *map(ceil, shares())]))
+
+
+def shares(groups: Path = GROUPS, process: Path = Path("/proc/self/cgroup")) -> list[float]:
+    """How many processors' time each control group around this process may use; none where it is not limited.
+
+    Version 2: `cpu.max` of the group and of those around it; version 1: `cpu.cfs_quota_us`, -1 for no limit.
+    """
+    try:
+        lines = process.read_text().splitlines()
+    except OSError:
+        return []
+    found: list[float] = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        version1 = "cpu" in controllers.split(",")
+        if controllers and not version1:
+            continue
+        root = groups / "cpu" if version1 else groups
+        group = root / path.lstrip("/")
+        for folder in (group, *group.parents):
+            found += share(folder)
+            if folder == root:
+                break
+    return found
+
+
+def share(folder: Path) -> list[float]:
+    """What one control group may use, as a list of one number, or of none."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return [int(quota) / int(period)] if int(quota) > 0 else []
+    except (OSError, ValueError):  # not there, or "max"
+        return []

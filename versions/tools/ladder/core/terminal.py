@@ -15,6 +15,8 @@ from rich.pager import Pager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ladder.core.errors import BuildError, LadderError
+
 # Made anew on each use, so that they follow a stdout that was redirected after the import.
 
 
@@ -50,6 +52,21 @@ def note(text: str) -> None:
 def complain(text: str) -> None:
     """Print one line on stderr, whatever a name in it holds."""
     note(printable(text))
+
+
+def exit_code(program: str, command: Callable[[], int]) -> int:
+    """Run a tool's command: its exit code, 2 for an error, which becomes a line on stderr, or 130 for Ctrl-C."""
+    try:
+        return command()
+    except LadderError as error:
+        if isinstance(error, BuildError):
+            note(error.output.rstrip())
+        complain(f"{program}: {error}")
+    except OSError as error:
+        complain(f"{program}: {error.filename or 'the system'}: {error.strerror}")
+    except KeyboardInterrupt:
+        return 130
+    return 2
 
 
 def table(title: str | None = None) -> Table:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ladder.core.environment import variables
 from ladder.core.errors import InferenceError, LadderError, WorkerError
+from ladder.inside import program
 
 PATIENCE = 1800.0  # seconds for one answer; the slowest, 01 at 224 pixels, takes a fifth of it
 Parsed = TypeVar("Parsed")
@@ -154,38 +155,18 @@ class Worker:
         return WorkerError(f"{self.name} ended with code {code}; its last words: {words or '(none)'}")
 
 
-# The version's own worker, as its command line starts it, twice in one process; it ends where its input does.
-LOAD_TWICE = """
-import io, sys
-from resnet50.__main__ import main
-for _ in range(2):
-    sys.stdin = io.StringIO()
-    if code := main(sys.argv[1:]):
-        sys.exit(code)
-"""
-
-
 class Loader(Worker):
     """A version that loads its network twice, says how long each took, and ends."""
 
     def arguments(self, weights: Path, size: int) -> list[str]:
-        """Python with the program above, which hands the version's own arguments on."""
-        return ["-c", LOAD_TWICE, *super().arguments(weights, size)[2:]]
+        """The program, which hands the version's own arguments on."""
+        return [program("load_twice"), *super().arguments(weights, size)[2:]]
 
 
 def load_twice(name: str, python: Path, weights: Path, size: int, threads: int) -> tuple[float, float]:
     """Seconds of the first and of the second loading in one process, made for this; raises as a Worker."""
     with Loader(name, python, weights, size=size, threads=threads) as loader:
         return loader.load_seconds, loader.receive(loader.greet)
-
-
-PREPARE = """
-import sys, numpy
-from resnet50 import ResNet50
-weights, target, *pictures = sys.argv[1:]
-net = ResNet50(weights)
-numpy.savez(target, *(net.preprocess(picture) for picture in pictures))
-"""
 
 
 def prepared(name: str, python: Path, weights: Path, pictures: list[Path]) -> list[np.ndarray]:
@@ -195,7 +176,8 @@ def prepared(name: str, python: Path, weights: Path, pictures: list[Path]) -> li
     """
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "prepared.npz"
-        command = [str(python), "-c", PREPARE, str(weights), str(target), *(str(path.absolute()) for path in pictures)]
+        files = [str(path) for path in (weights, target, *(picture.absolute() for picture in pictures))]
+        command = [str(python), program("prepare"), *files]
         done = subprocess.run(command, env=variables(), capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode:
             words = done.stderr.strip().splitlines() or ["(no word on stderr)"]

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,8 @@ import numpy as np
 from rich.text import Text
 
 from ladder.core import environment, terminal
-from ladder.core.errors import InferenceError, LadderError
-from ladder.core.versions import Version, discover, find, obstacle
+from ladder.core.errors import InferenceError
+from ladder.core.versions import Version
 from ladder.core.worker import Worker
 
 Logits = dict[str, np.ndarray]  # trial -> (classes,)
@@ -57,21 +57,6 @@ class Distance:
         how = "not comparable with" if math.isinf(self.value) else f"{shown(self.value)} away from"
         where = f"past {self.limit:g} on {self.beyond} of {self.of} inputs"
         return f"{first} is {how} {second} on {self.trial}; {where}"
-
-
-def select(root: Path, names: Iterable[str]) -> list[Version]:
-    """The named versions, or all; those that can't run here are left out with a sentence."""
-    versions = discover(root)
-    chosen = [find(versions, name) for name in names] or versions
-    usable = []
-    for version in chosen:
-        if reason := obstacle(version):
-            terminal.note(reason)
-        else:
-            usable.append(version)
-    if not usable:
-        raise LadderError("none of the versions runs on this processor")
-    return usable
 
 
 def run(versions: list[Version], weights: Path, trials: list[Trial]) -> tuple[Outputs, list[str]]:

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ladder.core import environment, terminal, weights
-from ladder.core.errors import InferenceError, LadderError, WorkerError
+from ladder.core.errors import InferenceError, WorkerError
 from ladder.core.pictures import Picture, collect, own_pictures
+from ladder.core.selection import one_or_newest
 from ladder.core.terminal import printable
-from ladder.core.versions import Version, discover, find, obstacle
+from ladder.core.versions import Version
 from ladder.core.worker import Worker
 
 
@@ -34,7 +35,7 @@ class Named:
 
 def classify(root: Path, given: list[Path], version: str | None, weight_set: str | None, top: int) -> int:
     """Name the given pictures and folders, or all in pics/, and print the table. Returns the exit code."""
-    chosen = choose(root, version)
+    chosen = one_or_newest(root, version)
     folder = weights.find(weight_set)
     pics = root / "pics"
     pictures, complaints, others = (
@@ -57,22 +58,6 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
     for complaint in complaints:
         terminal.complain(f"ladder: {complaint}")
     return 2 if complaints else 0
-
-
-def choose(root: Path, name: str | None) -> Version:
-    """The version of that name, or the newest that this processor can run; raises LadderError if there is none."""
-    versions = discover(root)
-    if name is not None:
-        chosen = find(versions, name)
-        if reason := obstacle(chosen):
-            raise LadderError(reason)
-        return chosen
-    for version in reversed(versions):
-        reason = obstacle(version)
-        if reason is None:
-            return version
-        terminal.note(reason)
-    raise LadderError("no version runs on this processor")
 
 
 def name_all(

@@ -13,14 +13,14 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ladder.core import environment, terminal
 from ladder.core.errors import BuildError
+from ladder.core.selection import select
 from ladder.core.versions import Version
-from ladder.outputs import agreement
 from ladder.shipping import distribution
 from ladder.shipping.distribution import Distribution
 
@@ -42,12 +42,12 @@ class Result:
     failure: str = ""
 
 
-def supply(root: Path, names: Iterable[str], every_test: bool) -> int:
+def supply(root: Path, names: Sequence[str], every_test: bool) -> int:
     """Print a table of all versions, or of the named ones; the exit code is 1 if anything failed.
 
     Without `every_test` only the tests of the command line are run. Ctrl-C ends with a table of what was tried so far.
     """
-    versions = agreement.select(root, names)
+    versions = select(root, names)
     cage, missing = isolation()
     if missing:
         terminal.note(f"the tests run with the network: {missing}")

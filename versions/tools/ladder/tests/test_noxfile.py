@@ -25,7 +25,8 @@ if sys.argv[1] == "test":
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A version, and the parts `ladder` and `shared_weights` with a test each; the environment is made on first use."""
     root = tmp_path_factory.mktemp("repository")
-    for path in ("noxfile.py", "versions/tools/ladder/core/installing.py"):
+    tools = [f"versions/tools/ladder/{name}.py" for name in ("core/installing", "inside/check_installed")]
+    for path in ("noxfile.py", *tools):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, root / path)
     write(root / "pyproject.toml", '[dependency-groups]\ntools = ["pytest"]\nfuzzing = ["pytest"]\n')

@@ -16,9 +16,11 @@ from ladder.core import installing, terminal
 from ladder.core.environment import interpreter_of, variables, waiting_lock
 from ladder.core.versions import ROOT
 from ladder.core.worker import Answer, Worker
+from ladder.inside import program
 from ladder.timing.contestants import Contestant
 
-PROGRAM = ROOT / "versions" / "tools" / "ladder" / "inside" / "peer_worker.py"
+PROGRAM = program("peer_worker")
+TOOLS = Path(__file__).parents[2]  # where shared_weights finds `ladder`
 WEIGHTS = "weights.safetensors"
 MODELS = {  # peer -> the file that it loads, or what ncnn's two files begin with
     "torch.jit": WEIGHTS,
@@ -110,7 +112,7 @@ def write_models(python: Path, weights: Path, size: int, folder: Path) -> None:
     convert = [python.with_name("pnnx"), "model.onnx", "fp16=0", f"inputshape=[1,3,{size},{size}]"]
     with terminal.working("writing the peers' models"):
         complaints = [
-            attempt("there is no ONNX file", [*export, folder / "model.onnx"], ROOT),
+            attempt("there is no ONNX file", [*export, folder / "model.onnx"], ROOT, PYTHONPATH=str(TOOLS)),
             attempt("there is no file for ncnn", convert, folder),
         ]
     report(complaints)
@@ -142,13 +144,16 @@ def install(root: Path) -> Path:
     return python
 
 
-def attempt(failure: str, command: list[Any], folder: Path) -> str:
-    """Run a command in `folder`; empty, or `failure` and the last line of what the command said."""
+def attempt(failure: str, command: list[Any], folder: Path, **own: str) -> str:
+    """Run a command in `folder`, with environment variables of its `own`.
+
+    Returns nothing if it succeeds, else `failure` and the last line of what the command said.
+    """
     try:
         done = subprocess.run(
             [str(word) for word in command],
             cwd=folder,
-            env=installing.variables(variables()),
+            env=installing.variables(variables()) | own,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
