@@ -11,7 +11,7 @@ pytest_plugins = ["adapter"]  # a version's own fixtures
 
 EPS = 2.0**-23  # float32: rounding changes a number by at most EPS / 2 of its size
 
-DTYPES = {  # NumPy's name of a type -> safetensors' name
+DTYPES = {  # NumPy's name of a type -> safetensors' name name
     "float16": "F16",
     "float32": "F32",
     "float64": "F64",
