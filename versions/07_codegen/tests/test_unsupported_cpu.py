@@ -35,7 +35,7 @@ runpy.run_module("resnet50", run_name="__main__")
 
 
 def test_the_package_can_be_imported_its_operators_raise_and_the_command_line_ends_with_one_line(weights_dir):
-    """On an emulated Nehalem of 2008, which has SSE4.2 but neither AVX nor FMA; emulation is slow, hence one process."""
+    """On an emulated Nehalem (2008), which has SSE4.2 but neither AVX nor FMA; emulation is slow, hence one process."""
     command = [QEMU, "-cpu", "Nehalem", sys.executable, "-c", PROGRAM, weights_dir, Path(__file__).parent]
     # If it is set, it names this machine's processor, and NumPy's OpenBLAS would believe it.
     variables = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
