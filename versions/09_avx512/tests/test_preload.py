@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import random, write_weights
 from resnet50 import ResNet50, WeightsError
-from test_weights import open_files
+from test_weight_files import open_files
 
 
 def test_the_file_is_not_read_again(tmp_path, tensors, net):
