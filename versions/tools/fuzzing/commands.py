@@ -1,4 +1,4 @@
-"""Command lines, as JSON: what is right with words left out, repeated, exchanged and put in, and environments.
+"""Command lines and environments, as JSON: correct ones with words left out, repeated, exchanged and added.
 
 Files are named relative to the child's folder; child/commands.py lays them out. Nothing is drawn that would rightly
 take long (`--repeat 1000000`), or write elsewhere (a path with a slash).
@@ -48,7 +48,7 @@ def words() -> SearchStrategy[str]:
 
 @st.composite
 def option(draw: DrawFn, name: str) -> list[str]:
-    """An option with a value, in one word or in two; sometimes without one."""
+    """An option with its value, in one word or two; sometimes without a value."""
     values = OPTIONS[name]
     if not values or draw(st.integers(0, 19)) == 0:
         return [name]
@@ -58,7 +58,7 @@ def option(draw: DrawFn, name: str) -> list[str]:
 
 @st.composite
 def version_commands(draw: DrawFn) -> bytes:
-    """A command line of a version, its environment, and the lines that a worker is told."""
+    """A command line of a version, its environment, and the input of a worker."""
     name = draw(st.sampled_from(list(COMMANDS)))
     files, needed = COMMANDS[name]
     parts = [[file] for file in files] + [draw(option(need)) for need in needed]

@@ -17,7 +17,7 @@ from scrutiny import networks
 from scrutiny.networks import LISTED
 
 FINDING = re.compile(r": (warning|error): ")
-ENGLISH = os.environ | {"LC_ALL": "C"}  # and plain quotes, wherever gcc runs
+ENGLISH = os.environ | {"LC_ALL": "C"}  # messages in English with plain quotes
 TARGETS = {"-o", "-MF", "-MQ"}  # before the name of a file that a compiler writes
 COMPILER_FLAGS = Path(__file__).parent / "inside" / "compiler_flags.py"
 
@@ -34,7 +34,7 @@ def databases(version: Version, scratch: Path) -> list[Path]:
 
 
 def generated(version: Version, scratch: Path) -> Path:
-    """Has a version write the C for a narrow network into `scratch`; returns that."""
+    """Have a version write the C for a narrow network into `scratch`; returns that folder."""
     size = LISTED[0]
     weights = networks.write(scratch / "weights", networks.random_tensors(size, 0))
     run(version, "-m", "resnet50", "codegen", "--weights", weights, "--out", scratch, "--size", size.width)
@@ -83,7 +83,7 @@ def clang_tidy(database: Path, root: Path) -> list[str]:
     command: list[str | Path] = [Path(sys.executable).with_name("clang-tidy"), "--quiet", "-p", database]
     command += [f"--config-file={root / '.clang-tidy'}", *(file for file, _ in commands(database))]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
-    found = dict.fromkeys(line for line in done.stdout.splitlines() if FINDING.search(line))  # a header's come again
+    found = dict.fromkeys(line for line in done.stdout.splitlines() if FINDING.search(line))  # a header's are repeated
     if done.returncode and not found:
         raise LadderError(f"clang-tidy failed: {done.stderr.strip()}")
     return list(found)

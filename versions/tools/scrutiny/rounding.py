@@ -1,4 +1,4 @@
-"""`rounding`: how far every version lies from float64 on random networks, and whether its bits are always the same."""
+"""`rounding`: how far every version is from float64 on random networks, and whether its bits are always the same."""
 
 import tempfile
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from scrutiny.process import Process
 from scrutiny.tally import Columns, Tally, complaints, tabulate
 from scrutiny.trials import RANDOM, SPECIAL, Trial, all_trials
 
-THREADS = (1, 2, 5, 7, 16)  # one of them for each trial
+THREADS = (1, 2, 5, 7, 16)  # each trial uses one of them
 OTHERWISE = {"RESNET50_THREADS": "3", "OPENBLAS_NUM_THREADS": "3"}  # the settings of a second process
 
 # Of the three tables: head -> the tally, and how it is shown.

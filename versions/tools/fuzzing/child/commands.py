@@ -12,11 +12,11 @@ from watch import alone, changing
 
 
 class Refused(Exception):
-    """The command ended with code 2 and a right message, which this one is."""
+    """The command ended with code 2 and a proper message, which is this exception's."""
 
 
 def version(folder: Path):
-    """The version's own commands, run in `folder`."""
+    """The version's own commands, which are run in `folder`."""
     from resnet50 import __main__ as cli
 
     def call(data: bytes) -> None:
@@ -29,7 +29,7 @@ def version(folder: Path):
 
 
 def pictures(folder: Path):
-    """A picture, as a user has it named; the network is loaded once."""
+    """`classify` on a picture; the network is loaded once."""
     from resnet50 import ResNet50
     from resnet50 import __main__ as cli
 
@@ -85,7 +85,7 @@ def tools(folder: Path):
 
 
 def run(command: Callable[[], int], lines: str, most_lines: int = 1) -> None:
-    """Runs it with `lines` on stdin; raises Refused if it refuses as it should, AssertionError if it does not."""
+    """Run a command with `lines` on stdin; raises Refused or, if it does not end as it should, AssertionError."""
     before = sys.stdin, sys.stdout, sys.stderr
     written = os.fstat(2).st_size
     sys.stdin = io.TextIOWrapper(io.BytesIO(lines.encode("utf-8", "surrogatepass")), "utf-8")

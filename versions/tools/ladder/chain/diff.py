@@ -1,4 +1,4 @@
-"""`diff`: what one version changes against another, as a reader wants it; and the whole ladder as a table."""
+"""`diff`: what one version changes against another, for a reader; and the whole ladder as a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -132,13 +132,13 @@ def bar(change: Change, scale: float) -> Text:
 
 
 def total(changes: list[Change]) -> str:
-    """The sums, and what of them is source."""
+    """The total size of the changes, and the size of those in src."""
     source = [change for change in changes if change.path.startswith("src/")]
     return f"{size(changes)}; of these {size(source)} in src."
 
 
 def size(changes: list[Change]) -> str:
-    """How many files and lines."""
+    """The number of files and lines that change."""
     added, removed = sum(change.added for change in changes), sum(change.removed for change in changes)
     return f"{len(changes)} file{'s' * (len(changes) != 1)} (+{added} -{removed})"
 
@@ -171,7 +171,7 @@ def show_ladder(root: Path) -> None:
 
 
 def tabulate_ladder(steps: list[Step], measured: Measured) -> Table:
-    """A row for each version."""
+    """The ladder's table: a row for each version."""
     table = terminal.table()
     table.add_column("version\nidea")
     for head in ("files", *HEADS, "Python", "C", "gain"):
@@ -192,12 +192,12 @@ def tabulate_ladder(steps: list[Step], measured: Measured) -> Table:
 
 
 def lines(size: Size) -> Text:
-    """The lines added and removed, one below the other."""
+    """A size as text: the lines added and, below them, removed."""
     return Text.assemble((f"+{size.added}", "green"), "\n", (f"-{size.removed}", "red"))
 
 
 def figures(gains: list[Gain]) -> Text:
-    """Ratios, one below the other."""
+    """The gains as text, one below the other."""
     shown = [gain.figure + f" @{gain.threads}" * (gain.threads > 1) for gain in gains]
     return Text("\n".join(shown) or "-")
 

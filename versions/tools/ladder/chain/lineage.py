@@ -83,12 +83,12 @@ def own_complaints(version: Version, before: Version | None) -> list[str]:
 
 
 def changes(before: Tree, after: Tree) -> set[str]:
-    """The files that were changed, added or removed, but for those that are every version's own."""
+    """The files that were changed, added or removed, except those that are every version's own."""
     return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)} - set(OWN)
 
 
 def file_complaints(version: Version, changed: set[str], existing: set[str]) -> list[str]:
-    """Both directions: what differs is declared, and what is declared differs."""
+    """A sentence for each file that differs undeclared, and for each that is declared and does not differ."""
     complaints = [
         f"{version.name}: {path} differs from the predecessor's and is not declared in changes"
         for path in sorted(changed - version.changes)
@@ -100,7 +100,7 @@ def file_complaints(version: Version, changed: set[str], existing: set[str]) -> 
 
 
 def mentions(version: Version, tree: Tree, names: list[str]) -> list[str]:
-    """Files that name a version of the ladder: they could not stay the same in the next folder."""
+    """A sentence for each file that names a version, since it could not stay the same in the next folder."""
     return [
         f"{version.name}: {path} mentions {name}, which only README.md and pyproject.toml may"
         for path, content in tree.items()
@@ -110,7 +110,7 @@ def mentions(version: Version, tree: Tree, names: list[str]) -> list[str]:
 
 
 def measure(before: Tree, after: Tree, changed: Iterable[str]) -> Size:
-    """How large the difference is in the changed files."""
+    """The size of the difference in the changed files."""
     found = [hunk for path in changed for hunk in hunks(before.get(path, b""), after.get(path, b""))]
     return Size(sum(len(hunk.new) for hunk in found), sum(len(hunk.old) for hunk in found))
 

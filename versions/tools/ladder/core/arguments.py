@@ -17,19 +17,19 @@ def positive(text: str) -> int:
 
 
 def thread_counts(text: str) -> list[int]:
-    """Numbers of threads with commas between them."""
+    """Numbers of threads, separated by commas."""
     return [thread_count(part) for part in text.split(",")]
 
 
 def thread_count(text: str) -> int:
-    """A number of threads."""
+    """A number of threads, 1 to 1024."""
     if positive(text) > 1024:
         raise argparse.ArgumentTypeError(f"{text} is more than 1024 threads")
     return int(text)
 
 
 def channels(text: str) -> int:
-    """A number of feature maps that fit beside one another."""
+    """A number of feature maps that fit side by side, 1 to 32."""
     if positive(text) > 32:
         raise argparse.ArgumentTypeError(f"{text} is more than 32 channels")
     return int(text)
@@ -43,21 +43,21 @@ def path(text: str) -> Path:
 
 
 def png(text: str) -> Path:
-    """A file to draw into."""
+    """The name of a PNG file to draw into."""
     if Path(text).suffix != ".png":
         raise argparse.ArgumentTypeError(f"{text} does not end with .png")
     return Path(text)
 
 
 def pixels(text: str) -> int:
-    """The height of a picture that every version takes."""
+    """The height and width of a picture that every version accepts, 32 to 1024."""
     if not 32 <= positive(text) <= 1024:
         raise argparse.ArgumentTypeError(f"{text} is not between 32 and 1024")
     return int(text)
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with the command in one line, not below a page of usage."""
+    """An argument parser that reports an error in one line, not below a page of usage."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")

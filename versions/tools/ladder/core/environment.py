@@ -27,14 +27,13 @@ class Build:
 
 BUILDS = {
     "release": Build(("-Dwerror=true",)),
-    # The same code, and where in the source it comes from.
-    "asm": Build(("-Dwerror=true", "-Dc_args=-g"), installed=False),
+    "asm": Build(("-Dwerror=true", "-Dc_args=-g"), installed=False),  # the same code, with line numbers
     "clang": Build(("-Dwerror=true",), "clang", installed=False),
     "sanitize": Build(
         (
             "-Dbuildtype=debugoptimized",
             "-Db_sanitize=address,undefined",
-            "-Db_lundef=false",  # what the sanitized code calls is in libraries that are loaded before Python
+            "-Db_lundef=false",  # the sanitizers' functions are in libraries that are preloaded
             "-Dc_args=-fno-sanitize-recover=all",
         ),
         "gcc",
@@ -66,8 +65,8 @@ def python(version: Version, build: str = "release") -> Path:
         found = read_stamp(stamp)
         if found == wanted:
             return interpreter
-        # No stamp stands while a build runs. So what a failed or killed one left (meson keeps a failed configure
-        # for ever) is recognised by its absence, and the next try begins from nothing.
+        # There is no stamp while a build runs. So the remains of a failed or killed one (meson keeps a failed
+        # configure for ever) are recognised by its absence, and the next build starts afresh.
         stamp.unlink(missing_ok=True)
         if found.get("tools") != wanted["tools"]:
             for name in ("env", "meson"):
@@ -79,7 +78,7 @@ def python(version: Version, build: str = "release") -> Path:
 
 
 def home_of(version: Version, build: str) -> Path:
-    """Where the environment (env), meson's build folder (meson) and the stamp lie."""
+    """The folder of the environment (env), of meson's build folder (meson) and of the stamp."""
     return version.folder.parents[1] / "build" / version.name / build
 
 
@@ -95,7 +94,7 @@ def variables() -> dict[str, str]:
 
 
 def fingerprint(folder: Path) -> str:
-    """A digest of the folder's place and of the names and contents of all files in it, byte code left out."""
+    """A digest of the folder's path and of the names and contents of all files in it, except byte code."""
     digest = hashlib.sha256(str(folder.resolve()).encode())
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -146,7 +145,7 @@ def build_wheel(version: Version, build: str, home: Path) -> Path:
 
 
 def call(version: Version, command: list[str], **more: str) -> None:
-    """Run a step of the build in silence, with `more` variables; raises BuildError with what it printed if it fails."""
+    """Run a step of the build silently, with `more` variables; raises BuildError with its output if it fails."""
     done = subprocess.run(
         command,
         env=installing.variables(variables()) | more,

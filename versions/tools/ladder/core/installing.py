@@ -16,12 +16,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout  # virtualenv's, which nox needs
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
-# Options of pip that install elsewhere or only in part. `install` overrules some as arguments, and these here; a
-# variable that is unset would let pip.conf speak again.
+# Options of pip that install elsewhere or only in part. `install` overrides some by arguments, and these here; if the
+# variable were unset, pip.conf would apply again.
 PIP = {"PIP_ROOT": os.sep, "PIP_DRY_RUN": "0", "PIP_NO_DEPS": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
-# Those of virtualenv that say from where, and not how, an environment is made.
+# The variables of virtualenv that say from where an environment is made, not how.
 VIRTUALENV = ("VIRTUALENV_DOWNLOAD", "VIRTUALENV_EXTRA_SEARCH_DIR", "VIRTUALENV_OVERRIDE_APP_DATA")
-# What a path may not hold, and for whom; tried with each. Spaces, `$`, `"` and letters of all scripts are no trouble.
+# Characters that a path must not contain, and which tool fails on them; found by trying. Spaces, `$`, `"` and letters
+# of all scripts are fine.
 UNFIT = {":": "virtualenv", ";": "pip", "'": "meson", "\\": "meson", "\n": "meson", "\r": "meson"}
 CHECK = Path(__file__).parents[1] / "inside" / "check_installed.py"
 
@@ -70,7 +71,7 @@ def pip(interpreter: Path) -> list[str]:
 
 
 def check(folder: Path, *requirements: str) -> list[str]:
-    """The command that fails with a sentence if one of these, or a file of it, is not in the environment."""
+    """The command that fails with a sentence if a requirement, or a file of it, is not in the environment."""
     names = [match[0] for requirement in requirements if (match := NAME.match(requirement))]
     return [str(interpreter_of(folder)), "-I", str(CHECK), *names]
 
@@ -121,7 +122,7 @@ def fill(folder: Path, requirements: list[str]) -> int:
 
 
 def note(text: str) -> None:
-    """A line on stderr."""
+    """Print a line on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 

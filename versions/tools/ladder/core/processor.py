@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 CPUINFO = Path("/proc/cpuinfo")
-SYSTEM = Path("/sys/devices/system/cpu/cpu0")  # what Linux tells of the first processor
+SYSTEM = Path("/sys/devices/system/cpu/cpu0")  # what Linux says about the first processor
 GROUPS = Path("/sys/fs/cgroup")  # where Linux shows control groups, a container's limits
 ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 
@@ -23,7 +23,7 @@ VECTORS = (
 
 @dataclass(frozen=True)
 class Processor:
-    """What is told with every measurement.
+    """The properties of the processor that are recorded with every measurement.
 
     `cores`: those of the machine, None where the system does not tell; `threads`: what they run at once, two for each
     core with hyper-threading. `vectors`: the instruction sets of VECTORS that it has. `caches`: `L1d`, `L2`, ... ->
@@ -40,7 +40,7 @@ class Processor:
     virtual: bool
 
     def sentences(self) -> list[str]:
-        """All of it but the name."""
+        """Everything but the name, as sentences."""
         cores = f"{self.cores} cores and {self.threads} threads" if self.cores else f"{self.threads} threads"
         machine = ", of a virtual machine" if self.virtual else ""
         caches = ", ".join(f"{name} {binary(size)}" for name, size in self.caches.items()) or "unknown"
@@ -52,7 +52,7 @@ class Processor:
 
 
 def describe() -> Processor:
-    """This machine's processor."""
+    """Describe this machine's processor."""
     file, flags = SYSTEM / "cpufreq" / "scaling_governor", features()
     return Processor(
         name=name(),
@@ -76,7 +76,7 @@ def linux_caches(folder: Path) -> dict[str, int]:
 
 
 def other_caches() -> dict[str, int]:
-    """The same from py-cpuinfo, as far as it knows them as numbers."""
+    """The data caches according to py-cpuinfo, those whose sizes it gives as numbers."""
     from cpuinfo import get_cpu_info
 
     told = get_cpu_info()
@@ -85,7 +85,7 @@ def other_caches() -> dict[str, int]:
 
 
 def binary(size: int) -> str:
-    """Bytes in units of 1024 and of 1024 x 1024, which caches come in."""
+    """A number of bytes in KiB or MiB."""
     return f"{size / 2**20:g} MiB" if size >= 2**20 else f"{size / 2**10:g} KiB"
 
 
@@ -98,7 +98,7 @@ def features() -> frozenset[str]:
 
 
 def name() -> str:
-    """What the processor calls itself, such as `AMD EPYC 9R14`; its architecture where it does not say."""
+    """The processor's own name, such as `AMD EPYC 9R14`; its architecture where it does not say."""
     if CPUINFO.exists():
         return entry(CPUINFO.read_text(), "model name") or platform.machine()
     return platform.processor() or platform.machine()
@@ -110,7 +110,7 @@ def linux_flags(text: str) -> frozenset[str]:
 
 
 def entry(text: str, *keys: str) -> str:
-    """What stands behind the first of these keys in a /proc/cpuinfo; empty if none is there."""
+    """The value of the first of these keys in a /proc/cpuinfo; empty if none is there."""
     for line in text.splitlines():
         key, _, value = line.partition(":")
         if key.strip() in keys:
@@ -119,7 +119,7 @@ def entry(text: str, *keys: str) -> str:
 
 
 def other_flags() -> frozenset[str]:
-    """The same from py-cpuinfo, which knows other systems but takes a second: hence only there."""
+    """The instruction sets according to py-cpuinfo, which knows other systems, but takes a second."""
     from cpuinfo import get_cpu_info
 
     return frozenset(get_cpu_info().get("flags", ()))
@@ -159,7 +159,7 @@ def shares(groups: Path = GROUPS, process: Path = Path("/proc/self/cgroup")) -> 
 
 
 def share(folder: Path) -> list[float]:
-    """What one control group may use, as a list of one number, or of none."""
+    """The number of processors that one control group may use, in a list that is empty if it is not limited."""
     try:
         if (folder / "cpu.max").exists():
             quota, period = (folder / "cpu.max").read_text().split()

@@ -80,7 +80,7 @@ def read(folder: Path) -> Version:
     """The version in `folder`, its declarations checked; raises LadderError with the file and what is wrong in it."""
     path = folder / "pyproject.toml"
     if not NAME.fullmatch(folder.name):
-        raise LadderError(f"{folder}: a version is named NN_name, in small letters, digits and underscores")
+        raise LadderError(f"{folder}: a version is named NN_name, in lower-case letters, digits and underscores")
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

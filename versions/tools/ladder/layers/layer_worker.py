@@ -1,4 +1,4 @@
-"""A version as a process that tells how long each layer takes: line by line as `worker.py`, through `on_layer`."""
+"""A version as a process that reports how long each layer takes: like `worker.py`, line by line, through `on_layer`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class LayerWorker(Worker):
 
 
 def told(answer: dict[str, Any]) -> list[Told]:
-    """From the worker's JSON object; raises ValueError, TypeError or KeyError if it is none."""
+    """The layers in the worker's JSON object; raises ValueError, TypeError or KeyError if it is invalid."""
     return [Told(str(name), tuple(shape), float(seconds)) for name, shape, seconds in answer["layers"]]
 
 
@@ -46,7 +46,7 @@ class Clock:
         self.layers: list[list[Told]] = []
 
     def infer(self) -> Answer:
-        """One inference in each way; the one that comes second this time comes first the next time."""
+        """One inference with the layers' times and one without, in alternating order."""
         if len(self.layers) % 2:
             layers, whole = self.worker.layers(), self.worker.infer()
         else:

@@ -43,7 +43,7 @@ from ladder.timing.rounds import Limits, Timings
 from shared_weights.architecture import layers
 from shared_weights.tensor_file import appearing_whole
 
-SIZE = 224  # pixels, where nothing else is asked for
+SIZE = 224  # pixels, unless another size is given
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def choose(root: Path, names: Sequence[str]) -> list[Version]:
 
 
 def choose_size(versions: Iterable[Version]) -> int:
-    """The size for versions that were given none; says so if it is a small one."""
+    """The picture's size if none was given; says so if it is the small one."""
     slow = [version.name for version in versions if version.slow]
     if not slow:
         return SIZE
@@ -155,7 +155,7 @@ def profile_of(
 
 
 def write(text: str, profiles: list[Profile], size: int, plot: Path) -> None:
-    """The plot and, beside it, the JSON."""
+    """Write the plot and, beside it, the JSON."""
     plot.parent.mkdir(parents=True, exist_ok=True)
     with appearing_whole(plot.with_suffix(".json")) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
@@ -163,7 +163,7 @@ def write(text: str, profiles: list[Profile], size: int, plot: Path) -> None:
 
 
 def complaint(profile: Profile) -> str | None:
-    """What makes the profile doubtful, if its layers do not add up to the whole."""
+    """A sentence if the profile's layers do not add up to the whole, else None."""
     if abs(profile.apart) <= CLOSE:
         return None
     first, median, third = ratios.quartiles(profile.whole)

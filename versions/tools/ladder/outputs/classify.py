@@ -46,7 +46,7 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
         terminal.note(f"version {chosen.name}, weights {weights.describe(folder, weight_set)}")
         started = time.perf_counter()
         with ExitStack() as stack:
-            with terminal.working(f"loading {chosen.name}"):  # which may compile for some seconds
+            with terminal.working(f"loading {chosen.name}"):  # which may take seconds to compile
                 worker = stack.enter_context(Worker(chosen.name, python, folder))
             begin = stack.enter_context(terminal.progress("looking at the pictures", len(pictures)))
             named, refused = name_all(worker, pictures, weights.read_labels(folder), top, begin)
@@ -63,7 +63,7 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
 def name_all(
     worker: Worker, pictures: list[Picture], labels: list[str], top: int, begin: Callable[[str], None]
 ) -> tuple[list[Named], list[str]]:
-    """All pictures named by the worker, and a line for each that it refused."""
+    """All pictures, classified by the worker, and a line for each that it rejected."""
     named, complaints = [], []
     for picture in pictures:
         begin(picture.name)
@@ -89,7 +89,7 @@ def likeliest(logits: np.ndarray, labels: list[str], count: int) -> list[tuple[s
 
 
 def show(named: list[Named], elapsed: float, version: Version, folder: Path) -> None:
-    """Print the table and, below it, what it comes to; `elapsed`: seconds for all, from the worker's start on."""
+    """Print the table and, below it, the summary; `elapsed`: seconds for all, from the worker's start on."""
     console = terminal.output()
     if folder.name == "synthetic":
         console.print(weights.MEANINGLESS)
@@ -126,7 +126,7 @@ def guesses(entry: Named) -> Text:
 
 
 def verdict(entry: Named) -> Text:
-    """The verdict as a word in its colour."""
+    """The verdict as a coloured word."""
     words = {True: Text("right", style="green"), False: Text("wrong", style="red"), None: Text("-", style="dim")}
     return words[entry.verdict]
 
@@ -139,7 +139,7 @@ def duration(seconds: float) -> str:
 
 
 def summary(named: list[Named], elapsed: float) -> list[str]:
-    """The share that was right; the latency, and the throughput in `elapsed` seconds."""
+    """Sentences: the share that was right, the latency, and the throughput in `elapsed` seconds."""
     verdicts = [entry.verdict for entry in named if entry.verdict is not None]
     lines = []
     if verdicts:

@@ -1,4 +1,4 @@
-"""`compare`: every version's logits on pics/ against torchvision's, which lie in golden files, and one another."""
+"""`compare`: every version's logits on pics/ against torchvision's, from golden files, and against one another."""
 
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from shared_weights.golden import thinned
 from shared_weights.tensor_file import sha256
 
 SETS = ("cifar10", "synthetic")
-SMALL = "chelsea.png@32"  # the one input that slow versions are shown too: a thinned picture of 32 x 32 pixels
+SMALL = "chelsea.png@32"  # the only input for slow versions: a picture thinned to 32 x 32 pixels
 RENEW = "renew it with `nox -s reference -- --write`"
 
 

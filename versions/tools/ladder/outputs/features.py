@@ -23,7 +23,7 @@ STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
 @dataclass(frozen=True)
 class Seen:
-    """What a version made of a picture.
+    """What a version computed from a picture.
 
     `image`: the picture as the network takes it, float32 (H, W, 3), normalised; `logits`: float32 (classes,); `maps`:
     stage -> its output, float32 (H, W, channels), in the order of the stages.
@@ -80,7 +80,7 @@ def see(name: str, python: Path, folder: Path, picture: Path) -> Seen:
 
 
 def displayed(image: np.ndarray, folder: Path) -> np.ndarray:
-    """The normalised image (H, W, 3) in colours from 0 to 1, by undoing what the set's preprocess.json says.
+    """The normalised image (H, W, 3) in colours from 0 to 1, by undoing the normalisation of preprocess.json.
 
     The version that normalised it has read and checked that file.
     """

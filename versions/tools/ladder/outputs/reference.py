@@ -21,7 +21,7 @@ from shared_weights.golden import thinned
 if TYPE_CHECKING:
     import torch
 
-SIZES = ((32, 32), (64, 64), (65, 97), (224, 224))  # height, width; 65 and 97 leave odd sizes at every stride of 2
+SIZES = ((32, 32), (64, 64), (65, 97), (224, 224))  # height, width; 65 and 97 give odd sizes at every stride of 2
 
 # The golden files and torch here may differ by float64's rounding: the versions' bound, scaled by the two machine
 # epsilons, 2**-52 and 2**-23.

@@ -35,7 +35,7 @@ MODELS = {  # peer -> the file that it loads, or what ncnn's two files begin wit
 # place of float16 (2**-12 = 2.4e-4) and far below that of bfloat16 (2**-9): a peer that computes in those is found out.
 TOLERANCE = 1e-4
 
-TICK = 0.02  # seconds; the system counts a process's time in hundredths
+TICK = 0.02  # seconds; Linux counts a process's time in hundredths of a second
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Kit:
     cache: Path
 
     def model(self, label: str) -> Path:
-        """What the peer loads."""
+        """The file that the peer loads."""
         folder = self.weights if MODELS[label] == WEIGHTS else self.models
         return folder / MODELS[label]
 
@@ -68,12 +68,12 @@ class PeerWorker(Worker):
         return [str(word) for word in [PROGRAM, self.label, weights, *settings]]
 
     def greet(self, answer: dict[str, Any]) -> float:
-        """Keeps `how` as well."""
+        """Read the peer's first answer, and keep its `how` as well."""
         self.how = str(answer["how"])
         return super().greet(answer)
 
     def infer(self, picture: Path | None = None) -> Answer:
-        """As a version; returns when the process rests.
+        """The network's answer, as a version gives it; returns when the process has come to rest.
 
         Some libraries' threads spin for a while after their work, ONNX Runtime's for 40 ms, and would take the
         processor from whoever is next. So this waits until the process uses no more time, but no longer than a second.
@@ -90,7 +90,7 @@ class PeerWorker(Worker):
 
 
 def contestants(threads: Iterable[int]) -> list[Contestant]:
-    """Every peer with each number of threads."""
+    """All peers, each with every number of threads."""
     return [Contestant(label, "", None, count) for label in MODELS for count in sorted(set(threads))]
 
 
@@ -98,7 +98,7 @@ def contestants(threads: Iterable[int]) -> list[Contestant]:
 def kit(root: Path, weights: Path, size: int) -> Iterator[Kit]:
     """Installs the libraries, and writes the models for pictures of `size` x `size` pixels to a folder for this time.
 
-    What fails is told in a sentence, and the peers that need it will not start.
+    A failure is reported in a sentence, and the peers that depend on it will not start.
     """
     python, home = install(root), root / "build" / "bench"
     with tempfile.TemporaryDirectory(dir=home) as models:
@@ -167,6 +167,6 @@ def attempt(failure: str, command: list[Any], folder: Path, **own: str) -> str:
 
 
 def report(complaints: list[str]) -> None:
-    """Print those that there are."""
+    """Print the complaints that are not empty, a line for each."""
     for complaint in filter(None, complaints):
         terminal.note(f"ladder: {complaint}")
