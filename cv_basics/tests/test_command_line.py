@@ -129,12 +129,28 @@ def test_bench_rejects_different_results():
         (["bench", "--side", "0"], "side must be between 1"),
     ],
 )
-def test_a_bad_command_gives_one_line_and_exit_code_2(arguments, reason):
+def test_a_bad_command_gives_one_line_and_exit_code_2(arguments, reason, monkeypatch, capsys):
+    code, errors = called(arguments, monkeypatch, capsys)
+    assert code == 2
+    assert reason in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["sharpen"], ["gray", "missing.png"]])
+def test_a_process_with_a_bad_command_ends_with_the_same_line_and_code(arguments, monkeypatch, capsys):
+    """One that is rejected when it is parsed, and one later."""
     done = run(*arguments, cwd=ROOT / "cv_basics")
-    assert done.returncode == 2
-    assert reason in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stderr) == called(arguments, monkeypatch, capsys)
+
+
+def called(arguments, monkeypatch, capsys):
+    """The exit code and the errors of the command line in this process; a new one has to import what it needs."""
+    monkeypatch.chdir(ROOT / "cv_basics")
+    try:
+        code = cli.main(arguments)
+    except SystemExit as error:
+        code = error.code
+    return code, capsys.readouterr().err
 
 
 STDOUT = {">&-": "Bad file descriptor", "1</dev/null": "Bad file descriptor", ">/dev/full": "No space left on device"}

@@ -21,13 +21,30 @@ from mnist.tests.conftest import ROOT
 from mnist.weights import SHIPPED, load_parameters
 
 Mnist = Callable[..., subprocess.CompletedProcess]
+Called = Callable[..., tuple[int | str | None, str]]
 
 
-def test_every_command_has_help(mnist: Mnist) -> None:
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Called:
+    """Runs the command line in this process: a new one takes a second to import what it needs."""
+
+    def call(*arguments: str) -> tuple[int | str | None, str]:
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr(sys, "argv", ["mnist", *arguments])
+        try:
+            code: int | str | None = command_line.main()
+        except SystemExit as error:
+            code = error.code
+        return code, capsys.readouterr().err
+
+    return call
+
+
+def test_every_command_has_help(mnist: Mnist, called: Called) -> None:
     help_text = mnist("--help").stdout
     for name in ("train", "evaluate", "predict", "dropout", "bench"):
         assert f"\n    {name} " in help_text
-        assert mnist(name, "--help").returncode == 0
+        assert called(name, "--help") == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -50,11 +67,20 @@ def test_every_command_has_help(mnist: Mnist) -> None:
         (("evaluate", "--weights", "mnist/README.md"), "not a readable safetensors file"),
     ],
 )
-def test_wrong_arguments_are_named_in_one_line(mnist: Mnist, arguments: tuple[str, ...], message: str) -> None:
-    done = mnist(*arguments)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+def test_wrong_arguments_are_named_in_one_line(called: Called, arguments: tuple[str, ...], message: str) -> None:
+    code, errors = called(*arguments)
+    assert code == 2
+    (line,) = errors.splitlines()
     assert message in line
+
+
+@pytest.mark.parametrize("arguments", [("learn",), ("evaluate", "--weights", "mnist/README.md")])
+def test_a_process_with_wrong_arguments_ends_with_the_same_line_and_code(
+    mnist: Mnist, called: Called, arguments: tuple[str, ...]
+) -> None:
+    """One that is rejected when it is parsed, and one later."""
+    done = mnist(*arguments)
+    assert (done.returncode, done.stderr, done.stdout) == (*called(*arguments), "")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="torch is installed")

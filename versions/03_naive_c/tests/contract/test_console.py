@@ -19,9 +19,6 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes
 HOSTILE = "a\x1b[31m\x07\x7f\x9b2J\u202e\u2028\x85  b\r\n.png"  # C0, DEL, C1, bidi override, line breaks, two spaces
 SHOWN = r"a\x1b[31m\x07\x7f\x9b2J\u202e\u2028\x85  b\r\n.png"
 
-# Python writes what is left in a buffer once more when it exits, so these tests need the buffer.
-BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-
 
 @pytest.fixture
 def image(tmp_path):
@@ -53,10 +50,16 @@ def run(monkeypatch, capsys, net):
     return run
 
 
+def buffered():
+    """The environment without PYTHONUNBUFFERED: Python writes what is left in a buffer once more when it exits, and
+    these tests need that buffer."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 def redirected(redirection, *arguments, start=("-m", "resnet50")):
     """Runs `python -m resnet50` with a shell's redirection of its streams; returns the completed process."""
     command = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, *start, *map(str, arguments)]
-    return subprocess.run(command, input="", env=BUFFERED, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, input="", env=buffered(), capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,7 @@ def test_errors_that_cannot_be_written_leave_the_exit_code_and_the_output(redire
 def test_streams_that_nobody_reads_do_not_change_the_exit_code(weights_dir):
     for arguments, code in ((["classify", "none.png", "--weights", weights_dir], 2), (["paint"], 2), (["--help"], 0)):
         command = [sys.executable, "-m", "resnet50", *map(str, arguments)]
-        with subprocess.Popen(command, env=BUFFERED, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        with subprocess.Popen(command, env=buffered(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             process.stdout.close()
         assert process.returncode == code
 
