@@ -5,6 +5,7 @@ from resnet50 import ops
 from resnet50.weights import arrange
 
 TOLERANCE = 2e-5  # what this version promises for a whole network: error / largest value of the layer
+EVERY_WIDTH = True  # try each kernel, stride and padding of a convolution with every number of channels
 
 
 def run_op(name, *tensors, **settings):

@@ -1,13 +1,11 @@
 """What the tests share: narrow networks with seeded weights."""
 
 import json
+import os
 import signal
 
 import numpy as np
 import pytest
-from resnet50 import ResNet50
-
-pytest_plugins = ["adapter"]  # the fixtures that a version needs of its own
 
 EPS = 2.0**-23  # float32: a rounding is off by at most EPS / 2
 
@@ -96,6 +94,12 @@ def write_weights(folder, tensors, labels=None, preprocess=PREPROCESS):
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def code_cache(tmp_path_factory):
+    """What a version compiles while it is tested goes to a folder of the tests' own; the user's is left as it is."""
+    os.environ["RESNET50_CACHE"] = os.environ.get("RESNET50_TEST_CACHE") or str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def tensors():
     return narrow_tensors()
@@ -108,6 +112,8 @@ def weights_dir(tmp_path_factory, tensors):
 
 @pytest.fixture(scope="session")
 def net(weights_dir):
+    from resnet50 import ResNet50  # here, so that a test that needs no network loads none
+
     return ResNet50(weights_dir)
 
 

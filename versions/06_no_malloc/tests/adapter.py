@@ -4,6 +4,7 @@ from resnet50.plan import Plan, Planner, Value
 from resnet50.weights import arrange
 
 TOLERANCE = 2e-5  # what this version promises for a whole network: error / largest value of the layer
+EVERY_WIDTH = True  # try each kernel, stride and padding of a convolution with every number of channels
 
 PARTS = ("op.weight", "op.bias", "op.running_mean", "op.running_var")
 

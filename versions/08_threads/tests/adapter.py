@@ -1,37 +1,17 @@
 """What a version changes for the tests: how its operators are called, and how exact it is."""
 
-import os
 from functools import cache
 
 import numpy as np
-import pytest
 from resnet50 import ops
 from resnet50.instruction_sets import instruction_set
 from resnet50.plan import Plan, Planner, Value
 from resnet50.weights import arrange
 
 TOLERANCE = 2e-5  # what this version promises for a whole network: error / largest value of the layer
+EVERY_WIDTH = False  # each with one number of channels: C is written for all that are tried, and compiled
 
 PARTS = ("op.weight", "op.bias", "op.running_mean", "op.running_var")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def code_cache(tmp_path_factory):
-    """Tests begin with an empty cache of compiled code, and leave the user's own as it is."""
-    os.environ["RESNET50_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-
-
-def pytest_collection_modifyitems(config, items):
-    """Of the 168 convolutions of test_ops.py, C is written for 24: each kernel, padding and stride with one width."""
-    left = []
-    for item in items:
-        if item.originalname == "test_conv2d_is_within_the_rounding_bound":
-            sizes, width = dict(item.callspec.params), item.module.CHANNELS
-            rank = 8 * (1, 3, 7).index(sizes["kernel"]) + 2 * sizes["padding"] + sizes["stride"]
-            if (sizes["inputs"], sizes["outputs"]) != width[rank % len(width)]:
-                left.append(item)
-    config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if item not in left]
 
 
 class Given:
