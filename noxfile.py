@@ -19,17 +19,18 @@ nox.options.sessions = ["test"]
 
 ROOT = Path(__file__).parent
 BUILD = ROOT / "build"
+TOOLS = ROOT / "versions" / "tools"
 PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS = sorted(file.parent.name for file in ROOT.glob("versions/*/pyproject.toml"))
 IN_C = [version for version in VERSIONS if list((ROOT / "versions" / version).glob("src/**/*.c"))]
 TESTS = {  # part -> (environment, folder)
-    "ladder": ("tools", "versions/ladder/tests"),
-    "fuzzing": ("fuzzing", "versions/fuzzing/tests"),
-    "scrutiny": ("lint", "versions/scrutiny/tests"),
+    "ladder": ("tools", "versions/tools/ladder/tests"),
+    "fuzzing": ("fuzzing", "versions/tools/fuzzing/tests"),
+    "scrutiny": ("lint", "versions/tools/scrutiny/tests"),
     "shared_weights": ("tools", "shared_weights/tests"),
     "cv_basics": ("cv_basics", "cv_basics/tests"),
     "mnist": ("mnist", "mnist/tests"),
-    "website": ("site", "website/tests"),
+    "website": ("site", "versions/tools/website/tests"),
 }
 
 SELECTED: list[bool] = []  # for each run of pytest whether any test was selected in it
@@ -37,7 +38,7 @@ SELECTED: list[bool] = []  # for each run of pytest whether any test was selecte
 ALONE = os.environ.setdefault("RESNET50_NOX", str(os.getpid())) == str(os.getpid())
 
 os.environ["PYTHONPYCACHEPREFIX"] = str(BUILD / "pycache")
-os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "versions")])
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(TOOLS)])
 
 
 def environment(session: nox.Session, group: str) -> str:
@@ -48,9 +49,8 @@ def environment(session: nox.Session, group: str) -> str:
     except OSError as error:
         session.error(f"{error.filename}: {error.strerror}: what is made here goes to build/, so it must be writable")
     packages = nox.project.dependency_groups(PROJECT, group)
-    installing = ROOT / "versions" / "ladder" / "installing.py"
-    # -P: beside the program lie modules with the names of the library's, such as `profile`.
-    session.run(sys.executable, "-P", str(installing), str(folder), *packages, log=False)
+    installing = TOOLS / "ladder" / "core" / "installing.py"
+    session.run(sys.executable, str(installing), str(folder), *packages, log=False)
     return str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
 
 
@@ -172,8 +172,8 @@ def lint(session: nox.Session) -> None:
     fix = "--fix" in session.posargs
     python(session, "-m", "ruff", "check", *(["--fix"] if fix else []), ".", group="lint")
     python(session, "-m", "ruff", "format", *([] if fix else ["--check"]), ".", group="lint")
-    tools = "versions/ladder", "versions/fuzzing", "versions/scrutiny"
-    parts = *tools, "shared_weights", "cv_basics", "mnist", "website"
+    tools = [f"versions/tools/{name}" for name in ("ladder", "fuzzing", "scrutiny", "website")]
+    parts = *tools, "shared_weights", "cv_basics", "mnist"
     python(session, "-m", "mypy", "noxfile.py", *parts, group="lint")
     for version in VERSIONS:
         python(session, "-m", "mypy", f"versions/{version}/src/resnet50", group="lint")

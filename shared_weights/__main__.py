@@ -1,7 +1,7 @@
 """The weight sets of this project, and the structure of the network they belong to."""
 
 if __name__ == "__main__":
-    from ladder import command_line
+    from ladder.core import command_line
 
     command_line.begin("shared_weights")
 

@@ -1,0 +1,64 @@
+"""Try hostile inputs on every version: pictures, weights, texts, arrays, command lines and calls of C.
+
+Hypothesis makes them; they are tried in processes of their own, whose C is built with AddressSanitizer. Each must be
+accepted, or refused with a named exception. What breaks that is kept in build/fuzz.
+"""
+
+if __name__ == "__main__":
+    from ladder.core import command_line
+
+    command_line.begin("fuzzing")
+
+import argparse
+from pathlib import Path
+
+from fuzzing.targets import TARGETS
+from ladder.__main__ import VERSION_HELP, Parser
+from ladder.core import terminal
+from ladder.core.arguments import path
+from ladder.core.errors import BuildError, LadderError
+from ladder.core.versions import ROOT
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    epilog = "Exit code 0; 1 if a promise was broken; 2 if something given is wrong, with a line that says what."
+    top = Parser(prog="fuzzing", description=__doc__, epilog=epilog)
+    top.add_argument("--minutes", type=minutes, metavar="N", help="in all (default: 2 s for each target and version)")
+    top.add_argument("--targets", nargs="+", choices=TARGETS, default=[], metavar="NAME", help=", ".join(TARGETS))
+    top.add_argument("--versions", nargs="+", default=[], metavar="NAME", help=f"{VERSION_HELP} (default: all)")
+    top.add_argument("--seed", type=int, default=0, metavar="N", help="another number, other inputs (default: 0)")
+    top.add_argument("--again", type=path, metavar="FILE", help="only try this input from build/fuzz once more")
+    return top
+
+
+def minutes(text: str) -> float:
+    """A time above 0, for argparse."""
+    number = float(text)
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of minutes")
+    return number
+
+
+def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
+    """Run the command line `argv` on the project in `root`; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        from fuzzing.fuzz import again, fuzz
+
+        if arguments.again:
+            return again(root, arguments.again)
+        return fuzz(root, arguments.minutes, arguments.targets, arguments.versions, arguments.seed)
+    except LadderError as error:
+        if isinstance(error, BuildError):
+            terminal.note(error.output.rstrip())
+        terminal.complain(f"fuzzing: {error}")
+    except OSError as error:
+        terminal.complain(f"fuzzing: {error.filename or 'the system'}: {error.strerror}")
+    except KeyboardInterrupt:
+        return 130
+    return 2
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,120 @@
+"""A process in which inputs are tried, from outside: what it answers, and how it ended if it did not."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from ladder.core.errors import LadderError
+
+CHILD = Path(__file__).parent / "child" / "main.py"
+PATIENCE = 300  # seconds without an answer; an endless loop ends itself earlier, see child/main.py, a deadlock does not
+MOST_MEMORY = 2 << 30  # bytes that a process may need for what it is given, beside the sanitizer's own
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an input.
+
+    `kind`: "answered" or "refused", as promised; "exception", "crash", "hang" or "memory". `text`: the error in one
+    line; `details`: all that is known.
+    """
+
+    kind: str
+    text: str
+    details: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a promise was broken."""
+        return self.kind not in ("answered", "refused")
+
+
+class Child:
+    """A process that runs `call` (see child/main.py) in `folder`; to be used in a `with` statement, which ends it.
+
+    Raises LadderError if it cannot even begin.
+    """
+
+    def __init__(self, python: Path, call: str, folder: Path, variables: Mapping[str, str]):
+        self.stderr = tempfile.TemporaryFile()  # noqa: SIM115 (close() closes it)
+        self.process = subprocess.Popen(
+            [str(python), str(CHILD), call, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.stderr,
+            # noxfile.py sets it for this process; but CHILD imports what lies beside it.
+            env={name: value for name, value in variables.items() if name != "PYTHONSAFEPATH"},
+            start_new_session=True,  # Ctrl-C is for the process that counts
+        )
+        ready = self.receive()
+        if ready.kind != "ready":
+            self.close()
+            raise LadderError(f"{call} could not begin: {ready.details or ready.text}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.stderr):
+            with contextlib.suppress(BrokenPipeError):  # an input that it did not read to the end
+                stream.close()  # type: ignore[union-attr]
+
+    def ask(self, data: bytes) -> Verdict:
+        """What becomes of an input. After a failure the process may have ended, or be in no state to go on."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(len(data).to_bytes(8, "little") + data)  # type: ignore[union-attr]
+            self.process.stdin.flush()  # type: ignore[union-attr]
+        return self.receive()
+
+    def receive(self) -> Verdict:
+        """The next answer, or how the process ended in place of it."""
+        pipe = self.process.stdout.fileno()  # type: ignore[union-attr]
+        line = b""
+        for _ in range(PATIENCE):  # seconds that passed for this process too: it may be stopped together with the child
+            if not select.select([pipe], [], [], 1.0)[0]:
+                continue
+            part = os.read(pipe, 1 << 16)
+            line += part
+            if not part:
+                return self.obituary()
+            if line.endswith(b"\n"):
+                return self.parsed(line)
+        self.process.kill()
+        return Verdict("hang", f"no answer for {PATIENCE} s", self.last_words())
+
+    @staticmethod
+    def parsed(line: bytes) -> Verdict:
+        """An answer; as bad as a crash if it took too much memory."""
+        answer = json.loads(line)
+        if answer["memory"] > MOST_MEMORY and answer["kind"] in ("answered", "refused"):
+            return Verdict("memory", f"{answer['memory'] / 1e9:.1f} GB in use; {answer['text']}")
+        return Verdict(answer["kind"], " ".join(answer.get("text", "").split()), answer.get("details", ""))
+
+    def obituary(self) -> Verdict:
+        """How the process ended: by itself or by a sanitizer (crash), or because its time was over (hang)."""
+        code = self.process.wait()
+        words = self.last_words()
+        if code == -signal.SIGPROF:
+            return Verdict("hang", "its processor time was over", words)
+        reports = [line for line in words.splitlines() if "Sanitizer:" in line or "runtime error:" in line]
+        ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return Verdict("crash", reports[0] if reports else ended, words)
+
+    def last_words(self) -> str:
+        """What it wrote to stderr, at most the last 20 kB."""
+        self.stderr.seek(max(0, self.stderr.seek(0, os.SEEK_END) - 20_000))
+        return self.stderr.read().decode(errors="replace").strip()

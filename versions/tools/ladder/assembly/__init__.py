@@ -1,0 +1,1 @@
+"""`asm`: what the compiler made of a version's C."""

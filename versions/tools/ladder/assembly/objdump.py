@@ -1,0 +1,156 @@
+"""Compiled functions as objdump shows them, with the source lines that they come from, and what they are made of."""
+
+import os
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ladder.assembly.loops import innermost
+from ladder.core.errors import LadderError
+
+SYMBOL = re.compile(r"[0-9a-f]+ <(?P<name>.+)>:")
+LOCATION = re.compile(r"(?P<inlined>inlined by )?(?P<path>.+):(?P<line>\d+)(?: \(.*\))?")
+INSTRUCTION = re.compile(r"\s*(?P<address>[0-9a-f]+):\t(?P<mnemonic>\S+)\s*(?P<operands>.*?)\s*")
+RELOCATION = re.compile(r"\s+[0-9a-f]+: R_\S+\t(?P<symbol>.+?)(?:[-+]0x[0-9a-f]+)?")
+PREFIXES = {"bnd", "cs", "data16", "ds", "lock", "notrack", "rep", "repz", "repnz"}
+
+KINDS = ("FMA", "vector", "scalar", "loads", "stores", "calls", "all")
+FMA = re.compile(r"vfn?m(add|sub).*|vpdp.*")
+SCALAR = re.compile(r"(?!v?(broadcast|p)).+s[sd]")  # vpmaxsd and its like are integer instructions on all lanes
+ZERO = re.compile(r"v?p?xor.* ([xyz]mm\d+)(,\1)+")
+NOTHING = re.compile(r"nop.*|xchg ax,ax|int3 *")  # what fills the space before an aligned address
+COPY = re.compile(r"v?mov.* [xyz]mm\d+,[xyz]mm\d+")
+# What may have its first operand in memory without writing there, or without writing only.
+READ_ONLY = re.compile(r"cmp|test|bt|v?u?comis[sd]|call|jmp|push|i?mul|i?div")
+BOTH_WAYS = re.compile(r"add|sub|and|or|xor|inc|dec|neg|not|adc|sbb|sh[lr]|sar|ro[lr]|xchg|xadd|cmpxchg")
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction in Intel's notation, target first; `source`: the file and the line that it comes from."""
+
+    address: int
+    mnemonic: str
+    operands: str
+    source: tuple[Path, int] | None
+
+    def __str__(self) -> str:
+        return f"{self.mnemonic} {self.operands}"
+
+    def target(self) -> int | None:
+        """Where it may jump to, if it is a jump to a known address."""
+        found = re.match(r"([0-9a-f]+) <", self.operands)
+        return int(found[1], 16) if self.mnemonic.startswith("j") and found else None
+
+    def kinds(self) -> Iterator[str]:
+        """What it counts as, of KINDS; loads and stores also where an instruction computes with memory.
+
+        FMA: multiply-adds, of floats or of integers, packed or not. vector, scalar: everything else that works on
+        vector registers, on all lanes or on one float; to set one to zero and to copy one to another is neither, since
+        scalar code too does that with all lanes. push and pop are neither loads nor stores.
+        """
+        yield "all"
+        text = str(self)
+        if self.mnemonic == "call":
+            yield "calls"
+        if FMA.fullmatch(self.mnemonic):
+            yield "FMA"
+        elif re.search(r"\b[xyz]mm\d", self.operands) and not ZERO.fullmatch(text) and not COPY.fullmatch(text):
+            yield "scalar" if SCALAR.fullmatch(self.mnemonic) else "vector"
+        if "[" not in self.operands or re.match(r"lea|nop|prefetch", self.mnemonic):
+            return
+        stores = "[" in self.operands.split(",")[0] and not READ_ONLY.fullmatch(self.mnemonic)
+        if stores:
+            yield "stores"
+        if not stores or BOTH_WAYS.fullmatch(self.mnemonic):
+            yield "loads"
+
+
+@dataclass
+class Function:
+    """A compiled function, in the order of addresses."""
+
+    name: str
+    instructions: list[Instruction] = field(default_factory=list)
+
+    def loops(self) -> list[list[Instruction]]:
+        """The innermost loops, each in the order of addresses."""
+        places = {one.address: index for index, one in enumerate(self.instructions)}
+        successors = []
+        for index, one in enumerate(self.instructions):
+            target = one.target()
+            following = [] if target is None or target not in places else [places[target]]
+            if not re.fullmatch(r"jmp|ret|ud2|hlt", one.mnemonic) and index + 1 < len(self.instructions):
+                following.append(index + 1)
+            successors.append(following)
+        found = innermost(successors, lambda index: NOTHING.fullmatch(str(self.instructions[index])) is not None)
+        return [[self.instructions[index] for index in loop] for loop in found]
+
+
+def count(instructions: Iterable[Instruction]) -> Counter[str]:
+    """Of each kind how many."""
+    return Counter(kind for instruction in instructions for kind in instruction.kinds())
+
+
+def disassemble(file: Path, folder: Path) -> list[Function]:
+    """The functions of an object file; of the source lines only those of files in `folder`.
+
+    Raises LadderError if there is no objdump, or with its words if it fails.
+    """
+    command = ["objdump", "-d", "-r", "-l", "--inlines", "--no-show-raw-insn", "-M", "intel", str(file)]
+    try:
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        raise LadderError("objdump (Debian's package binutils) is needed for this and was not found") from None
+    if done.returncode:
+        raise LadderError(f"objdump failed: {done.stderr.strip()}")
+    return parse(done.stdout, folder)
+
+
+def parse(text: str, folder: Path) -> list[Function]:
+    """The functions in what objdump printed.
+
+    Before the instructions of a source line stands its place; where they come from an inlined function, the places
+    that it was inlined by follow, the innermost first. Of all these the first one in `folder` counts, so that an
+    intrinsic belongs to the line that uses it.
+    """
+    functions: list[Function] = []
+    places: list[tuple[Path, int]] = []
+    chain_ended = True
+    for line in text.splitlines():
+        if found := SYMBOL.fullmatch(line):
+            functions.append(Function(found["name"]))
+            places = []
+        elif (found := INSTRUCTION.fullmatch(line)) and functions:
+            source = next((place for place in places if place[0].is_relative_to(folder)), None)
+            functions[-1].instructions.append(instruction(found, source))
+            chain_ended = True
+        elif (found := RELOCATION.fullmatch(line)) and functions:
+            functions[-1].instructions[-1] = with_symbol(functions[-1].instructions[-1], found["symbol"])
+        elif found := LOCATION.fullmatch(line):
+            place = (Path(os.path.normpath(found["path"])), int(found["line"]))
+            if found["inlined"]:  # after an instruction only the chain is printed anew, for the same line
+                place_before = places[:1] if chain_ended else places
+                places = [*place_before, place]
+            else:
+                places = [place]
+            chain_ended = False
+    return functions
+
+
+def instruction(found: re.Match[str], source: tuple[Path, int] | None) -> Instruction:
+    """The instruction in a line of objdump, without prefixes and remarks."""
+    words = [found["mnemonic"], *found["operands"].split()]
+    prefixes = next((index for index, word in enumerate(words) if word not in PREFIXES), 0)
+    mnemonic, operands = words[prefixes], " ".join(words[prefixes + 1 :])
+    return Instruction(int(found["address"], 16), mnemonic, operands.split(" #")[0], source)
+
+
+def with_symbol(instruction: Instruction, symbol: str) -> Instruction:
+    """The instruction with the name that the linker will put there: called directly, or else as a remark."""
+    is_jump = instruction.mnemonic == "call" or instruction.mnemonic.startswith("j")
+    operands = symbol if is_jump and "[" not in instruction.operands else f"{instruction.operands}  ; {symbol}"
+    return Instruction(instruction.address, instruction.mnemonic, operands, instruction.source)

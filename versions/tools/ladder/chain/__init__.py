@@ -1,0 +1,1 @@
+"""Neighbours in the ladder: how they differ, and how they are kept together."""

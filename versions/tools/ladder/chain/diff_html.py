@@ -1,0 +1,121 @@
+"""The difference of two versions as HTML, side by side; on a narrow screen removed lines above added ones."""
+
+import re
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from pygments.formatters import HtmlFormatter
+from pygments.token import STANDARD_TYPES, Whitespace
+
+from ladder.chain.difference import Change, Row, Spans, blocks
+from ladder.core.highlight import Kind, Piece, mark, tokens
+from ladder.core.terminal import printable
+
+STYLES = {"light": "xcode", "dark": "github-dark"}  # Pygments' names
+SHEET = Path(__file__).with_name("diff.css")
+Tokens = list[list[Piece]]
+
+
+def page(title: str, ideas: list[tuple[str, str]], measured: str, total: str, changes: list[Change], full: bool) -> str:
+    """A whole page that needs nothing else: the ideas of the versions between, the gain, and the difference."""
+    steps = "".join(f"<dt>{escape(name)}</dt><dd>{escape(idea)}</dd>" for name, idea in ideas)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{stylesheet()}</style>\n</head>\n"
+        f'<body class="ladder-diff-page">\n<h1>{escape(title)}</h1>\n<dl class="ladder-diff-ideas">{steps}</dl>\n'
+        f"<p>{escape(measured)}</p>\n<p>{escape(total)}</p>\n{fragment(changes, full)}</body>\n</html>\n"
+    )
+
+
+def stylesheet(dark: str | None = None) -> str:
+    """The CSS of `fragment`. `dark`: a selector that holds where the page is dark; None: where the system is."""
+    light_tokens, dark_tokens = (colours(style, (dark or "") * (name == "dark")) for name, style in STYLES.items())
+    plain, night = SHEET.read_text(encoding="utf-8").split("/* dark */\n")
+    if dark is None:
+        return f"{plain}{light_tokens}@media (prefers-color-scheme: dark) {{\n{night}{dark_tokens}}}\n"
+    return f"{plain}{light_tokens}{night.replace(':root', dark)}{dark_tokens}"
+
+
+def colours(style: str, where: str) -> str:
+    """The rules for a Pygments style's tokens, in elements that `where` selects."""
+    formatter = HtmlFormatter(style=style)
+    return "".join(f"{rule}\n" for rule in formatter.get_token_style_defs(f"{where} .ladder-diff".strip()))
+
+
+def fragment(changes: list[Change], full: bool = False) -> str:
+    """The list of files and their lines, as one element of class `ladder-diff`, for a page that has `stylesheet`.
+
+    Unchanged parts can be unfolded by the reader; `full`: they are so from the start.
+    """
+    rows = "".join(
+        f'<tr><td><a href="#{anchor(change)}">{escape(printable(change.title))}</a> <i>{change.state}</i></td>'
+        f"<td>{count('+', change.added)}</td><td>{count('-', change.removed)}</td></tr>\n"
+        for change in changes
+    )
+    files = "".join(file(change, full) for change in changes)
+    return f'<div class="ladder-diff">\n<table class="files">\n{rows}</table>\n{files}</div>\n'
+
+
+def anchor(change: Change) -> str:
+    """The id of a file's part."""
+    return "diff-" + re.sub(r"[^\w]+", "-", change.path)
+
+
+def count(sign: str, lines: int) -> str:
+    """Lines added or removed, or nothing."""
+    return f'<span class="{"plus" if sign == "+" else "minus"}">{sign}{lines}</span>' if lines else ""
+
+
+def file(change: Change, full: bool) -> str:
+    """One file: a heading that folds it, and its lines."""
+    before, after = tokens(change.old or "", change.before), tokens(change.new or "", change.after)
+    counts = f"{count('+', change.added)} {count('-', change.removed)}"
+    shape = "alone" if change.old is None or change.new is None else "both"
+    parts = "".join(part(kind, run, before, after, full) for kind, run in blocks(change.rows()))
+    return (
+        f'<details class="file {shape}" id="{anchor(change)}" open>\n'
+        f"<summary><code>{escape(printable(change.title))}</code> <i>{change.state}</i> {counts}</summary>\n"
+        f"{parts}</details>\n"
+    )
+
+
+def part(kind: str, run: list[Row], before: Tokens, after: Tokens, full: bool) -> str:
+    """A run of lines of one kind."""
+    name = "changed" if kind == "changed" else "same"
+    grid = f'<div class="lines {name}">\n{"".join(cells(run, before, after))}</div>\n'
+    if kind != "folded":
+        return grid
+    opened = " open" if full else ""
+    return f'<details class="fold"{opened}><summary>{len(run)} unchanged lines</summary>\n{grid}</details>\n'
+
+
+def cells(run: list[Row], before: Tokens, after: Tokens) -> Iterator[str]:
+    """The lines of both sides in turn, an empty cell where one has none."""
+    for row in run:
+        yield cell("old", row.old, before, row.old_words)
+        yield cell("new", row.new, after, row.new_words)
+
+
+def cell(side: str, number: int | None, text: Tokens, words: Spans) -> str:
+    """One line; its number is an attribute, so that it is not copied along with the text."""
+    if number is None:
+        return f'<div class="{side} none"></div>\n'
+    line = "".join(span(piece) for piece in mark(text[number], words))
+    return f'<div class="{side}" data-line="{number + 1}">{line}</div>\n'
+
+
+def span(piece: Piece) -> str:
+    """A token in its colour, marked where it has changed."""
+    text, name = escape(printable(piece.text, keep="\n\t"), quote=False), css_class(piece.kind)
+    text = f'<span class="{name}">{text}</span>' if name else text
+    return f"<mark>{text}</mark>" if piece.changed else text
+
+
+def css_class(kind: Kind) -> str:
+    """Pygments' short name of a token's kind; empty for what has no colour of its own."""
+    while kind not in STANDARD_TYPES:
+        kind = kind.parent
+    return "" if kind is Whitespace else STANDARD_TYPES[kind]

@@ -1,0 +1,102 @@
+"""`lineage`: is every version its predecessor plus what it declares to change, and nothing else?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.text import Text
+
+from ladder.core import terminal
+from ladder.core.files import Tree, working_tree
+from ladder.core.git import hunks
+from ladder.core.versions import OWN, Version, discover
+
+
+@dataclass(frozen=True)
+class Step:
+    """From one version to the next: how large the difference is, and what is wrong with it."""
+
+    version: Version
+    files: int
+    added: int
+    removed: int
+    complaints: list[str]
+
+
+def lineage(root: Path) -> int:
+    """Print the steps of the ladder with their sizes; the exit code is 1 if a promise is broken."""
+    steps = check(discover(root))
+    table = terminal.table("each version against its predecessor, without README.md and pyproject.toml")
+    for head, side in (("version", "left"), ("files", "right"), ("lines", "right"), ("", "left"), ("idea", "left")):
+        table.add_column(head, justify=side)  # type: ignore[arg-type]
+    for step in steps:
+        state = Text("broken", style="red") if step.complaints else Text("kept", style="green")
+        size = f"+{step.added} -{step.removed}"
+        table.add_row(step.version.name, str(step.files), size, state, Text(step.version.idea))
+    terminal.output().print(table)
+    complaints = [complaint for step in steps for complaint in step.complaints]
+    for complaint in complaints:
+        terminal.note(f"ladder: {complaint}")
+    return 1 if complaints else 0
+
+
+def check(versions: list[Version]) -> list[Step]:
+    """Compare each version with the one before it; the first with nothing."""
+    names = [version.name for version in versions]
+    steps: list[Step] = []
+    before, tree_before = None, Tree()
+    for version in versions:
+        tree = working_tree(version.folder)
+        changed = changes(tree_before, tree) if before else set[str]()
+        complaints = own_complaints(version, before) + mentions(version, tree, names)
+        complaints += file_complaints(version, changed, tree_before.keys() | tree.keys())
+        steps.append(Step(version, len(changed), *lines(tree_before, tree, changed), complaints))
+        before, tree_before = version, tree
+    return steps
+
+
+def own_complaints(version: Version, before: Version | None) -> list[str]:
+    """What is wrong with the version's own name and with its declared predecessor."""
+    complaints = []
+    distribution = "resnet50-" + version.name.replace("_", "-")
+    if version.distribution != distribution:
+        complaints.append(f"{version.name}: its distribution is called {version.distribution}, not {distribution}")
+    if before and before.number == version.number:
+        complaints.append(f"{version.name}: {before.name} has the same number")
+    expected = before.name if before else None
+    if version.previous != expected:
+        wanted = f'previous = "{expected}"' if expected else "no previous, since it is the first"
+        complaints.append(f"{version.name}: [tool.ladder] should have {wanted}")
+    return complaints
+
+
+def changes(before: Tree, after: Tree) -> set[str]:
+    """The files that were changed, added or removed, but for those that are every version's own."""
+    return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)} - set(OWN)
+
+
+def file_complaints(version: Version, changed: set[str], existing: set[str]) -> list[str]:
+    """Both directions: what differs is declared, and what is declared differs."""
+    complaints = [
+        f"{version.name}: {path} differs from the predecessor's and is not declared in changes"
+        for path in sorted(changed - version.changes)
+    ]
+    for path in sorted(version.changes - changed):
+        what = "is the same as the predecessor's" if path in existing else "is in neither folder"
+        complaints.append(f"{version.name}: {path} is declared in changes, but {what}")
+    return complaints
+
+
+def mentions(version: Version, tree: Tree, names: list[str]) -> list[str]:
+    """Files that name a version of the ladder: they could not stay the same in the next folder."""
+    return [
+        f"{version.name}: {path} mentions {name}, which only README.md and pyproject.toml may"
+        for path, content in tree.items()
+        for name in names
+        if path not in OWN and name.encode() in content
+    ]
+
+
+def lines(before: Tree, after: Tree, changed: set[str]) -> tuple[int, int]:
+    """How many lines were added and removed in the changed files, as a diff counts them."""
+    found = [hunk for path in changed for hunk in hunks(before.get(path, b""), after.get(path, b""))]
+    return sum(len(hunk.new) for hunk in found), sum(len(hunk.old) for hunk in found)

@@ -1,0 +1,79 @@
+"""`new`: the next version, a copy of the last one that waits for its idea."""
+
+import re
+from pathlib import Path
+
+import tomlkit
+
+from ladder.core import terminal
+from ladder.core.errors import LadderError
+from ladder.core.files import working_tree
+from ladder.core.versions import Version, discover
+
+README = """\
+# {number}: {words}
+
+**The idea:** {idea}.
+
+## Measured
+
+## Why it is faster
+
+## Where to look
+
+## Try it
+
+```
+nox -s "test({name})"
+nox -s bench -- --versions {previous} {number}
+nox -s diff -- {previous} {number}
+```
+
+## What did not help
+
+## What holds it back
+
+## Exercises
+"""
+
+
+def new(root: Path, name: str, idea: str) -> int:
+    """Make the folder of the next version; `name` may be given with or without the number that it will have.
+
+    Raises LadderError if the name can't be a version's, or the folder is there.
+    """
+    last = discover(root)[-1]
+    number = f"{int(last.number) + 1:02}"
+    bare = name.removeprefix(f"{number}_")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", bare):
+        raise LadderError(
+            f"{name!r} can't be the next version's name: it is made of small letters, digits and underscores, "
+            f"and its number is {number}"
+        )
+    if not idea.strip():
+        raise LadderError("a version needs an idea: --idea 'what is new, in a few words'")
+    folder = root / "versions" / f"{number}_{bare}"
+    if folder.exists():
+        raise LadderError(f"{folder} is there already")
+    for path, content in (working_tree(last.folder) | own_files(last, folder.name, idea.strip())).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    terminal.output().print(
+        f"versions/{folder.name} is a copy of versions/{last.name}.\n"
+        f"Each file that you change there goes into `changes` in its pyproject.toml; `nox -s lineage` checks it.",
+        markup=False,
+    )
+    return 0
+
+
+def own_files(last: Version, name: str, idea: str) -> dict[str, bytes]:
+    """The README and the pyproject.toml of the version after `last`; the latter keeps its layout and comments."""
+    document = tomlkit.parse((last.folder / "pyproject.toml").read_text(encoding="utf-8"))
+    project, ladder = document["project"], document["tool"]["ladder"]  # type: ignore[index]
+    project["name"] = f"resnet50-{name.replace('_', '-')}"  # type: ignore[index]
+    if "description" in project:  # type: ignore[operator]
+        project["description"] = f"ResNet-50 by hand: {idea}"  # type: ignore[index]
+    ladder.update({"previous": last.name, "idea": idea, "changes": []})  # type: ignore[union-attr]
+    number, words = name.split("_", 1)
+    readme = README.format(name=name, number=number, words=words.replace("_", " "), idea=idea, previous=last.number)
+    return {"README.md": readme.encode(), "pyproject.toml": tomlkit.dumps(document).encode()}

@@ -1,0 +1,99 @@
+"""The few questions that the tool asks git. Only `carry` and `supply` need an answer."""
+
+import difflib
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from ladder.core.errors import LadderError
+from ladder.core.files import Tree, rule
+
+HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
+PLAIN = ("--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--text")  # whatever the user has configured
+READABLE = ("--histogram", "--indent-heuristic", "--unified=0", "--inter-hunk-context=0")
+
+
+class Hunk(NamedTuple):
+    """The lines `old` of one text, which are the lines `new` of the other; counted from 0, each may be empty."""
+
+    old: range
+    new: range
+
+
+def run(folder: Path, *arguments: str) -> bytes:
+    """What `git ARGUMENTS` prints when it is run in `folder`; raises LadderError with git's words if it fails."""
+    try:
+        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True).stdout
+    except FileNotFoundError:
+        raise LadderError("git was not found") from None
+    except subprocess.CalledProcessError as error:
+        words = " ".join(error.stderr.decode(errors="replace").split()) or "no reason given"
+        raise LadderError(f"git {arguments[0]} failed in {folder}: {words}") from None
+
+
+def need(command: str, reason: str, folder: Path, *arguments: str) -> None:
+    """As `run`, for a command of the tool that needs git: if git fails, the message says which one, and why."""
+    try:
+        run(folder, *arguments)
+    except LadderError as error:
+        raise LadderError(f"{command} needs git, {reason}: {error}") from None
+
+
+def committed_tree(folder: Path, revision: str, paths: Iterable[str] = (".",)) -> Tree:
+    """The files of `folder` at a commit, as a checkout would write them, or those of `paths` that were there.
+
+    Empty if the folder was not; without what `files` leaves out.
+    """
+    listing = run(folder, "ls-tree", "-r", "-z", "--name-only", revision, "--", *paths)
+    belongs = rule(folder)
+    found = [path for path in listing.decode().split("\0") if path and belongs(path)]
+    return {path: run(folder, "cat-file", "--filters", f"{revision}:./{path}") for path in found}
+
+
+def check_commit(folder: Path, revision: str) -> None:
+    """Raise LadderError if `revision` names no commit."""
+    try:
+        run(folder, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    except LadderError:
+        raise LadderError(f"git knows no commit {revision!r} here") from None
+
+
+def was_there(folder: Path, revision: str) -> bool:
+    """Whether the folder held anything at a commit."""
+    return bool(run(folder, "ls-tree", "--name-only", revision))
+
+
+def hunks(before: bytes, after: bytes) -> list[Hunk]:
+    """Where two texts differ, as git sees it: it keeps functions whole where difflib pairs blank lines and braces.
+
+    Without git difflib has to do. A line ends with a line feed and nothing else.
+    """
+    if before == after:
+        return []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, content in (("before", before), ("after", after)):
+            Path(scratch, name).write_bytes(content)
+        try:
+            command = ["git", "diff", *PLAIN, *READABLE, "before", "after"]
+            done = subprocess.run(command, cwd=scratch, capture_output=True)
+        except FileNotFoundError:
+            return plain_hunks(before, after)
+    found = [Hunk(span(*head.group(1, 2)), span(*head.group(3, 4))) for head in HUNK.finditer(done.stdout)]
+    return found or plain_hunks(before, after)  # git may be there and not work: a Mac without its developer tools
+
+
+def plain_hunks(before: bytes, after: bytes) -> list[Hunk]:
+    """Where two texts differ, as difflib sees it."""
+    old, new = (re.findall(rb"[^\n]*\n|[^\n]+", text) for text in (before, after))
+    blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return [Hunk(range(*block[1:3]), range(*block[3:])) for block in blocks if block[0] != "equal"]
+
+
+def span(start: bytes, count: bytes | None) -> range:
+    """The lines that a hunk's head names, counted from 0; where it names none, it gives the line before them."""
+    length = 1 if count is None else int(count)
+    first = int(start) - (length > 0)
+    return range(first, first + length)

@@ -1,0 +1,131 @@
+"""The versions of the ladder: the folders versions/NN_name and what each declares in [tool.ladder]."""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ladder.core import processor
+from ladder.core.errors import LadderError
+
+ROOT = Path(__file__).resolve().parents[4]
+NAME = re.compile(r"\d\d_[a-z][a-z0-9]*(_[a-z0-9]+)*")
+C_PROJECT = re.compile(r"^project\([^:)]*,[^:)]*'c'", re.MULTILINE)
+KEYS = {
+    "previous": str,
+    "idea": str,
+    "requires": list,
+    "changes": list,
+    "slow": bool,
+    "threads": bool,
+    "tolerance": float,
+}
+OWN = ("README.md", "pyproject.toml")  # the files that are every version's own, and so never compared or carried
+
+
+@dataclass(frozen=True)
+class Version:
+    """One folder of the ladder.
+
+    `tolerance`: how far the logits may lie from a float64 reference, relative to its largest logit. The default is
+    the design's promise for float32; Winograd and int8 declare theirs. `threads`: it takes RESNET50_THREADS.
+    """
+
+    folder: Path
+    distribution: str
+    idea: str
+    previous: str | None = None
+    requires: tuple[str, ...] = ()
+    changes: frozenset[str] = frozenset()
+    slow: bool = False
+    threads: bool = False
+    tolerance: float = 2e-5
+
+    @property
+    def name(self) -> str:
+        """The folder's name, such as `03_naive_c`."""
+        return self.folder.name
+
+    @property
+    def number(self) -> str:
+        """The two digits that the name begins with."""
+        return self.name[:2]
+
+    def has_c(self) -> bool:
+        """Whether C is among the languages that its meson.build names in `project(...)`, before the first keyword."""
+        path = self.folder / "meson.build"
+        return path.exists() and C_PROJECT.search(path.read_text(encoding="utf-8")) is not None
+
+
+def discover(root: Path = ROOT) -> list[Version]:
+    """All versions below `root`/versions, in the order of their numbers.
+
+    Raises LadderError if there is none, or if a folder's pyproject.toml is missing or wrong.
+    """
+    folders = sorted(path for path in (root / "versions").glob("[0-9][0-9]_*") if path.is_dir())
+    if not folders:
+        raise LadderError(f"{root / 'versions'} holds no version: no folder is named like 01_pure_python")
+    return [read(folder) for folder in folders]
+
+
+def read(folder: Path) -> Version:
+    """The version in `folder`, its declarations checked; raises LadderError with the file and what is wrong in it."""
+    path = folder / "pyproject.toml"
+    if not NAME.fullmatch(folder.name):
+        raise LadderError(f"{folder}: a version is named NN_name, in small letters, digits and underscores")
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LadderError(f"{path} cannot be read: {error}") from None
+    project, ladder = document.get("project", {}), document.get("tool", {}).get("ladder")
+    if not isinstance(ladder, dict):
+        raise LadderError(f"{path} has no table [tool.ladder]")
+    if not isinstance(project, dict) or not isinstance(project.get("name"), str):
+        raise LadderError(f"{path} has no [project] name")
+    for complaint in complaints(ladder):
+        raise LadderError(f"{path}: [tool.ladder] {complaint}")
+    lists = {
+        "requires": tuple(ladder.get("requires", ())),
+        "changes": frozenset(ladder.get("changes", ())),
+    }
+    return Version(folder=folder, distribution=project["name"], **{**ladder, **lists})
+
+
+def complaints(ladder: dict[str, Any]) -> Iterable[str]:
+    """What is wrong in a [tool.ladder] table, each as the end of a sentence."""
+    for key, value in ladder.items():
+        if key not in KEYS:
+            yield f"has no key {key!r}; it knows {', '.join(KEYS)}"
+        elif type(value) is not KEYS[key]:
+            yield f"{key} must be of type {KEYS[key].__name__}, not {type(value).__name__}"
+        elif isinstance(value, list) and not all(isinstance(item, str) for item in value):
+            yield f"{key} must hold only strings"
+    if not ladder.get("idea"):
+        yield "must say the version's idea"
+    if not ladder.get("tolerance", 1.0) > 0:
+        yield "tolerance must be above zero"
+    for name in ladder.get("changes", ()):
+        path = PurePosixPath(name)
+        if name != str(path) or path.is_absolute() or ".." in path.parts or "\\" in name:
+            yield f"changes: {name!r} is not a path inside the folder, written with forward slashes"
+        if name in OWN:
+            yield f"changes: {name} is every version's own and need not be declared"
+
+
+def find(versions: list[Version], name: str) -> Version:
+    """The version called `name`, its full name or its number; raises LadderError if there is none."""
+    for version in versions:
+        if version.name == name or version.number == name.zfill(2):
+            return version
+    raise LadderError(f"there is no version {name!r}; there are {', '.join(version.name for version in versions)}")
+
+
+def obstacle(version: Version, features: frozenset[str] | None = None) -> str | None:
+    """A sentence that says why `version` can't run on a processor with these features (default: this one), or None."""
+    features = processor.features() if features is None else features
+    missing = [name for name in version.requires if name not in features]
+    if not missing:
+        return None
+    return f"{version.name} is skipped: this processor lacks {', '.join(missing)}"

@@ -1,0 +1,34 @@
+"""Which weight set a command uses: shared_weights finds and makes them, here its errors become the tool's."""
+
+from pathlib import Path
+
+from ladder.core.errors import LadderError
+from shared_weights import sets
+
+MEANINGLESS = "The weight set synthetic holds random numbers: its labels mean nothing and get no verdict."
+
+
+def find(name: str | None) -> Path:
+    """The folder of the set with this name, or the folder itself; without a name imagenet if exported, else cifar10.
+
+    Raises LadderError if there is no such set, or if it can't be made.
+    """
+    try:
+        return sets.find(name)
+    except sets.WeightSetError as error:
+        raise LadderError(str(error)) from None
+
+
+def describe(folder: Path, asked: str | None) -> str:
+    """The set's name, and why it was taken if nobody asked for it."""
+    if asked is not None or folder.name != "cifar10":
+        return folder.name
+    return "cifar10 (imagenet has not been exported: `nox -s weights -- imagenet` does it)"
+
+
+def read_labels(folder: Path) -> list[str]:
+    """The set's labels, a class a line."""
+    try:
+        return sets.read_labels(folder)
+    except (OSError, ValueError) as error:
+        raise LadderError(f"{folder / 'labels.txt'} cannot be read: {error}") from None

@@ -1,0 +1,204 @@
+"""A version as a process of its own: `python -m resnet50 bench --worker`, one line in, one line of JSON out."""
+
+import contextlib
+import json
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from ladder.core.environment import variables
+from ladder.core.errors import InferenceError, LadderError, WorkerError
+
+PATIENCE = 1800.0  # seconds for one answer; the slowest, 01 at 224 pixels, takes a fifth of it
+Parsed = TypeVar("Parsed")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One inference.
+
+    `seconds`: the inference alone, without preparing the picture; `peak_memory`: the process's, in bytes, None where
+    the system doesn't tell it; `logits`: float64 (classes,).
+    """
+
+    seconds: float
+    peak_memory: int | None
+    logits: np.ndarray
+
+    @classmethod
+    def parse(cls, answer: dict[str, Any]) -> Self:
+        """From the worker's JSON object; raises ValueError, TypeError or KeyError if it is none."""
+        return cls(float(answer["seconds"]), answer["peak_memory"], np.array(answer["logits"], dtype=np.float64))
+
+
+class Worker:
+    """A version that waits for pictures; to be used in a `with` statement, which ends the process.
+
+    Raises WorkerError, with what the process wrote to stderr, when it dies, answers with anything but the agreed
+    JSON, or keeps silent for `patience` seconds. `size`: height and width of the random image that it can be asked for.
+    `threads`: how many a version that has threads shall have, by default as many as it likes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        python: Path,
+        weights: Path,
+        patience: float = PATIENCE,
+        size: int = 224,
+        threads: int | None = None,
+    ):
+        self.name = name
+        self.patience = patience
+        self.silent = False
+        # A file, not a pipe: nobody has to read it while the process writes.
+        self.stderr = tempfile.TemporaryFile()  # noqa: SIM115 (close() closes it)
+        self.process = subprocess.Popen(
+            [str(python), *self.arguments(weights, size)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.stderr,
+            env=variables() | ({"RESNET50_THREADS": str(threads)} if threads else {}),
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+        try:
+            self.load_seconds = self.receive(self.greet)
+        except BaseException:
+            self.close()
+            raise
+
+    def arguments(self, weights: Path, size: int) -> list[str]:
+        """What the version's Python is called with."""
+        return ["-m", "resnet50", "bench", "--worker", "--weights", str(weights), "--size", str(size)]
+
+    def greet(self, answer: dict[str, Any]) -> float:
+        """What the process says of itself once the network is loaded; returns the seconds that this took."""
+        return float(answer["load_seconds"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process. It holds nothing that could be lost, so it is not asked to finish."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.stderr):
+            with contextlib.suppress(BrokenPipeError):  # a line that the process never read
+                stream.close()  # type: ignore[union-attr]
+
+    def infer(self, picture: Path | None = None) -> Answer:
+        """The network's answer to a picture file, or to an `.npy` file with a prepared float32 (H, W, 3) array.
+
+        Without either: to the same random image each time. Raises InferenceError when the version refuses the
+        picture: the worker can be asked on.
+        """
+        line = str(picture.absolute()) if picture else ""
+        if "\n" in line or "\r" in line:
+            raise InferenceError(f"{line!r}: the path holds a line break, which a worker can't be told")
+        return self.ask(line, Answer.parse)
+
+    def ask(self, line: str, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
+        """The answer to a line, parsed."""
+        with contextlib.suppress(BrokenPipeError):  # it has died: receive() finds out how
+            self.process.stdin.write(line + "\n")  # type: ignore[union-attr]
+            self.process.stdin.flush()  # type: ignore[union-attr]
+        return self.receive(parse)
+
+    def receive(self, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
+        """The next line of JSON, parsed."""
+        alarm = threading.Timer(self.patience, self.end_silence)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            line = self.process.stdout.readline()  # type: ignore[union-attr]
+        finally:
+            alarm.cancel()
+        if not line:
+            raise self.obituary()
+        try:
+            answer = json.loads(line)
+            if "error" in answer:
+                raise InferenceError(str(answer["error"]))
+            return parse(answer)
+        except (ValueError, TypeError, KeyError):
+            raise WorkerError(f"{self.name} answered {line.strip()[:200]!r}, which is not the agreed JSON") from None
+
+    def end_silence(self) -> None:
+        """What the alarm does: the process has had its time."""
+        self.silent = True
+        self.process.kill()
+
+    def obituary(self) -> WorkerError:
+        """How the process ended, with its last words."""
+        try:
+            code = self.process.wait(timeout=5)  # it has closed stdout, so it is about to end
+        except subprocess.TimeoutExpired:
+            self.end_silence()
+            code = self.process.wait()
+        self.stderr.seek(0)
+        words = self.stderr.read().decode(errors="replace").strip()
+        if self.silent:
+            return WorkerError(f"{self.name} gave no answer for {self.patience:g} s and was ended. {words}".strip())
+        if code == 2 and words:  # the versions' own way to refuse: one line that says all
+            return WorkerError(f"{self.name}: {words}")
+        return WorkerError(f"{self.name} ended with code {code}; its last words: {words or '(none)'}")
+
+
+# The version's own worker, as its command line starts it, twice in one process; it ends where its input does.
+LOAD_TWICE = """
+import io, sys
+from resnet50.__main__ import main
+for _ in range(2):
+    sys.stdin = io.StringIO()
+    if code := main(sys.argv[1:]):
+        sys.exit(code)
+"""
+
+
+class Loader(Worker):
+    """A version that loads its network twice, says how long each took, and ends."""
+
+    def arguments(self, weights: Path, size: int) -> list[str]:
+        """Python with the program above, which hands the version's own arguments on."""
+        return ["-c", LOAD_TWICE, *super().arguments(weights, size)[2:]]
+
+
+def load_twice(name: str, python: Path, weights: Path, size: int, threads: int) -> tuple[float, float]:
+    """Seconds of the first and of the second loading in one process, made for this; raises as a Worker."""
+    with Loader(name, python, weights, size=size, threads=threads) as loader:
+        return loader.load_seconds, loader.receive(loader.greet)
+
+
+PREPARE = """
+import sys, numpy
+from resnet50 import ResNet50
+weights, target, *pictures = sys.argv[1:]
+net = ResNet50(weights)
+numpy.savez(target, *(net.preprocess(picture) for picture in pictures))
+"""
+
+
+def prepared(name: str, python: Path, weights: Path, pictures: list[Path]) -> list[np.ndarray]:
+    """What a version makes of picture files before the network sees them: float32 (H, W, 3) arrays.
+
+    Raises LadderError with the last line of stderr when the version fails.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch) / "prepared.npz"
+        command = [str(python), "-c", PREPARE, str(weights), str(target), *(str(path.absolute()) for path in pictures)]
+        done = subprocess.run(command, env=variables(), capture_output=True, encoding="utf-8", errors="replace")
+        if done.returncode:
+            words = done.stderr.strip().splitlines() or ["(no word on stderr)"]
+            raise LadderError(f"{name} can't prepare the pictures: {words[-1]}")
+        with np.load(target) as arrays:
+            return [arrays[f"arr_{index}"] for index in range(len(pictures))]

@@ -1,0 +1,1 @@
+"""Programs that run in another environment's interpreter, and so import nothing of the ladder."""

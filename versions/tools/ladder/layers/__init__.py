@@ -1,0 +1,1 @@
+"""`profile`: where the time goes in a version, layer by layer."""

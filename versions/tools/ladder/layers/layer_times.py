@@ -1,0 +1,149 @@
+"""What a profile found, in numbers: the content of build/profile/VERSION.json."""
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from ladder.core.errors import WorkerError
+from ladder.layers import cost
+from ladder.layers.layer_worker import Told
+from ladder.timing.contestants import Contestant
+from shared_weights.architecture import Layer
+
+Item = TypeVar("Item")
+
+CLOSE = 0.05  # the whole may take so much more or less time than its layers together
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer, or several of them added up: `shape` and `kind` are empty then.
+
+    `seconds`: the mean of the fastest tenth of the inferences; `operations` and `bytes`: what it needs at least, see
+    cost.py; `limit`: the seconds of the roofline.
+    """
+
+    name: str
+    stage: str
+    kind: str
+    shape: tuple[int, ...]
+    seconds: float
+    operations: int
+    bytes: int
+    limit: float
+
+    @property
+    def flops(self) -> float:
+        """Operations in a second."""
+        return self.operations / self.seconds
+
+    @property
+    def intensity(self) -> float:
+        """Operations for each byte."""
+        return self.operations / self.bytes
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One version's layers. `whole`: seconds of an inference without `on_layer`, one for each round.
+
+    `whole_seconds` and the rows' seconds are means of the fastest tenth of the inferences, those without `on_layer`
+    and those with it. Means add up, medians do not: on a busy machine something disturbs nearly every inference, but
+    seldom a given layer.
+    `peak`: operations in a second of as many cores as the version has `threads`, None where it is unknown;
+    `bandwidth`: bytes in a second of as many. `untold`: layers that the version does not tell of.
+    """
+
+    version: str
+    idea: str
+    threads: int
+    whole: list[float]
+    whole_seconds: float
+    peak: float | None
+    bandwidth: float
+    rows: list[Row]
+    untold: list[str]
+
+    @property
+    def total(self) -> Row:
+        """The sum of the rows."""
+        return add_up("total", self.rows)
+
+    @property
+    def apart(self) -> float:
+        """How much longer the whole takes than the rows together, relative to the latter."""
+        return self.whole_seconds / self.total.seconds - 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, in JSON's types."""
+        return asdict(self) | {"rows_seconds": self.total.seconds, "apart": self.apart}
+
+
+def add_up(name: str, rows: Sequence[Row]) -> Row:
+    """The sum of some rows, under a name of its own."""
+    return Row(
+        name=name,
+        stage="",
+        kind="",
+        shape=(),
+        seconds=sum(row.seconds for row in rows),
+        operations=sum(row.operations for row in rows),
+        bytes=sum(row.bytes for row in rows),
+        limit=sum(row.limit for row in rows),
+    )
+
+
+def groups(rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, list[Row]]:
+    """The rows by their stage or their kind, in the order in which these first appear."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return found
+
+
+def summarise(
+    entry: Contestant,
+    network: Sequence[Layer],
+    whole: list[float],
+    runs: Sequence[Sequence[Told]],
+    peak: float | None,
+    bandwidth: float,
+) -> Profile:
+    """The profile of a version from its rounds; `network`: the layers as they should be, `runs`: as it told them.
+
+    Raises WorkerError if it told of a layer that the network does not have, of another shape, or not the same layers
+    each time.
+    """
+    known = {layer.name: layer for layer in network}
+    names = [told.name for told in runs[0]]
+    for told in (told for run in runs for told in run):
+        if told.name not in known or told.shape != known[told.name].output:
+            raise WorkerError(f"{entry.name} told of {told.name} {told.shape}, which is no layer of the network")
+    if len(set(names)) < len(names) or any([told.name for told in run] != names for run in runs):
+        raise WorkerError(f"{entry.name} told of a layer twice, or of other layers in another inference")
+    fastest = fastest_tenth(runs, lambda run: sum(told.seconds for told in run))
+    rows = []
+    for times in zip(*fastest, strict=True):
+        layer = known.pop(times[0].name)
+        rows.append(
+            Row(
+                name=layer.name,
+                stage=layer.stage,
+                kind=cost.kind(layer),
+                shape=layer.output,
+                seconds=statistics.fmean(told.seconds for told in times),
+                operations=cost.operations(layer),
+                bytes=cost.moved_bytes(layer),
+                limit=cost.limit(layer, peak, bandwidth),
+            )
+        )
+    whole_seconds = statistics.fmean(fastest_tenth(whole, float))
+    return Profile(
+        entry.label, entry.idea, entry.threads, whole, whole_seconds, peak, bandwidth, rows, untold=list(known)
+    )
+
+
+def fastest_tenth(items: Sequence[Item], seconds: Callable[[Item], float]) -> list[Item]:
+    """The tenth of the items, rounded up, that took the least time."""
+    return sorted(items, key=seconds)[: (len(items) + 9) // 10]

@@ -1,0 +1,1 @@
+"""What the versions say: labels, logits, feature maps, and how far they lie from what is right."""

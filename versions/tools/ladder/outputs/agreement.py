@@ -1,0 +1,208 @@
+"""Running several versions on the same inputs and judging how far their logits lie from a float64 reference."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.text import Text
+
+from ladder.core import environment, terminal
+from ladder.core.errors import InferenceError, LadderError
+from ladder.core.versions import Version, discover, find, obstacle
+from ladder.core.worker import Worker
+
+Logits = dict[str, np.ndarray]  # trial -> (classes,)
+Outputs = dict[str, Logits]  # version -> its logits
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An input, a picture or an `.npy` file, and the float64 logits (classes,) that a network should give for it.
+
+    Versions that declare themselves slow see only the trials marked `small`.
+    """
+
+    name: str
+    path: Path
+    expected: np.ndarray
+    small: bool = False
+
+
+@dataclass(frozen=True)
+class Distance:
+    """The largest difference of two networks' logits, relative to the largest expected one, and where it was."""
+
+    names: tuple[str, str]
+    value: float  # infinite for NaN and for logits of another shape
+    trial: str
+    limit: float
+    beyond: int  # on how many inputs the limit is passed
+    of: int  # on how many inputs both were run
+
+    def partner(self, name: str) -> str:
+        """The other one of the two."""
+        first, second = self.names
+        return second if name == first else first
+
+    def complaint(self) -> str | None:
+        """A sentence if the limit is passed, or if the two have nothing in common."""
+        first, second = self.names
+        if not self.of:
+            return f"{first} and {second} have no input in common"
+        if not self.beyond:
+            return None
+        how = "not comparable with" if math.isinf(self.value) else f"{shown(self.value)} away from"
+        where = f"past {self.limit:g} on {self.beyond} of {self.of} inputs"
+        return f"{first} is {how} {second} on {self.trial}; {where}"
+
+
+def select(root: Path, names: Iterable[str]) -> list[Version]:
+    """The named versions, or all; those that can't run here are left out with a sentence."""
+    versions = discover(root)
+    chosen = [find(versions, name) for name in names] or versions
+    usable = []
+    for version in chosen:
+        if reason := obstacle(version):
+            terminal.note(reason)
+        else:
+            usable.append(version)
+    if not usable:
+        raise LadderError("none of the versions runs on this processor")
+    return usable
+
+
+def run(versions: list[Version], weights: Path, trials: list[Trial]) -> tuple[Outputs, list[str]]:
+    """What every version makes of its trials, and a line for each input that it refused."""
+    pythons = {version.name: environment.python(version) for version in versions}
+    work = {version.name: [trial for trial in trials if trial.small or not version.slow] for version in versions}
+    outputs: Outputs = {}
+    complaints: list[str] = []
+    with terminal.progress(f"{weights.name}: running", sum(map(len, work.values()))) as begin:
+        for name, seen in work.items():
+            with Worker(name, pythons[name], weights) as worker:
+                outputs[name] = run_one(worker, seen, complaints, begin)
+    return outputs, complaints
+
+
+def run_one(worker: Worker, trials: list[Trial], complaints: list[str], begin: Callable[[str], None]) -> Logits:
+    """One version's logits; an input that it refuses is complained of and left out."""
+    logits = {}
+    for trial in trials:
+        begin(f"{worker.name}: {trial.name}")
+        try:
+            logits[trial.name] = worker.infer(trial.path).logits
+        except InferenceError as error:
+            complaints.append(f"{worker.name} refuses {trial.name}: {error}")
+    return logits
+
+
+def difference(logits: np.ndarray, other: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference of two logits, relative to the largest expected one; infinite for NaN or other shapes."""
+    if logits.shape != expected.shape or other.shape != expected.shape:
+        return math.inf
+    with np.errstate(invalid="ignore"):  # infinity minus infinity: NaN, which is judged below
+        distance = float(np.abs(logits - other).max() / np.abs(expected).max())
+    return math.inf if math.isnan(distance) else distance
+
+
+def measure(names: tuple[str, str], first: Logits, second: Logits, trials: list[Trial], limit: float) -> Distance:
+    """How far two networks lie apart on the trials that both were run on."""
+    distances = {
+        trial.name: difference(first[trial.name], second[trial.name], trial.expected)
+        for trial in trials
+        if trial.name in first and trial.name in second
+    }
+    worst = max(distances, key=distances.__getitem__, default="")
+    beyond = sum(distance > limit for distance in distances.values())
+    return Distance(names, distances.get(worst, 0.0), worst, limit, beyond, len(distances))
+
+
+def to_reference(versions: list[Version], outputs: Outputs, trials: list[Trial]) -> list[Distance]:
+    """Every version's distance from torchvision, limited by its tolerance."""
+    expected = {trial.name: trial.expected for trial in trials}
+    return [
+        measure((version.name, "torchvision"), outputs[version.name], expected, trials, version.tolerance)
+        for version in versions
+    ]
+
+
+def between(versions: list[Version], outputs: Outputs, trials: list[Trial]) -> list[Distance]:
+    """The distance of every two versions, limited by the larger of their tolerances.
+
+    That asks more than their promises, which allow the sum: a difference of that size is worth a look.
+    """
+    return [
+        measure(
+            (one.name, two.name),
+            outputs[one.name],
+            outputs[two.name],
+            trials,
+            max(one.tolerance, two.tolerance),
+        )
+        for one, two in itertools.combinations(versions, 2)
+    ]
+
+
+def same_ranking(logits: np.ndarray, expected: np.ndarray, tolerance: float, count: int = 5) -> bool:
+    """Whether the first `count` ranks are the expected ones, where only ranks closer than the bound may swap.
+
+    The bound is `tolerance` times the largest expected logit. So each label must have the largest expected logit of
+    those not yet placed, or one that is closer to it than the bound.
+    """
+    if logits.shape != expected.shape or np.isnan(logits).any():
+        return False
+    bound = tolerance * np.abs(expected).max()
+    rest = expected.copy()
+    for label in np.argsort(-logits, kind="stable")[:count]:
+        if rest[label] < rest.max() - bound:
+            return False
+        rest[label] = -np.inf
+    return True
+
+
+def reordered(version: Version, logits: Logits, trials: list[Trial]) -> list[str]:
+    """The trials on which the version's top 5 is not torchvision's."""
+    return [
+        trial.name
+        for trial in trials
+        if trial.name in logits and not same_ranking(logits[trial.name], trial.expected, version.tolerance)
+    ]
+
+
+def report(title: str, versions: list[Version], outputs: Outputs, trials: list[Trial]) -> list[str]:
+    """Print the table of the largest differences; returns what is past a tolerance, each as a sentence."""
+    table = terminal.table(f"{title}: differences relative to the largest logit")
+    for head in ("version", "inputs", "torchvision", "on", "another", "top 5"):
+        table.add_column(head, overflow="fold", justify="right" if head == "inputs" else "left")
+    distances, pairs = to_reference(versions, outputs, trials), between(versions, outputs, trials)
+    complaints = [line for distance in (*distances, *pairs) if (line := distance.complaint())]
+    for version, distance in zip(versions, distances, strict=True):
+        swapped = reordered(version, outputs[version.name], trials)
+        if swapped:
+            complaints.append(f"{version.name} has another top 5 than torchvision on {', '.join(swapped)}")
+        furthest = max(
+            (pair for pair in pairs if version.name in pair.names), key=lambda pair: pair.value, default=None
+        )
+        table.add_row(
+            version.name,
+            str(distance.of),
+            coloured(distance),
+            distance.trial,
+            coloured(furthest).append(f" {furthest.partner(version.name)[:2]}") if furthest else "-",
+            Text(f"{len(swapped)} differ", style="red") if swapped else Text("same", style="green"),
+        )
+    terminal.output().print(table)
+    return complaints
+
+
+def coloured(distance: Distance) -> Text:
+    """The value in red where it is past the limit."""
+    return Text.assemble((shown(distance.value), "red" if distance.beyond else "green"))
+
+
+def shown(distance: float) -> str:
+    """A relative difference with two digits."""
+    return "no number" if math.isinf(distance) else f"{distance:.1e}"

@@ -1,0 +1,169 @@
+"""`classify`: name what is in pictures, and judge the answer where the truth is known."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from ladder.core import environment, terminal, weights
+from ladder.core.errors import InferenceError, LadderError, WorkerError
+from ladder.core.pictures import Picture, collect, own_pictures
+from ladder.core.terminal import printable
+from ladder.core.versions import Version, discover, find, obstacle
+from ladder.core.worker import Worker
+
+
+@dataclass(frozen=True)
+class Named:
+    """A picture with the likeliest labels, likeliest first, their probabilities, and the time of the inference."""
+
+    picture: Picture
+    guesses: list[tuple[str, float]]
+    seconds: float
+
+    @property
+    def verdict(self) -> bool | None:
+        """Whether the likeliest label is right; None where the truth is not known or the set has no word for it."""
+        return self.guesses[0][0] in self.picture.right if self.picture.right else None
+
+
+def classify(root: Path, given: list[Path], version: str | None, weight_set: str | None, top: int) -> int:
+    """Name the given pictures and folders, or all in pics/, and print the table. Returns the exit code."""
+    chosen = choose(root, version)
+    folder = weights.find(weight_set)
+    pics = root / "pics"
+    pictures, complaints, others = (
+        collect(given, pics, folder.name) if given else (own_pictures(pics, folder.name), [], 0)
+    )
+    if pictures:
+        python = environment.python(chosen)
+        terminal.note(f"version {chosen.name}, weights {weights.describe(folder, weight_set)}")
+        started = time.perf_counter()
+        with ExitStack() as stack:
+            with terminal.working(f"loading {chosen.name}"):  # which may compile for some seconds
+                worker = stack.enter_context(Worker(chosen.name, python, folder))
+            begin = stack.enter_context(terminal.progress("looking at the pictures", len(pictures)))
+            named, refused = name_all(worker, pictures, weights.read_labels(folder), top, begin)
+        complaints += refused
+        show(named, time.perf_counter() - started, chosen, folder)
+    if others:
+        files = "1 other file was" if others == 1 else f"{others} other files were"
+        terminal.note(f"{files} left out, which by name and content {'is' if others == 1 else 'are'} not pictures")
+    for complaint in complaints:
+        terminal.complain(f"ladder: {complaint}")
+    return 2 if complaints else 0
+
+
+def choose(root: Path, name: str | None) -> Version:
+    """The version of that name, or the newest that this processor can run; raises LadderError if there is none."""
+    versions = discover(root)
+    if name is not None:
+        chosen = find(versions, name)
+        if reason := obstacle(chosen):
+            raise LadderError(reason)
+        return chosen
+    for version in reversed(versions):
+        reason = obstacle(version)
+        if reason is None:
+            return version
+        terminal.note(reason)
+    raise LadderError("no version runs on this processor")
+
+
+def name_all(
+    worker: Worker, pictures: list[Picture], labels: list[str], top: int, begin: Callable[[str], None]
+) -> tuple[list[Named], list[str]]:
+    """All pictures named by the worker, and a line for each that it refused."""
+    named, complaints = [], []
+    for picture in pictures:
+        begin(picture.name)
+        try:
+            answer = worker.infer(picture.path)
+        except InferenceError as error:
+            complaints.append(str(error))
+            continue
+        if answer.logits.shape != (len(labels),):
+            raise WorkerError(f"{worker.name} gave logits of shape {answer.logits.shape} for {len(labels)} labels")
+        if not np.isfinite(answer.logits).all():
+            complaints.append(f"{picture.name}: the network's output is not finite, so there is no label to name")
+            continue
+        named.append(Named(picture, likeliest(answer.logits, labels, top), answer.seconds))
+    return named, complaints
+
+
+def likeliest(logits: np.ndarray, labels: list[str], count: int) -> list[tuple[str, float]]:
+    """The `count` labels of the largest logits (classes,), with the probabilities exp(x) / sum(exp(x))."""
+    exponentials = np.exp(logits - logits.max())
+    probabilities = exponentials / exponentials.sum()
+    return [(labels[index], float(probabilities[index])) for index in np.argsort(-logits, kind="stable")[:count]]
+
+
+def show(named: list[Named], elapsed: float, version: Version, folder: Path) -> None:
+    """Print the table and, below it, what it comes to; `elapsed`: seconds for all, from the worker's start on."""
+    console = terminal.output()
+    if folder.name == "synthetic":
+        console.print(weights.MEANINGLESS)
+    if named:
+        console.print(tabulate(named), *summary(named, elapsed), sep="\n")
+    console.print(f"Version {version.name} ({version.idea}), weight set {printable(folder.name)}.", markup=False)
+
+
+def tabulate(named: list[Named]) -> Table:
+    """A row for each picture: file and truth, likeliest labels, verdict if there is any, time."""
+    judged = any(entry.verdict is not None for entry in named)
+    table = terminal.table()
+    table.add_column(Text("picture\n  what it shows"), overflow="fold")
+    table.add_column(f"top {max(len(entry.guesses) for entry in named)}")
+    if judged:
+        table.add_column("", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    for entry in named:
+        judgement = [verdict(entry)] if judged else []
+        table.add_row(subject(entry.picture), guesses(entry), *judgement, duration(entry.seconds))
+    return table
+
+
+def subject(picture: Picture) -> Text:
+    """The file, and on a second line the right labels; where there are none, or too many to read, what it shows."""
+    truth = " or ".join(sorted(picture.right)) if 0 < len(picture.right) <= 3 else picture.shows
+    return Text.assemble(printable(picture.name), (f"\n  {truth}" if truth else "", "dim"))
+
+
+def guesses(entry: Named) -> Text:
+    """The labels with their probabilities, the likeliest on a line of its own."""
+    first, *rest = (f"{printable(label)} {100 * probability:.1f}%" for label, probability in entry.guesses)
+    return Text.assemble((first, "bold"), ("\n" + ", ".join(rest) if rest else "", "dim"))
+
+
+def verdict(entry: Named) -> Text:
+    """The verdict as a word in its colour."""
+    words = {True: Text("right", style="green"), False: Text("wrong", style="red"), None: Text("-", style="dim")}
+    return words[entry.verdict]
+
+
+def duration(seconds: float) -> str:
+    """A time in milliseconds or seconds, with three digits."""
+    if seconds < 0.9995:
+        return f"{1e3 * seconds:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 999.5 else f"{seconds:.0f} s"
+
+
+def summary(named: list[Named], elapsed: float) -> list[str]:
+    """The share that was right; the latency, and the throughput in `elapsed` seconds."""
+    verdicts = [entry.verdict for entry in named if entry.verdict is not None]
+    lines = []
+    if verdicts:
+        others = len(named) - len(verdicts)
+        more = f"; no verdict on {others}, for which no label is known to be right" if others else ""
+        lines.append(f"{sum(verdicts)} of {len(verdicts)} right ({100 * sum(verdicts) / len(verdicts):.1f}%){more}.")
+    latency = sum(entry.seconds for entry in named) / len(named)
+    lines.append(
+        f"Average latency {duration(latency)}, the inference alone; "
+        f"throughput {len(named) / elapsed:.3g} pictures/s, with all reading and preparing."
+    )
+    return lines

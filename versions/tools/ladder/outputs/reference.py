@@ -1,0 +1,103 @@
+"""`reference`: every version against torchvision itself, run here and now in float64."""
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ladder.core import environment, terminal, weights
+from ladder.core.errors import LadderError
+from ladder.core.pictures import read_labels
+from ladder.core.versions import Version
+from ladder.core.worker import prepared
+from ladder.outputs import agreement
+from ladder.outputs.agreement import Trial
+from ladder.outputs.compare import SMALL, read_golden
+from shared_weights.golden import thinned
+
+if TYPE_CHECKING:
+    import torch
+
+SIZES = ((32, 32), (64, 64), (65, 97), (224, 224))  # height, width; 65 and 97 leave odd sizes at every stride of 2
+
+# The golden files and torch here may differ by float64's rounding: the versions' bound, scaled by the two machine
+# epsilons, 2**-52 and 2**-23.
+GOLDEN_TOLERANCE = 2e-5 * 2.0 ** (23 - 52)
+
+
+def reference(root: Path, write: bool) -> int:
+    """Print a table for each weight set that is here; the exit code is 1 if a version is past its tolerance.
+
+    With `write` the golden files are made anew first. Raises LadderError where torch or torchvision is missing.
+    """
+    try:
+        from shared_weights import torch_reference
+    except ModuleNotFoundError as error:
+        raise LadderError(f"this needs {error.name}: `nox -s reference` installs it") from None
+    versions = agreement.select(root, ())
+    pics, complaints = root / "pics", []
+    for folder in present_sets():
+        if write:
+            torch_reference.write_golden(folder, pics)
+        model = torch_reference.model(folder)
+        images = {name: torch_reference.prepare(pics / name, folder) for name in sorted(read_labels(pics))}
+        for version in versions:
+            complaints += check_preparation(version, folder, pics, images)
+        with tempfile.TemporaryDirectory() as scratch:
+            trials = trials_of(model, images, pics, Path(scratch))
+            complaints += check_golden(folder, images, trials)
+            outputs, refused = agreement.run(versions, folder, trials)
+            complaints += refused + agreement.report(f"weights {folder.name}", versions, outputs, trials)
+    for complaint in complaints:
+        terminal.note(f"ladder: {complaint}")
+    return 1 if complaints else 0
+
+
+def present_sets() -> list[Path]:
+    """The folders of cifar10, synthetic, and imagenet if it has been exported."""
+    folders = [weights.find("cifar10"), weights.find("synthetic")]
+    best = weights.find(None)
+    return folders if best in folders else [*folders, best]
+
+
+def trials_of(model: "torch.nn.Module", images: dict[str, np.ndarray], pics: Path, scratch: Path) -> list[Trial]:
+    """All pictures; the thinned one for slow versions; and seeded random images of SIZES."""
+    from shared_weights import torch_reference
+
+    arrays = {SMALL: thinned(images[SMALL.removesuffix("@32")])}
+    for height, width in SIZES:
+        generator = np.random.default_rng([height, width])
+        arrays[f"random {height}x{width}"] = generator.standard_normal((height, width, 3), dtype=np.float32)
+    trials = []
+    with terminal.progress("torchvision: running", len(images) + len(arrays)) as begin:
+        for name, image in (images | arrays).items():
+            begin(name)
+            path = pics / name
+            if name in arrays:
+                path = scratch / f"{name}.npy"
+                np.save(path, image)
+            trials.append(Trial(name, path, torch_reference.logits(model, image), small=name == SMALL))
+    return trials
+
+
+def check_preparation(version: Version, folder: Path, pics: Path, images: dict[str, np.ndarray]) -> list[str]:
+    """A line for each picture that the version prepares into another array than torchvision's transforms do."""
+    found = prepared(version.name, environment.python(version), folder, [pics / name for name in images])
+    return [
+        f"{version.name} prepares {name} for {folder.name} into another array than torchvision"
+        for (name, image), own in zip(images.items(), found, strict=True)
+        if not np.array_equal(own, image)
+    ]
+
+
+def check_golden(folder: Path, pictures: Iterable[str], trials: list[Trial]) -> list[str]:
+    """A line for each golden entry that is not what torchvision computes here."""
+    golden = read_golden(folder, pictures)
+    return [
+        f"{folder / 'golden.safetensors'}: {trial.name} is not what torchvision computes here"
+        for trial in trials
+        if trial.name in golden
+        and agreement.difference(golden[trial.name], trial.expected, trial.expected) > GOLDEN_TOLERANCE
+    ]

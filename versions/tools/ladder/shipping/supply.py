@@ -1,0 +1,200 @@
+"""`supply`: every version as others get it, with the oldest libraries that it takes, with today's, and without network.
+
+Two environments for each version, made anew and each tested in the folder of the unpacked sdist:
+
+- the lowest versions of all that it declares, and the sdist built by the lowest build requirements;
+- the newest of everything, and the wheel; its tests run in a network namespace that has no device.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ladder.core import environment, terminal
+from ladder.core.errors import BuildError
+from ladder.core.versions import Version
+from ladder.outputs import agreement
+from ladder.shipping import distribution
+from ladder.shipping.distribution import Distribution
+
+SHORT = "tests/contract/test_cli.py"  # pictures are read, prepared and named: seconds, where all tests take minutes
+NAME = re.compile(r"[A-Za-z0-9._-]+")
+MESON = re.compile(r"meson_version: '([^']+)'")
+SUMMARY = re.compile(r"(\d+ .*) in [\d.]+s.*")  # pytest's last line: 33 passed, 2 skipped in 8.57s
+
+
+@dataclass(frozen=True)
+class Result:
+    """A row of the table; `failure`: what was printed, where anything failed."""
+
+    version: str
+    source: str
+    installed: str
+    network: str
+    tests: str
+    failure: str = ""
+
+
+def supply(root: Path, names: Iterable[str], every_test: bool) -> int:
+    """Print a table of all versions, or of the named ones; the exit code is 1 if anything failed.
+
+    Without `every_test` only the tests of the command line are run. Ctrl-C ends with a table of what was tried so far.
+    """
+    versions = agreement.select(root, names)
+    cage, missing = isolation()
+    if missing:
+        terminal.note(f"the tests run with the network: {missing}")
+    results: list[Result] = []
+    code = 0
+    try:
+        for result in tried(versions, "tests" if every_test else SHORT, cage):
+            results.append(result)
+            if result.failure:
+                code = 1
+                terminal.note(f"{result.version}, {result.source}:\n{result.failure.rstrip()}")
+    except KeyboardInterrupt:
+        if not results:
+            raise
+        code = 130
+    show(results)
+    return code
+
+
+def tried(versions: list[Version], tests: str, cage: list[str]) -> Iterator[Result]:
+    """The rows of the table, one after the other."""
+    with terminal.progress("installing and testing", 2 * len(versions)) as begin:
+        for version in versions:
+            with tempfile.TemporaryDirectory() as scratch:
+                begin(f"{version.name}, the sdist with the lowest")
+                try:
+                    built = distribution.build(version, Path(scratch))
+                except BuildError as error:
+                    yield Result(version.name, "folder", "", "", "not built", error.output)
+                    continue
+                if wrong := distribution.complaints(version, built, Path(scratch)):
+                    yield Result(version.name, "files", "", "", f"{len(wrong)} faults", "\n".join(wrong))
+                    continue
+                yield lowest(version, built, Path(scratch), tests)
+                begin(f"{version.name}, the wheel with the newest")
+                yield newest(version, built, Path(scratch), tests, cage)
+
+
+def isolation() -> tuple[list[str], str]:
+    """The command in front of one that is to have no network, and an empty string; or none, and the reason."""
+    cage = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--net", "--map-root-user"]
+    try:
+        done = subprocess.run([*cage, "true"], capture_output=True, text=True)
+    except FileNotFoundError:
+        return [], "there is no unshare, which Linux has in util-linux"
+    return (cage, "") if done.returncode == 0 else ([], done.stderr.strip())
+
+
+def lowest(version: Version, built: Distribution, scratch: Path, tests: str) -> Result:
+    """The sdist, with and built by the lowest versions of all that is declared."""
+    declared = declarations(version)
+    python = scratch / "lowest"
+    row = version.name, "sdist"
+    try:
+        uv(version, "venv", "--python", sys.executable, str(python))
+        interpreter = environment.interpreter_of(python)
+        uv(version, *install(interpreter), "--resolution", "lowest-direct", *declared)
+        uv(version, *install(interpreter), "ninja")  # meson-python asks for it only where the system has none
+        uv(version, *install(interpreter), "--no-deps", "--no-build-isolation", str(built.sdist))
+    except BuildError as error:
+        return Result(*row, "lowest", "", "not installed", error.output)
+    return tested(row, "lowest", declared, interpreter, built, tests, [])
+
+
+def newest(version: Version, built: Distribution, scratch: Path, tests: str, cage: list[str]) -> Result:
+    """The wheel, built by and with the newest of everything, without a network."""
+    row = version.name, "wheel"
+    python = scratch / "newest"
+    try:
+        uv(version, "venv", "--python", sys.executable, str(python))
+        interpreter = environment.interpreter_of(python)
+        extra = test_requirements(version)
+        uv(version, *install(interpreter), "--resolution", "highest", "--refresh", str(built.wheel), *extra)
+    except BuildError as error:
+        return Result(*row, "newest", "", "not installed", error.output)
+    return tested(row, "newest", declarations(version), interpreter, built, tests, cage)
+
+
+def tested(
+    row: tuple[str, str], kind: str, declared: list[str], python: Path, built: Distribution, tests: str, cage: list[str]
+) -> Result:
+    """Run the sdist's tests with what is installed there."""
+    command = [*cage, str(python), "-m", "pytest", "-q", tests]
+    done = subprocess.run(
+        command,
+        cwd=built.source,
+        env=environment.variables(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    lines = done.stdout.splitlines() or ["pytest said nothing"]
+    summary = SUMMARY.fullmatch(lines[-1])
+    network = "none" if cage else "as it is"
+    words = f"{kind}: {', '.join(installed(python, declared))}"
+    counts = summary[1] if summary else lines[-1]
+    return Result(*row, words, network, counts, done.stdout if done.returncode else "")
+
+
+def declarations(version: Version) -> list[str]:
+    """The requirements in pyproject.toml, for running, building and testing, and meson.build's on meson."""
+    project = pyproject(version)
+    meson = MESON.findall((version.folder / "meson.build").read_text(encoding="utf-8"))
+    return [
+        *project["project"]["dependencies"],
+        *test_requirements(version),
+        *project["build-system"]["requires"],
+        *(f"meson{bound}" for bound in meson),
+    ]
+
+
+def test_requirements(version: Version) -> list[str]:
+    """What the tests need beside it."""
+    return list(pyproject(version)["dependency-groups"]["test"])
+
+
+def pyproject(version: Version) -> dict:
+    """The version's pyproject.toml."""
+    return tomllib.loads((version.folder / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def installed(python: Path, requirements: Iterable[str]) -> list[str]:
+    """Name and version of each requirement that is installed there."""
+    command = [sys.executable, "-m", "uv", "pip", "list", "--quiet", "--format", "json", "--python", str(python)]
+    found = json.loads(subprocess.run(command, env=environment.variables(), capture_output=True, check=True).stdout)
+    versions = {package["name"]: package["version"] for package in found}
+    names = sorted(name[0] for requirement in requirements if (name := NAME.match(requirement)))
+    return [f"{name} {versions[name]}" for name in names if name in versions]
+
+
+def install(python: Path) -> list[str]:
+    """uv's arguments for installing there."""
+    return ["pip", "install", "--python", str(python)]
+
+
+def uv(version: Version, *arguments: str) -> None:
+    """Run uv in silence; raises BuildError with what it printed if it fails."""
+    environment.call(version, [sys.executable, "-m", "uv", *arguments])
+
+
+def show(results: list[Result]) -> None:
+    """The table."""
+    table = terminal.table("each version as it is installed from its built files")
+    for head in ("version", "from", "with", "network", "tests"):
+        table.add_column(head)
+    for result in results:
+        table.add_row(result.version, result.source, result.installed, result.network, result.tests)
+    terminal.output().print(table)

@@ -1,0 +1,214 @@
+"""Small made-up trees, and versions that answer at once from a list of answers."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from ladder.core import environment
+from ladder.machine.peak import Peak
+from ladder.timing import bench
+from shared_weights.tensor_file import sha256
+
+LABELS = ["cat", "dog", "horse", "ship", "truck", "bird"]
+
+# What stands in for a version: it loads in half a second, and later in an eighth. It answers a picture with the list
+# that answers.json has for the file's name (the random image has none: ""), or does what the word there says. Under
+# "seconds" stand its times, which it tells in turn.
+FAKE = """
+import itertools, json, os, pathlib, sys, time
+answers = json.loads(pathlib.Path(__file__).with_name("answers.json").read_text())
+loads = iter([0.5, 0.125])
+def main(arguments):
+    if answers.get("load") == "refuse":
+        print("resnet50: weights.safetensors: truncated", file=sys.stderr)
+        return 2
+    seconds = itertools.cycle(answers.get("seconds", [0.25]))
+    print(json.dumps({"load_seconds": next(loads)}), flush=True)
+    for line in sys.stdin:
+        name = os.path.basename(line.rstrip("\\n"))
+        answer = answers.get(name, "refuse")
+        if answer == "die":
+            print("a last word", file=sys.stderr)
+            os._exit(7)
+        if answer == "sleep":
+            time.sleep(60)
+        if answer == "babble":
+            print("warming up", flush=True)
+        elif answer == "refuse":
+            print(json.dumps({"error": f"{line.rstrip()}: not a picture"}), flush=True)
+        else:
+            print(json.dumps({"seconds": next(seconds), "peak_memory": None, "logits": answer}), flush=True)
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+"""
+FAKE_PREPARE = """
+import numpy
+class ResNet50:
+    def __init__(self, weights):
+        pass
+    def preprocess(self, picture):
+        return numpy.full((64, 64, 3), len(open(picture, "rb").read()), dtype=numpy.float32)
+"""
+
+Answers = dict[str, list[float] | str]
+
+
+def write(path: Path, content: str) -> None:
+    """Write a text file, with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+def toml(value: object) -> str:
+    """A value as TOML writes it; JSON's way is the same for all that is used here."""
+    return json.dumps(value)
+
+
+def needs_git() -> None:
+    """Skip the test where there is no git."""
+    if shutil.which("git") is None:
+        pytest.skip("there is no git on this machine, which this test needs")
+
+
+class Tree:
+    """A made-up repository with versions in it."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        write(root / ".gitignore", "/build/\n__pycache__/\n")
+
+    def git(self, *arguments: str) -> None:
+        """Run git with an author; the first time in a new repository. Skips the test where there is no git."""
+        needs_git()
+        if not (self.root / ".git").exists():
+            subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=self.root, check=True)
+        author = ["-c", "user.name=nobody", "-c", "user.email=nobody@localhost", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *author, *arguments], cwd=self.root, check=True, capture_output=True)
+
+    def commit(self) -> None:
+        """Commit everything."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message=a state")
+
+    def version(self, name: str, files: dict[str, str] | None = None, **ladder: Any) -> Path:
+        """Write a version with these files and these keys in [tool.ladder]."""
+        folder = self.root / "versions" / name
+        lines = [f'[project]\nname = "resnet50-{name.replace("_", "-")}"\ndescription = "old"\n\n[tool.ladder]']
+        lines += [f"{key} = {toml(value)}" for key, value in ({"idea": f"the idea of {name}"} | ladder).items()]
+        write(folder / "pyproject.toml", "\n".join(lines) + "\n")
+        write(folder / "README.md", f"# {name}\n")
+        for path, content in (files or {}).items():
+            write(folder / path, content)
+        return folder
+
+    def read(self, path: str) -> str:
+        """A file below versions."""
+        return (self.root / "versions" / path).read_text()
+
+    def write(self, path: str, content: str) -> None:
+        """Write a file below versions."""
+        write(self.root / "versions" / path, content)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """An empty repository."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    return Tree(root)
+
+
+@pytest.fixture
+def fake(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Adds a version that answers from a list to the tree, and returns its interpreter."""
+    monkeypatch.setattr(environment, "python", lambda version: tree.root / "build" / version.name / "python")
+
+    def add(name: str, answers: Answers, **ladder: Any) -> Path:
+        tree.version(name, **ladder)
+        home = tree.root / "build" / name
+        write(home / "resnet50" / "__main__.py", FAKE)
+        write(home / "resnet50" / "__init__.py", FAKE_PREPARE)
+        write(home / "resnet50" / "answers.json", json.dumps(answers))
+        write(home / "python", f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(home))} exec {sys.executable} "$@"\n')
+        (home / "python").chmod(0o755)
+        return home / "python"
+
+    return add
+
+
+@pytest.fixture
+def pics(tree: Tree) -> Path:
+    """A folder pics with three pictures: a cat, a horse, and a coin that the weights have no word for."""
+    folder = tree.root / "pics"
+    for name in ("chelsea.png", "farm/horse.png", "coin.png"):
+        write(folder / name, name)
+    write(
+        folder / "labels.toml",
+        '["chelsea.png"]\nshows = "a cat\'s face"\ncifar10 = ["cat"]\n'
+        '["farm/horse.png"]\nshows = "a horse"\ncifar10 = ["horse"]\n'
+        '["coin.png"]\nshows = "a coin"\n',
+    )
+    return folder
+
+
+@pytest.fixture
+def weight_set(tmp_path: Path) -> Path:
+    """A weight set called cifar10 with the labels above; its values are of no interest to the fakes."""
+    folder = tmp_path / "sets" / "cifar10"
+    for name, content in (("weights.safetensors", "w"), ("preprocess.json", "{}"), ("labels.txt", "\n".join(LABELS))):
+        write(folder / name, content)
+    return folder
+
+
+def write_golden(folder: Path, golden: dict[str, list[float]], **metadata: str) -> None:
+    """Beside the weights, these float64 logits as torchvision's."""
+    tensors = {name: np.array(logits, dtype=np.float64) for name, logits in golden.items()}
+    metadata = {"weights_sha256": sha256(folder / "weights.safetensors"), "torchvision": "0", **metadata}
+    save_file(tensors, folder / "golden.safetensors", metadata)
+
+
+class Steady(Peak):
+    """A peak of 500 and 1000 GFLOP/s for each core, at once; Ctrl-C is pressed when it is asked for the n-th time."""
+
+    interrupted_at: int | None = None
+
+    def measure(self) -> None:
+        if len(self.flops.get(1, {}).get("A", [])) == self.interrupted_at:
+            raise KeyboardInterrupt
+        for count in self.threads:
+            for name, value in (("A", 5e11), ("B", 1e12)):
+                self.flops.setdefault(count, {}).setdefault(name, []).append(count * value)
+
+
+@pytest.fixture
+def steady(monkeypatch) -> Steady:
+    """Stands in for the processor's own peak."""
+    peak = Steady({})
+    monkeypatch.setattr(bench.peak, "build", lambda folder: peak)
+    return peak
+
+
+@pytest.fixture
+def machine(fake, steady, weight_set: Path, monkeypatch) -> Callable[..., None]:
+    """Adds versions that answer at once and tell the times that they are given."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(bench.weights, "find", lambda name: weight_set if name == "synthetic" else None)
+
+    def add(name: str, *seconds: float, **ladder: object) -> None:
+        fake(name, {"": [1.0], "seconds": list(seconds)}, **ladder)
+
+    return add
+
+
+def results(tree: Tree) -> dict:
+    """What was written."""
+    return json.loads((tree.root / "build" / "bench" / "results.json").read_text())

@@ -1,0 +1,43 @@
+"""What a layer costs, and the roof of memory that it lies under."""
+
+import numpy as np
+import pytest
+
+from ladder.layers import cost
+from ladder.machine import bandwidth
+from ladder.machine.bandwidth import Bandwidth
+from shared_weights.architecture import layers
+
+
+def test_costs_are_those_that_one_works_out_by_hand():
+    network = {layer.name: layer for layer in layers()}
+    conv, norm, pool = network["layer2.0.downsample.0"], network["bn1"], network["maxpool"]
+    # 512 kernels of 256 channels at 28 x 28 places; stride 2: of 56 x 56 pixels only 28 x 28 are read
+    assert cost.operations(conv) == 2 * 512 * 256 * 28 * 28
+    assert cost.moved_bytes(conv) == 4 * (28 * 28 * 256 + 28 * 28 * 512 + 512 * 256)
+    assert cost.operations(norm) == 2 * 112 * 112 * 64
+    assert cost.moved_bytes(norm) == 4 * (2 * 112 * 112 * 64 + 4 * 64)
+    assert cost.operations(pool) == 9 * 56 * 56 * 64
+    assert cost.operations(network["avgpool"]) == 7 * 7 * 2048
+    assert cost.moved_bytes(network["layer4.2.add"]) == 4 * 3 * 7 * 7 * 2048
+    assert cost.moved_bytes(network["layer4.2.conv2"]) == 4 * (2 * 7 * 7 * 512 + 512 * 512 * 9)
+    assert cost.limit(norm, 1.0, 1e30) == cost.operations(norm)  # only the operations count
+    assert cost.limit(norm, None, 1.0) == cost.limit(norm, 1e30, 1.0) == cost.moved_bytes(norm)
+    # all operations are hardly more than those of the convolutions and the linear layer
+    counted = sum(cost.operations(layer) for layer in layers())
+    assert 1 < counted / sum(2 * layer.multiply_adds for layer in layers()) < 1.01
+
+
+@pytest.mark.parametrize("threads", [(1,), (1, 3)])
+def test_the_memory_is_measured_by_copying_all_of_it(threads: tuple[int, ...], monkeypatch):
+    monkeypatch.setattr(bandwidth, "together", lambda count, copy: [copy() for _ in range(count)] and 0.5)
+    memory = Bandwidth(threads, source=np.arange(100, dtype=np.uint8), target=np.zeros(100, np.uint8))
+    memory.measure()
+    assert (memory.target == memory.source).all()
+    assert memory.best() == dict.fromkeys(threads, 400.0)  # 100 bytes read and 100 written in half a second
+
+
+def test_a_copy_by_several_threads_reaches_a_believable_rate():
+    memory = Bandwidth((1, 2))
+    memory.measure()
+    assert all(1e8 < rate < 1e13 for rate in memory.best().values())

@@ -1,0 +1,305 @@
+"""`diff`: what it prints, its page, its pager and its refusals."""
+
+import errno
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ladder.__main__ import main
+from ladder.chain import diff_html, diff_text
+from ladder.chain.difference import compare
+from ladder.core import terminal
+
+from .conftest import Tree, write
+
+SHARED = "".join(f"shared = {i}\n" for i in range(30))
+KERNEL = SHARED + "total = kernel[i] * x[i]\n"
+TEST = "".join(f"def test_{i}(): pass\n" for i in range(100))
+
+
+@pytest.fixture
+def ladder(tree: Tree, monkeypatch) -> Tree:
+    """Three versions; the second changes a word, removes a file and has a long new test, the third changes another."""
+    monkeypatch.setenv("COLUMNS", "100")
+    tree.version("01_one", {"src/a.py": KERNEL, "src/gone.py": "gone\n"})
+    changes = ["src/a.py", "src/gone.py", "tests/test_new.py"]
+    new = {"src/a.py": KERNEL.replace("kernel", "weight"), "tests/test_new.py": TEST}
+    tree.version("02_two", new, previous="01_one", changes=changes)
+    new = new | {"src/a.py": SHARED, "src/k.c": "/* a kernel */\nint k;\n", "meson.build": "project('x')\n"}
+    tree.version("03_three", new, previous="02_two", changes=["src/a.py", "src/k.c", "meson.build"])
+    return tree
+
+
+def shown(capsys, tree: Tree, *arguments: str) -> str:
+    """What the command prints."""
+    assert main(["diff", *arguments], tree.root) == 0
+    return capsys.readouterr().out
+
+
+def measure(tree: Tree, **seconds: list[float]) -> None:
+    """Write a benchmark in which versions had these times in rounds 0, 1, ...; `name__2` is with two threads."""
+    lines = []
+    for key, values in seconds.items():
+        name, _, threads = key.partition("__")
+        times = {"rounds": list(range(len(values))), "seconds": values}
+        lines.append({"name": f"{name[-2:]}_{name[:-2]}", "threads": int(threads or 1), "spread": 0.01, **times})
+    content = {"size": 64, "began": "2026-01-02T03:04:05", "processor": {"name": "a slide rule"}, "versions": lines}
+    write(tree.root / "build" / "bench" / "results.json", json.dumps(content))
+
+
+def test_first_the_idea_then_the_files_then_the_lines(ladder: Tree, capsys):
+    out = shown(capsys, ladder, "01", "02")
+    expected = ["02_two against 01_one", "the idea of 02_two", "is not known", "src/a.py", "pyproject.toml"]
+    expected += ["== src/a.py", "== src/gone.py", "== tests/test_new.py", "== pyproject.toml", "== README.md"]
+    places = [out.index(text) for text in expected]
+    assert places == sorted(places)
+
+
+def test_changed_lines_have_signs_and_numbers_and_far_ones_are_left_out(ladder: Tree, capsys):
+    lines = shown(capsys, ladder, "01", "02").split("== src/a.py")[1].split("==")[0].rstrip().split("\n")
+    assert lines[1:] == [
+        "     ... 27 unchanged lines",
+        "  28   shared = 27",
+        "  29   shared = 28",
+        "  30   shared = 29",
+        "  31 - total = kernel[i] * x[i]",
+        "  31 + total = weight[i] * x[i]",
+    ]
+
+
+def test_full_leaves_nothing_out(ladder: Tree, capsys):
+    out = shown(capsys, ladder, "01", "02")
+    assert "shared = 5\n" not in out and "80 more lines of a new test; --full shows them" in out
+    out = shown(capsys, ladder, "01", "02", "--full")
+    assert "shared = 5\n" in out and "test_99" in out and "more lines" not in out
+
+
+def test_stat_shows_the_files_only(ladder: Tree, capsys):
+    out = shown(capsys, ladder, "01", "02", "--stat")
+    assert ["src/gone.py", "removed", "1", "-"] in [line.split() for line in out.splitlines()]
+    assert "5 files (" in out and "of these 2 files (+1 -2) in src" in out and "kernel" not in out
+
+
+def test_one_version_is_compared_with_its_predecessor(ladder: Tree, capsys):
+    assert shown(capsys, ladder, "03") == shown(capsys, ladder, "02_two", "3")
+
+
+def test_versions_that_are_no_neighbours_show_all_ideas_between(ladder: Tree, capsys):
+    there, back = shown(capsys, ladder, "01", "03"), shown(capsys, ladder, "03", "01")
+    for out in (there, back):
+        head = out.split("is not known")[0]
+        assert "the idea of 02_two" in head and "the idea of 03_three" in head and "the idea of 01_one" not in head
+    assert "01_one against 03_three" in back
+    assert " 1 + int k;" not in back and " 2 - int k;" in back and " 2 + int k;" in there
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["09"], "there is no version '09'"),
+        (["01"], "01_one is the first version"),
+        (["02", "2"], "02_two has no difference from itself"),
+        (["01", "02", "03"], "two versions can be compared, not 3"),
+        (["--html", "a.html"], "--html needs one or two versions"),
+        (["02", "--stat", "--html", "a.html"], "is not for --stat"),
+        (["--full"], "--full and --stat need one or two versions"),
+        (["02", "--html", "no/such/folder/a.html"], "No such file or directory"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(ladder: Tree, arguments: list[str], sentence: str, capsys, monkeypatch):
+    monkeypatch.chdir(ladder.root)
+    assert main(["diff", *arguments], ladder.root) == 2
+    err = capsys.readouterr().err
+    assert sentence in err and err.count("\n") == 1
+
+
+def test_the_gain_is_the_median_of_the_rounds_that_both_took_part_in(ladder: Tree, capsys):
+    measure(ladder, one01=[2.0, 6.0, 4.0, 100.0], two02=[1.0, 2.0, 2.0], three03=[1.0])
+    out = " ".join(shown(capsys, ladder, "01", "02").split())
+    assert "02_two against 01_one is 2.00 times as fast; 64 x 64 pixels on a slide rule, 2026-01-02." in out
+    assert "2.00 times as fast; 64" in " ".join(shown(capsys, ladder, "02", "01").split())
+
+
+def test_the_gain_has_its_interval_and_is_told_for_each_number_of_threads(ladder: Tree, capsys):
+    measure(ladder, one01=[4.0] * 6, two02=[2.0] * 6, two02__2=[1.0] * 6, three03=[1.0] * 6, three03__2=[0.25] * 6)
+    out = " ".join(shown(capsys, ladder, "02").split())
+    assert "is 2.00 times as fast (95 % interval 2.00 to 2.00), 4.00 times as fast with 2 threads (95 %" in out
+    out = " ".join(shown(capsys, ladder, "03").split())
+    assert "is 2.00 times as fast (95 % interval 2.00 to 2.00), 4.00 times as fast with 2 threads (95 %" in out
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"size": 1, "began": "", "versions": [{"name": "01_one"}]}'])
+def test_a_benchmark_that_cannot_be_read_is_a_sentence_and_no_error(ladder: Tree, content: str, capsys):
+    assert "there is no build/bench/results.json yet" in " ".join(shown(capsys, ladder, "02").split())
+    write(ladder.root / "build" / "bench" / "results.json", content)
+    for arguments in ([], ["02"]):
+        out = " ".join(shown(capsys, ladder, *arguments).split())
+        assert "build/bench/results.json can't be read" in out and "`nox -s bench`" in out
+
+
+def test_a_version_that_was_not_timed_is_a_sentence(ladder: Tree, capsys):
+    measure(ladder, two02=[1.0])
+    out = " ".join(shown(capsys, ladder, "02").split())
+    assert "the last benchmark did not time both 01_one and 02_two; `nox -s bench` measures it" in out
+
+
+def test_the_ladder_is_a_table_of_sizes_and_gains(ladder: Tree, capsys):
+    measure(ladder, one01=[2.0], two02=[1.0])
+    rows = [line.split() for line in shown(capsys, ladder).splitlines()]
+    assert ["01_one", "32", "-"] in rows  # 31 lines in a.py and one in gone.py
+    assert ["02_two", "3", "+101", "31", "2.00"] in rows
+    assert ["03_three", "3", "+3", "30", "1", "-"] in rows
+    assert ["the", "idea", "of", "03_three", "-1"] in rows
+
+
+def test_words_stand_out_on_a_terminal_and_every_changed_line_has_its_ground():
+    terminal = {"force_terminal": True, "color_system": "truecolor", "width": 60}
+    console = Console(**terminal, record=True, highlight=False, file=io.StringIO())
+    diff_text.show(console, compare({"a.py": b"x = kernel[0]\nsame\n"}, {"a.py": b"x = weight[0]\nsame\n"}))
+    colours = diff_text.Colours(light=False)
+    html = console.export_html(inline_styles=True)
+    for sign, word in (("-", "kernel"), ("+", "weight")):
+        line, changed = colours.grounds[sign]
+        assert re.search(rf"background-color: {changed}[^>]*>{word}<", html)
+        assert re.search(rf"background-color: {line}[^>]*>\[<", html)
+    assert not re.search(r"background-color: [^>]*>same<", html)
+
+
+@pytest.mark.parametrize(("value", "light"), [("0;15", True), ("0;default;7", True), ("15;0", False), ("", False)])
+def test_the_terminal_tells_its_background(value: str, light: bool):
+    assert diff_text.is_light(value) is light
+
+
+@pytest.fixture
+def on_a_terminal(monkeypatch):
+    """Results are shown as if stdout were a terminal."""
+    monkeypatch.setattr(terminal, "output", lambda: Console(highlight=False, force_terminal=True, width=100))
+
+
+def test_on_a_terminal_a_pager_shows_it_all(ladder: Tree, on_a_terminal, tmp_path: Path, capfd, monkeypatch):
+    pager = tmp_path / "my pager"
+    pager.write_text(f'#!/bin/sh\necho "$LESS" > "{tmp_path}/less"\ncat > "{tmp_path}/$1"\n')
+    pager.chmod(0o755)
+    monkeypatch.delenv("LESS", raising=False)
+    monkeypatch.setenv("PAGER", f"'{pager}' seen")
+    assert main(["diff", "02"], ladder.root) == 0
+    assert capfd.readouterr().out == ""
+    seen = (tmp_path / "seen").read_text()
+    assert "against" in seen and "\x1b[" in seen and "README.md" in seen
+    assert (tmp_path / "less").read_text() == "FRX\n"
+
+
+@pytest.mark.parametrize("pager", ["cat", "", "no_such_pager --option", "head -c 1", "'"])
+def test_without_a_pager_or_with_one_that_ends_early_nothing_breaks(
+    ladder: Tree, on_a_terminal, pager: str, capfd, monkeypatch
+):
+    monkeypatch.setenv("PAGER", pager)
+    assert main(["diff", "02", "--full"], ladder.root) == 0
+    out, err = capfd.readouterr()
+    assert err == "" and (pager == "head -c 1" or "test_99" in out)
+
+
+def test_ctrl_c_is_left_to_the_pager(ladder: Tree, on_a_terminal, tmp_path: Path, monkeypatch):
+    pager = tmp_path / "pager"
+    pager.write_text(f'#!/bin/sh\nkill -INT $PPID; cat > "{tmp_path}/seen"\n')
+    pager.chmod(0o755)
+    monkeypatch.setenv("PAGER", str(pager))
+    assert main(["diff", "02", "--full"], ladder.root) == 0
+    assert "README.md" in (tmp_path / "seen").read_text()
+
+
+class Page(HTMLParser):
+    """Reads a page: every tag must be closed, and what it refers to is collected."""
+
+    VOID = ("meta", "link")
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.lines: dict[str, list[str]] = {"old": [], "new": []}
+        self.side: str | None = None
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = dict(attributes)
+        self.ids += [values["id"]] if "id" in values else []
+        self.links += [value for name, value in attributes if name in ("href", "src") and value]
+        if tag == "div":
+            self.side = values.get("class") if "data-line" in values else None
+            if self.side:
+                self.lines[self.side].append("")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        self.side = None if tag == "div" else self.side
+
+    def handle_data(self, data: str) -> None:
+        if self.side:
+            self.lines[self.side][-1] += data
+
+
+def test_the_page_holds_both_files_whole_and_needs_nothing_else(ladder: Tree, tmp_path: Path, capsys):
+    path = tmp_path / "difference.html"
+    assert main(["diff", "01", "02", "--html", str(path)], ladder.root) == 0
+    assert capsys.readouterr() == ("", f"written to {path}\n")
+    text = path.read_text()
+    page = Page(text)
+    assert all(line in page.lines["old"] for line in (KERNEL + "gone\n").splitlines())
+    assert all(line in page.lines["new"] for line in TEST.splitlines())
+    anchors = [link.removeprefix("#") for link in page.links if link.startswith("#")]
+    assert anchors == page.ids and len(set(anchors)) == 5
+    assert [link for link in page.links if not link.startswith("#")] == ["data:,"]
+    assert "the idea of 02_two" in text and "is not known" in text and "http" not in text and "@import" not in text
+    assert re.search(r"<mark>(<span[^>]*>)?kernel", text)
+    assert text.split("</details>")[1].count("<mark>") == 2
+
+
+def test_a_page_that_cannot_be_written_to_its_end_leaves_the_old_one(ladder: Tree, tmp_path: Path, monkeypatch):
+    def half(path: Path, text: str, encoding: str) -> None:
+        path.write_bytes(text.encode(encoding)[:100])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    page = tmp_path / "page.html"
+    page.write_text("old")
+    monkeypatch.setattr(Path, "write_text", half)
+    assert main(["diff", "02", "--html", str(page)], ladder.root) == 2
+    assert page.read_text() == "old" and [*tmp_path.glob(".*"), *tmp_path.glob("*.html")] == [page]
+
+
+def test_a_page_unfolds_everything_with_full(ladder: Tree, tmp_path: Path):
+    folded, full = tmp_path / "folded.html", tmp_path / "full.html"
+    main(["diff", "02", "--html", str(folded)], ladder.root)
+    main(["diff", "02", "--html", str(full), "--full"], ladder.root)
+    assert folded.read_text().count('<details class="fold">') == 1
+    assert full.read_text() == folded.read_text().replace('<details class="fold">', '<details class="fold" open>')
+
+
+def test_what_turns_the_writing_direction_is_written_out_on_the_page_too():
+    text = diff_html.fragment(compare({}, {"a\u202eb.md": b"", "c.py": "x = 1  # \u2066\x1b[1m\n".encode()}))
+    assert "a\\u202eb.md" in text and "# \\u2066\\x1b[1m" in text
+    assert not set(text) & {"\u202e", "\u2066", "\x1b"}
+
+
+def test_a_fragment_is_one_element_and_its_text_is_no_markup():
+    evil = '<script>alert("&amp;")</script>'
+    text = diff_html.fragment(compare({}, {"a<b>.md": evil.encode(), "c.py": f"# {evil}\n".encode()}))
+    page = Page(text)
+    assert text.startswith('<div class="ladder-diff">') and "<script" not in text and "<b>" not in text
+    assert page.lines["new"] == [evil, f"# {evil}"]
+
+
+def test_the_sheet_knows_dark_by_the_system_or_by_a_selector():
+    by_system, by_page = diff_html.stylesheet(), diff_html.stylesheet('[data-theme="dark"]')
+    assert by_system.count("prefers-color-scheme: dark") == 1 and "prefers-color-scheme" not in by_page
+    assert '[data-theme="dark"] .ladder-diff .k ' in by_page and '[data-theme="dark"] {\n  --diff-text' in by_page
+    assert by_system.count("{") == by_system.count("}") and by_page.count("{") == by_page.count("}")

@@ -1,0 +1,137 @@
+"""The README's measured tables: written between their markers, from the results that there are."""
+
+import json
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from ladder.__main__ import main
+from ladder.core.errors import LadderError
+from ladder.core.versions import ROOT
+from ladder.timing import bench_readme as readme
+
+from .conftest import Tree, write
+from .test_chart import line, results
+
+TEXT = f"# A ladder\n\nbefore\n\n{readme.BEGIN}\nold\n{readme.END}\n\nafter\n"
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The tables of a text in Markdown: rows of cells."""
+    found: list[list[list[str]]] = []
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        if token.type == "table_open":
+            found.append([])
+        elif token.type == "tr_open":
+            found[-1].append([])
+        elif token.type == "inline" and token.level >= 4:  # in a cell
+            found[-1][-1].append(token.content)
+    return found
+
+
+def measured(root: Path) -> None:
+    """Results of both sizes, the larger one with peers."""
+    (root / "versions").mkdir(exist_ok=True)
+    small = results(64, [line("01_one", 12.6), line("02_two", 0.1, faster=126.0), line("03_three", 0.2, faster=0.5)])
+    large = results(
+        224,
+        [
+            line("02_two", 0.4),
+            line("03_three", 3.0, previous="02_two", faster=0.133),
+            line("04_four", 0.05, previous="03_three", faster=60.0),
+            line("04_four", 0.0251, threads=2, previous="03_three", faster=119.4, spread=0.2),
+        ],
+        [line("ncnn", 0.04, previous="04_four", faster=1.25, idea="ncnn 1: told so")],
+    )
+    for size, content in ((64, small), (224, large)):
+        write(root / "build" / "bench" / f"results-{size}.json", json.dumps(content))
+
+
+def test_the_tables_say_what_was_measured_at_both_sizes(tree: Tree):
+    write(tree.root / "README.md", TEXT)
+    measured(tree.root)
+    readme.write(tree.root)
+    text = (tree.root / "README.md").read_text()
+    versions, peers = tables(text)
+    assert versions[0] == ["version", "the idea", "64 x 64", "224 x 224", "against the one before", "of peak"]
+    cells = {row[0]: row[1:] for row in versions[1:]}
+    names = ("01_one", "02_two", "03_three", "04_four")
+    one, two, three, four = (cells[f"[`{name}`](versions/{name})"] for name in names)
+    assert one == ["the idea of 01_one", "12.6 s", "", "", "30 %"]
+    assert two == ["the idea of 02_two", "100 ms", "400 ms", "126 (125 to 127) at 64 x 64", "30 %"]
+    assert three == ["the idea of 03_three", "200 ms", "3000 ms", "0.133 (0.132 to 0.134)", "30 %"]
+    assert four == ["the idea of 04_four", "", "50.0 ms", "60.0 (59.4 to 60.6)", "30 %"]
+    # Two digits, since it was noisy.
+    assert cells["[`04_four`](versions/04_four), 2 threads"] == ["", "", "25 ms", "120 (120 to 120)", "30 %"]
+    assert peers[0] == ["peer", "how it is run", "64 x 64", "224 x 224", "against `04_four`", "of peak"]
+    assert peers[1:] == [["ncnn", "ncnn 1: told so", "", "40.0 ms", "1.25 (1.24 to 1.26)", "30 %"]]
+    assert "a slide rule (3 processors), 2026-01-02; `nox -s bench -- --size 64` and `nox -s bench -- --peers`" in text
+
+
+def test_only_what_is_between_the_markers_changes(tree: Tree):
+    write(tree.root / "README.md", TEXT)
+    measured(tree.root)
+    for _ in range(2):  # to write again changes nothing
+        readme.write(tree.root)
+        before, _, rest = (tree.root / "README.md").read_text().partition(readme.BEGIN)
+        between, _, after = rest.partition(readme.END)
+        assert (before, after) == ("# A ladder\n\nbefore\n\n", "\n\nafter\n")
+        assert between.strip() == readme.section(readme.read(tree.root))
+    assert (tree.root / "versions" / "bench.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_a_size_that_is_missing_is_named(tree: Tree, capsys):
+    measured(tree.root)
+    (tree.root / "build" / "bench" / "results-64.json").unlink()
+    write(tree.root / "README.md", TEXT)
+    readme.write(tree.root)
+    err = capsys.readouterr().err
+    assert "build/bench/results-64.json is missing: `nox -s bench -- --size 64` makes it\n" in err
+    assert [row[2] for row in tables((tree.root / "README.md").read_text())[0][1:]] == ["", "", "", ""]
+
+
+def test_without_any_result_or_without_markers_there_is_a_sentence(tree: Tree):
+    write(tree.root / "README.md", "# no markers\n")
+    with pytest.raises(LadderError, match="nothing to write was measured"):
+        readme.write(tree.root)
+    measured(tree.root)
+    with pytest.raises(LadderError, match="has no lines <!-- bench: begin --> and <!-- bench: end -->"):
+        readme.write(tree.root)
+    write(tree.root / "build" / "bench" / "results-64.json", "{")
+    with pytest.raises(LadderError, match=r"results-64\.json is damaged"):
+        readme.write(tree.root)
+
+
+def test_bench_writes_what_it_has_just_measured(machine, tree: Tree, capsys):
+    write(tree.root / "README.md", TEXT)
+    machine("03_three", 2.0)
+    machine("04_four", 0.5, previous="03_three")
+    assert main(["bench", "--write", "--size", "64", "--rounds", "1"], tree.root) == 0
+    assert "written: README.md and versions/bench.svg\n" in capsys.readouterr().err
+    [versions] = tables((tree.root / "README.md").read_text())
+    assert versions[2][1:] == ["the idea of 04_four", "500 ms", "", "4.00 at 64 x 64", "0.13 %"]
+
+
+def test_parts_of_a_ladder_and_of_a_run_are_not_written(machine, steady, tree: Tree, capsys):
+    write(tree.root / "README.md", TEXT)
+    machine("03_three", 2.0)
+    assert main(["bench", "--write", "--versions", "03"], tree.root) == 2
+    assert "leave --versions out" in capsys.readouterr().err
+    assert main(["bench", "--versions", "03", "--rounds", "1"], tree.root) == 0
+    steady.interrupted_at = 2
+    assert main(["bench", "--write"], tree.root) == 130
+    assert "README.md stays as it is" in capsys.readouterr().err
+    assert (tree.root / "README.md").read_text() == TEXT
+    assert [path.name for path in (tree.root / "build" / "bench").glob("*.json")] == ["results.json"]
+
+
+def test_this_repositorys_table_parses_and_names_versions_that_there_are():
+    before, begin, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(readme.BEGIN)
+    between, end, _ = rest.partition(readme.END)
+    assert begin and end and "## The ladder" in before
+    versions = tables(between)[0]
+    assert versions[0] == ["version", "the idea", "64 x 64", "224 x 224", "against the one before", "of peak"]
+    assert len(versions) > 6 and all(len(row) == 6 for row in versions)
+    for row in versions[1:]:
+        assert (ROOT / row[0].partition("](")[2].partition(")")[0] / "pyproject.toml").exists()

@@ -1,0 +1,1 @@
+"""`bench`: how long the versions and their peers take, in alternating rounds of one run."""

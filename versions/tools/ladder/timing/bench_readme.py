@@ -1,0 +1,128 @@
+"""`bench --write`: the measured tables of README.md, made from build/bench/results-SIZE.json."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ladder.core import terminal
+from ladder.core.errors import LadderError
+from ladder.timing import chart
+from ladder.timing.bench_text import NOISE, rounded
+from ladder.timing.ratios import CONFIDENCE
+from shared_weights.tensor_file import appearing_whole
+
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+SIZES = (64, 224)  # 01 has the first one alone
+CHART = Path("versions/bench.svg")
+
+Found = dict[int, dict[str, Any]]  # size -> what its results file holds
+Measured = dict[int, dict[str, Any]]  # size -> a version's or peer's line of it
+
+
+def write(root: Path) -> None:
+    """Put tables and chart into README.md, between its markers, and draw the chart.
+
+    A size that was not measured is left out, with a sentence. Raises LadderError if there is none of SIZES, and if
+    the markers are not in the file.
+    """
+    found, readme = read(root), root / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise LadderError(f"{readme} has no lines {BEGIN} and {END} to write between")
+    chart.draw(found[max(found)], root / CHART)
+    with appearing_whole(readme) as partial:
+        partial.write_text(f"{before}{begin}\n\n{section(found)}\n\n{end}{after}", encoding="utf-8")
+    terminal.note(f"written: {readme.name} and {CHART.as_posix()}")
+
+
+def read(root: Path) -> Found:
+    """The results of the sizes that were measured; raises LadderError as `write` does."""
+    found: Found = {}
+    for size in SIZES:
+        path = root / "build" / "bench" / f"results-{size}.json"
+        name = path.relative_to(root).as_posix()
+        try:
+            found[size] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            terminal.note(f"ladder: {name} is missing: `{command(size, False)}` makes it")
+        except ValueError:
+            raise LadderError(f"{name} is damaged: `{command(size, False)}` makes it anew") from None
+    if not found:
+        raise LadderError(f"nothing to write was measured: only {SIZES[0]} and {SIZES[1]} pixels come into the README")
+    return found
+
+
+def command(size: int, peers: bool) -> str:
+    """What measures this."""
+    options = ["--peers"] * peers + [f"--size {size}"] * (size != 224)
+    return " ".join(["nox -s bench", *["--"] * bool(options), *options])
+
+
+def section(found: Found) -> str:
+    """Chart, tables, and how they were measured, in Markdown."""
+    times = [f"{size} x {size}" for size in SIZES]
+    versions = lines(found, "versions")
+    parts = [f"![The ladder as a chart]({CHART.as_posix()})"]
+    heads = ["version", "the idea", *times, "against the one before", "of peak"]
+    parts.append(table(heads, [row(f"[`{one}`](versions/{one})", threads, of) for (one, threads), of in versions]))
+    if peers := lines(found, "peers"):
+        heads = ["peer", "how it is run", *times, f"against `{versions[-1][0][0]}`", "of peak"]
+        parts.append(table(heads, [row(one, threads, of) for (one, threads), of in peers]))
+    return "\n\n".join([*parts, how(found)])
+
+
+def lines(found: Found, kind: str) -> list[tuple[tuple[str, int], Measured]]:
+    """Name and number of threads of each version or peer, and what was measured of it, in the order of the results."""
+    merged: dict[tuple[str, int], Measured] = {}
+    for size, results in found.items():
+        for line in results[kind]:
+            merged.setdefault((line["name"], line["threads"]), {})[size] = line
+    return sorted(merged.items()) if kind == "versions" else list(merged.items())
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown whose first two columns are text, the others numbers."""
+    rules = ["---", "---", *["---:"] * (len(heads) - 2)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, rules, *rows])
+
+
+def row(name: str, threads: int, measured: Measured) -> list[str]:
+    """The cells of one line of a table; what is not a time is of the largest size that has it."""
+    times = [duration(measured[size]) if size in measured else "" for size in SIZES]
+    line = measured[max(measured)]
+    share = "" if line["share_of_peak"] is None else f"{rounded(100 * line['share_of_peak'], rough=True)} %"
+    name, idea = (f"{name}, {threads} threads", "") if threads > 1 else (name, line["idea"])
+    return [name, idea, *times, ratio(measured), share]
+
+
+def duration(line: dict[str, Any]) -> str:
+    """The median time."""
+    seconds, noisy = line["median"], line["spread"] > NOISE
+    return f"{rounded(seconds, noisy)} s" if seconds >= 10 else f"{rounded(1e3 * seconds, noisy)} ms"
+
+
+def ratio(measured: Measured) -> str:
+    """How many times as fast as the one it is compared with, and the interval."""
+    size = max((size for size, line in measured.items() if line["faster"]), default=None)
+    if size is None:
+        return ""
+    faster, noisy = measured[size]["faster"], measured[size]["spread"] > NOISE
+    interval = " to ".join(rounded(end, noisy) for end in faster["interval"] or ())
+    where = f" at {size} x {size}" if size != max(SIZES) else ""
+    return f"{rounded(faster['median'], noisy)}{f' ({interval})' * bool(interval)}{where}"
+
+
+def how(found: Found) -> str:
+    """What the figures are, where and when they were measured, and with which commands."""
+    commands = " and ".join(f"`{command(size, bool(results['peers']))}`" for size, results in found.items())
+    machines = {
+        f"{results['processor']['name']} ({results['processor']['threads']} processors), {results['began'][:10]}"
+        for results in found.values()
+    }
+    return (
+        f"Median of one inference; how many times as fast as the other, in the rounds of one run, with the "
+        f"{CONFIDENCE} % interval of the median; and the share of what as many cores do with FMA alone. Measured on "
+        f"{' and '.join(sorted(machines))}; {commands} {'print' if len(found) > 1 else 'prints'} it for your machine."
+    )

@@ -1,0 +1,113 @@
+"""A benchmark's results as a table and sentences for the terminal."""
+
+import math
+
+from rich.table import Table
+from rich.text import Text
+
+from ladder.core import terminal
+from ladder.timing.ratios import CONFIDENCE, Ratio
+from ladder.timing.results import BASE, Results
+
+NOISE = 0.1  # an interquartile range above this part of the median is worth a warning
+
+
+def show(results: Results, unknown: str) -> None:
+    """Print the table and what its figures mean; `unknown`: why there is no peak, if there is none."""
+    console = terminal.output()
+    console.print(tabulate(results))
+    for sentence in explain(results, unknown):
+        console.print(sentence, markup=False)
+
+
+def tabulate(results: Results) -> Table:
+    """Two lines for each version and peer: the figure, and below it how sure it is or what it comes to."""
+    table = terminal.table()
+    table.add_column("version\n", no_wrap=True)
+    times = ("median ms\nquartiles", f"x previous\n{CONFIDENCE} % interval", f"x {BASE}\nrounds")
+    for head in (*times, "GFLOP/s\nof peak", "load s\nlater", "MB\n"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for line in [*results.versions, *results.peers]:
+        if line in results.peers[:1]:
+            table.add_section()
+        noisy = line.spread > NOISE
+        share = "" if line.share_of_peak is None else f"{rounded(100 * line.share_of_peak, rough=True)} %"
+        memory = "-" if line.peak_memory is None else f"{line.peak_memory / 1e6:.0f}"
+        later = "" if line.later_load_seconds is None else rounded(line.later_load_seconds, rough=True)
+        quartiles = " to ".join(rounded(1e3 * seconds, noisy) for seconds in line.quartiles)
+        table.add_row(
+            cell(line.name, f"  {line.threads} threads" * (line.threads > 1)),
+            cell(rounded(1e3 * line.median, noisy), quartiles, "yellow" if noisy else "bold"),
+            cell(*ratio(line.faster, noisy)),
+            cell(ratio(line.faster_than_base, noisy)[0], str(len(line.seconds))),
+            cell(rounded(line.flops / 1e9, noisy), share),
+            cell(rounded(line.load_seconds, rough=True), later),
+            memory,
+        )
+    return table
+
+
+def cell(first: str, second: str, style: str = "") -> Text:
+    """Two lines, the second one dim."""
+    return Text.assemble((first, style), "\n", (second, "dim"))
+
+
+def ratio(value: Ratio | None, noisy: bool) -> tuple[str, str]:
+    """The ratio and its interval."""
+    if value is None:
+        return "-", ""
+    return rounded(value.median, noisy), " to ".join(rounded(end, noisy) for end in value.interval or ())
+
+
+def rounded(value: float, rough: bool = False) -> str:
+    """A positive number with three digits that count, or two where it is not that sure; never in powers of ten."""
+    digits = 2 if rough else 3
+    value = float(f"{value:.{digits}g}")
+    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
+
+
+def explain(results: Results, unknown: str) -> list[str]:
+    """What was measured, where, and how, each as a sentence."""
+    state = "interrupted after " if results.interrupted else ""
+    lines = [
+        f"{results.size} x {results.size} pixels, weights synthetic; {state}{results.rounds} rounds in "
+        f"{results.elapsed:.0f} s.",
+        " ".join([f"{results.processor.name}:", *results.processor.sentences()]),
+        f"x previous, x {BASE}: the other version's time over this one's, the median of all rounds that both were in.",
+    ]
+    if results.peers and results.peers[0].previous:
+        lines[-1] += f" For those below the line: against {results.peers[0].previous}."
+    lines += [f"{label}: {how}." for label, how in {line.name: line.idea for line in results.peers}.items()]
+    for count, sets in results.peak.items():
+        peaks = " and ".join(f"{rounded(flops / 1e9)} GFLOP/s with {name}" for name, flops in sets.items())
+        cores = "one core" if count == 1 else f"{count} cores"
+        lines.append(f"Peak of {cores}: {peaks}, measured between the rounds; the share is of the larger.")
+    for line in results.versions:
+        if line.faster_than_alone:
+            times = " to ".join(rounded(end) for end in line.faster_than_alone.interval or ())
+            lines.append(
+                f"{line.name}: {line.threads} threads are {rounded(line.faster_than_alone.median)} times as fast as one"
+                f"{f' ({times})' * bool(times)}."
+            )
+    if unknown:
+        lines.append(f"{unknown[0].upper()}{unknown[1:]}.")
+    seldom = ", ".join(f"{line.name} in every {ordinal(line.period)}" for line in results.versions if line.period > 1)
+    if seldom:
+        lines.append(f"Slow versions take part in fewer rounds: {seldom}.")
+    return lines
+
+
+def ordinal(power: int) -> str:
+    """A power of two as an ordinal number: 2nd, 4th, 8th, 16th, 32nd, ..."""
+    return f"{power}{'nd' if power % 10 == 2 and power % 100 != 12 else 'th'}"
+
+
+def warn(results: Results) -> None:
+    """Say on stderr which versions' times are unsure."""
+    lines = [*results.versions, *results.peers]
+    noisy = [f"{line.name} ({100 * line.spread:.0f} %)" for line in lines if line.spread > NOISE]
+    if noisy:
+        terminal.note(
+            f"ladder: the machine was noisy: the middle half of the times spreads by more than {100 * NOISE:.0f} % "
+            f"of the median in {', '.join(noisy)}; end other programs and measure again"
+        )

@@ -1,0 +1,46 @@
+"""Who takes part in a benchmark: versions and their peers, each with as many threads as it is to have."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ladder.core.versions import Version
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A version, or a peer (a library that runs the same network), with so many threads.
+
+    `label`: what the table calls it; `idea`: a version's idea, or how a peer is run. `version` is None for a peer.
+    """
+
+    label: str
+    idea: str
+    version: Version | None
+    threads: int = 1
+
+    @property
+    def name(self) -> str:
+        """The label, with the threads where there is a choice: `08_threads@2`."""
+        return f"{self.label}@{self.threads}" if self.version is None or self.version.threads else self.label
+
+
+def contestants(versions: Iterable[Version], threads: Iterable[int]) -> list[Contestant]:
+    """Each version, once for each number of threads if it declares `threads`."""
+    counts = sorted(set(threads))
+    return [
+        Contestant(version.name, version.idea, version, count)
+        for version in versions
+        for count in (counts if version.threads else [1])
+    ]
+
+
+def rival(one: Contestant, others: list[Contestant]) -> Contestant | None:
+    """Whom it is compared with, with as many threads if that one can have them, else with one.
+
+    A version with the version before it, a peer with the newest version of all; None if that one is not there.
+    """
+    versions = [other.version for other in others if other.version]
+    newest = max((version.name for version in versions), default=None)
+    name = one.version.previous if one.version else newest
+    found = {other.threads: other for other in others if other.version and other.label == name}
+    return found.get(one.threads) or found.get(1)

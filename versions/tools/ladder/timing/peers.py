@@ -1,0 +1,167 @@
+"""The peers: libraries that run the same network with the same weights, timed beside the versions."""
+
+import contextlib
+import subprocess
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ladder.core import installing, terminal
+from ladder.core.environment import interpreter_of, variables, waiting_lock
+from ladder.core.versions import ROOT
+from ladder.core.worker import Answer, Worker
+from ladder.timing.contestants import Contestant
+
+PROGRAM = ROOT / "versions" / "tools" / "ladder" / "inside" / "peer_worker.py"
+WEIGHTS = "weights.safetensors"
+MODELS = {  # peer -> the file that it loads, or what ncnn's two files begin with
+    "torch.jit": WEIGHTS,
+    "torch.compile": WEIGHTS,
+    "ONNX Runtime": "model.onnx",
+    "OpenVINO": "model.onnx",
+    "ncnn": "model.ncnn",
+}
+
+# How far a peer's logits may lie from a version's, relative to the largest, beyond the version's own tolerance. That is
+# what this project allows Winograd's convolution in float32, which peers use too. It is below half a unit in the last
+# place of float16 (2**-12 = 2.4e-4) and far below that of bfloat16 (2**-9): a peer that computes in those is found out.
+TOLERANCE = 1e-4
+
+TICK = 0.02  # seconds; the system counts a process's time in hundredths
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What peers are started with: their interpreter, the folders of the weights and models, and a cache for torch."""
+
+    python: Path
+    weights: Path
+    models: Path
+    cache: Path
+
+    def model(self, label: str) -> Path:
+        """What the peer loads."""
+        folder = self.weights if MODELS[label] == WEIGHTS else self.models
+        return folder / MODELS[label]
+
+
+class PeerWorker(Worker):
+    """A peer as a process that answers as a version's does; `how`: what it is and how it was told to compute."""
+
+    how: str
+
+    def __init__(self, peer: Contestant, kit: Kit, size: int):
+        self.label, self.threads, self.cache = peer.label, peer.threads, kit.cache
+        super().__init__(peer.name, kit.python, kit.model(peer.label), size=size)
+
+    def arguments(self, weights: Path, size: int) -> list[str]:
+        """The program and its arguments."""
+        settings = ["--size", size, "--threads", self.threads, "--cache", self.cache]
+        return [str(word) for word in [PROGRAM, self.label, weights, *settings]]
+
+    def greet(self, answer: dict[str, Any]) -> float:
+        """Keeps `how` as well."""
+        self.how = str(answer["how"])
+        return super().greet(answer)
+
+    def infer(self, picture: Path | None = None) -> Answer:
+        """As a version; returns when the process rests.
+
+        Some libraries' threads spin for a while after their work, ONNX Runtime's for 40 ms, and would take the
+        processor from whoever is next. So this waits until the process uses no more time, but no longer than a second.
+        """
+        answer = super().infer(picture)
+        with contextlib.suppress(psutil.Error):  # it has died: the next inference finds out how
+            process, used = psutil.Process(self.process.pid), -1.0
+            for _ in range(int(1 / TICK)):
+                before, used = used, sum(process.cpu_times()[:2])
+                if used == before:
+                    break
+                time.sleep(TICK)
+        return answer
+
+
+def contestants(threads: Iterable[int]) -> list[Contestant]:
+    """Every peer with each number of threads."""
+    return [Contestant(label, "", None, count) for label in MODELS for count in sorted(set(threads))]
+
+
+@contextlib.contextmanager
+def kit(root: Path, weights: Path, size: int) -> Iterator[Kit]:
+    """Installs the libraries, and writes the models for pictures of `size` x `size` pixels to a folder for this time.
+
+    What fails is told in a sentence, and the peers that need it will not start.
+    """
+    python, home = install(root), root / "build" / "bench"
+    with tempfile.TemporaryDirectory(dir=home) as models:
+        write_models(python, weights, size, Path(models))
+        yield Kit(python, weights, Path(models), home / "inductor")
+
+
+def write_models(python: Path, weights: Path, size: int, folder: Path) -> None:
+    """The network as `model.onnx`, and as what pnnx makes of that for ncnn: `model.ncnn.param` and `model.ncnn.bin`."""
+    export = [python, "-m", "shared_weights", "structure", "--weights", weights, "--size", size, "--onnx"]
+    convert = [python.with_name("pnnx"), "model.onnx", "fp16=0", f"inputshape=[1,3,{size},{size}]"]
+    with terminal.working("writing the peers' models"):
+        complaints = [
+            attempt("there is no ONNX file", [*export, folder / "model.onnx"], ROOT),
+            attempt("there is no file for ncnn", convert, folder),
+        ]
+    report(complaints)
+
+
+def install(root: Path) -> Path:
+    """The interpreter of build/env/peers, with the packages that pyproject.toml lists in the group `peers`.
+
+    They are installed one by one, so that one that can't be had leaves its own peer out and no other.
+    """
+    folder = root / "build" / "env" / "peers"
+    python, stamp = interpreter_of(folder), folder / "installed.txt"
+    packages = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]["peers"]
+    folder.mkdir(parents=True, exist_ok=True)
+    with waiting_lock(folder / "lock", "the peers"):
+        if stamp.exists() and stamp.read_text() == "\n".join(packages):
+            return python
+        with terminal.working("installing the peers: some 6 GB"):
+            complaints = [attempt("there is no environment for the peers", installing.make(folder), root)]
+            for package in packages:
+                failure = f"{package} is not installed"
+                complaints.append(
+                    attempt(failure, installing.install(folder, "--quiet", package), root)
+                    or attempt(failure, installing.check(folder, package), root)
+                )
+        if not any(complaints):
+            stamp.write_text("\n".join(packages))
+    report(complaints)
+    return python
+
+
+def attempt(failure: str, command: list[Any], folder: Path) -> str:
+    """Run a command in `folder`; empty, or `failure` and the last line of what the command said."""
+    try:
+        done = subprocess.run(
+            [str(word) for word in command],
+            cwd=folder,
+            env=installing.variables(variables()),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as error:
+        return f"{failure}: {error.filename}: {error.strerror}"
+    words = done.stdout.strip().splitlines() or ["no reason given"]
+    return f"{failure}: {words[-1]}" if done.returncode else ""
+
+
+def report(complaints: list[str]) -> None:
+    """Print those that there are."""
+    for complaint in filter(None, complaints):
+        terminal.note(f"ladder: {complaint}")

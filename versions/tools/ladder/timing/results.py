@@ -1,0 +1,154 @@
+"""What a benchmark found, in numbers: the content of build/bench/results.json."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ladder.core import processor
+from ladder.core.processor import Processor
+from ladder.timing import ratios
+from ladder.timing.contestants import Contestant, rival
+from ladder.timing.ratios import Ratio
+from ladder.timing.rounds import Timings
+from shared_weights.architecture import layers
+
+BASE = "03"  # the number of the version that all are compared with: plain loops in C
+
+
+@dataclass(frozen=True)
+class Line:
+    """The times of a version or a peer with so many `threads`, and what follows from them.
+
+    `rounds` and `seconds`: the rounds, counted from 0, in which it took part, and its time in each; it took part in
+    one of every `period` rounds. `quartiles`: the first and the third one, in seconds. `faster`: how many times faster
+    it is than `previous` (for a peer: the newest version), `faster_than_base`: than the version BASE,
+    `faster_than_alone`: than itself with one thread; None where the other one was not timed. `flops`: floating-point
+    operations in a second, at the median time; `share_of_peak`: over the peak of as many cores, None where that is
+    unknown. `load_seconds`: of a process's first network, with a cache that holds what the version compiles;
+    `later_load_seconds`: of its second one, None for a peer. `peak_memory`: of the process, in bytes, None where the
+    system does not tell it.
+    """
+
+    name: str
+    idea: str
+    threads: int
+    previous: str | None
+    period: int
+    rounds: list[int]
+    seconds: list[float]
+    median: float
+    quartiles: tuple[float, float]
+    spread: float
+    faster: Ratio | None
+    faster_than_base: Ratio | None
+    faster_than_alone: Ratio | None
+    flops: float
+    share_of_peak: float | None
+    load_seconds: float
+    later_load_seconds: float | None
+    warm_up_seconds: float
+    peak_memory: int | None
+
+
+@dataclass(frozen=True)
+class Results:
+    """One run of the benchmark; `peak`: cores -> instruction set -> median of `peak_flops`."""
+
+    processor: Processor
+    size: int
+    began: str
+    elapsed: float
+    rounds: int
+    interrupted: bool
+    peak: dict[int, dict[str, float]]
+    peak_flops: dict[int, dict[str, list[float]]]
+    versions: list[Line]
+    peers: list[Line]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, in JSON's types."""
+        return asdict(self)
+
+
+def operations(size: int) -> int:
+    """Floating-point operations of one inference at `size` x `size` pixels: two for each multiply-add."""
+    return 2 * sum(layer.multiply_adds for layer in layers(size, size))
+
+
+def summarise(
+    entries: list[Contestant],
+    size: int,
+    load: Mapping[str, tuple[float, float | None]],
+    timings: Timings,
+    peak: dict[int, dict[str, float]],
+    peak_flops: dict[int, dict[str, list[float]]],
+    interrupted: bool,
+) -> Results:
+    """The results of a run; who was not reached before an interruption is left out.
+
+    `load`: contestant -> seconds of the first and of a later loading; `peak` and `peak_flops` as in Results.
+    """
+    timed = [entry for entry in entries if timings.seconds.get(entry.name)]
+
+    def lines(peers: bool) -> list[Line]:
+        wanted = [entry for entry in timed if (entry.version is None) == peers]
+        return [line(entry, timed, size, load[entry.name], timings, highest(peak, entry.threads)) for entry in wanted]
+
+    return Results(
+        processor=processor.describe(),
+        size=size,
+        began=datetime.fromtimestamp(timings.began, UTC).isoformat(timespec="seconds"),
+        elapsed=timings.elapsed,
+        rounds=timings.rounds,
+        interrupted=interrupted,
+        peak=peak,
+        peak_flops=peak_flops,
+        versions=lines(peers=False),
+        peers=lines(peers=True),
+    )
+
+
+def highest(peak: dict[int, dict[str, float]], threads: int) -> float | None:
+    """The peak of as many cores, with the instruction set that gives the most; None where it is unknown."""
+    return max(peak.get(threads, {}).values(), default=None)
+
+
+def line(
+    entry: Contestant,
+    timed: list[Contestant],
+    size: int,
+    load: tuple[float, float | None],
+    timings: Timings,
+    peak: float | None,
+) -> Line:
+    """One contestant's part of the results, among all that were `timed`; `peak`: operations in a second."""
+
+    def faster(other: Contestant | None) -> Ratio | None:
+        return ratios.paired(timings.seconds[other.name], seconds) if other else None
+
+    seconds, flop, compared = timings.seconds[entry.name], operations(size), rival(entry, timed)
+    first, median, third = ratios.quartiles(list(seconds.values()))
+    return Line(
+        name=entry.label,
+        idea=entry.idea,
+        threads=entry.threads,
+        previous=compared.label if compared else None,
+        period=timings.periods[entry.name],
+        rounds=list(seconds),
+        seconds=list(seconds.values()),
+        median=median,
+        quartiles=(first, third),
+        spread=(third - first) / median,
+        faster=faster(compared),
+        faster_than_base=faster(next((one for one in timed if one.version and one.version.number == BASE), None)),
+        faster_than_alone=faster(
+            next((one for one in timed if one.label == entry.label and one.threads == 1 != entry.threads), None)
+        ),
+        flops=flop / median,
+        share_of_peak=flop / median / peak if peak else None,
+        load_seconds=load[0],
+        later_load_seconds=load[1],
+        warm_up_seconds=timings.warm_up[entry.name],
+        peak_memory=timings.memory[entry.name],
+    )

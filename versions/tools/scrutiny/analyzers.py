@@ -1,0 +1,88 @@
+"""gcc -fanalyzer and clang-tidy over all C of a version: what is written, and what it writes for a narrow network."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+from ladder.core import environment
+from ladder.core.errors import LadderError
+from ladder.core.versions import Version
+from scrutiny import networks
+from scrutiny.networks import LISTED
+
+FINDING = re.compile(r": (warning|error): ")
+ENGLISH = os.environ | {"LC_ALL": "C"}  # and plain quotes, wherever gcc runs
+TARGETS = {"-o", "-MF", "-MQ"}  # before the name of a file that a compiler writes
+FLAGS = "What they are compiled with: "  # stands before them in what `codegen` prints
+
+
+def databases(version: Version, scratch: Path) -> list[Path]:
+    """The folders with a `compile_commands.json`: each C file, and how it is compiled.
+
+    One is meson's; the other, of C that is generated, is made in `scratch`.
+    """
+    found = [environment.home_of(version, "release") / "meson"]
+    if (version.folder / "src/resnet50/codegen.py").exists():
+        found.append(generated(version, scratch))
+    return found
+
+
+def generated(version: Version, scratch: Path) -> Path:
+    """Has a version write the C for a narrow network into `scratch`; returns that."""
+    size = LISTED[0]
+    weights = networks.write(scratch / "weights", networks.random_tensors(size, 0))
+    command: list[str | Path] = [environment.python(version), "-m", "resnet50", "codegen"]
+    done = subprocess.run(
+        [*command, "--weights", weights, "--out", scratch, "--size", str(size.width)],
+        env=environment.variables(),
+        capture_output=True,
+        encoding="utf-8",
+    )
+    if done.returncode:
+        raise LadderError(f"{version.name}: {done.stderr.strip()}")
+    flags = shlex.split(done.stdout.partition(FLAGS)[2])
+    entries = [
+        {"directory": str(scratch), "file": str(file), "arguments": ["cc", *flags, "-c", str(file)]}
+        for file in sorted(scratch.glob("*.c"))
+    ]
+    (scratch / "compile_commands.json").write_text(json.dumps(entries))
+    return scratch
+
+
+def commands(database: Path) -> list[tuple[Path, list[str]]]:
+    """Each file of a database, and the command that compiles it."""
+    entries = json.loads((database / "compile_commands.json").read_text())
+    return [
+        (Path(entry["directory"], entry["file"]).resolve(), entry.get("arguments") or shlex.split(entry["command"]))
+        for entry in entries
+    ]
+
+
+def fanalyzer(database: Path) -> list[str]:
+    """What gcc's analysis of all paths through a function finds, a line each; raises LadderError without gcc."""
+    if not shutil.which("gcc"):
+        raise LadderError("gcc is needed for its -fanalyzer and was not found")
+    lines = []
+    for _, arguments in commands(database):
+        told = [word for before, word in pairwise(arguments) if not {before, word} & TARGETS and word != "-MD"]
+        command = ["gcc", *told, "-fanalyzer", "-fdiagnostics-plain-output", "-o", "/dev/null"]
+        done = subprocess.run(command, cwd=database, env=ENGLISH, capture_output=True, encoding="utf-8")
+        lines += done.stderr.splitlines()
+    return [line for line in lines if FINDING.search(line)]
+
+
+def clang_tidy(database: Path, root: Path) -> list[str]:
+    """What clang-tidy finds with the checks of .clang-tidy, a line each."""
+    command: list[str | Path] = [Path(sys.executable).with_name("clang-tidy"), "--quiet", "-p", database]
+    command += [f"--config-file={root / '.clang-tidy'}", *(file for file, _ in commands(database))]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    found = dict.fromkeys(line for line in done.stdout.splitlines() if FINDING.search(line))  # a header's come again
+    if done.returncode and not found:
+        raise LadderError(f"clang-tidy failed: {done.stderr.strip()}")
+    return list(found)

@@ -1,0 +1,82 @@
+"""Valgrind's memcheck on a narrow inference: what it finds in a version's own C, and in the C that it compiled."""
+
+import os
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+
+from ladder.core import environment
+from ladder.core.errors import LadderError
+from ladder.core.versions import Version
+from ladder.outputs import agreement
+from scrutiny import networks
+from scrutiny.networks import Size
+
+HERE = Path(__file__).parent
+# NumPy keeps freed arrays of less than 1024 bytes for the next one of that size, and what lies in there counts as
+# written. So no layer of this network has a smaller output; nor do its channels fill whole registers.
+SIZE = Size(9, 300, 33, 47)
+# A version's extension module, what it compiles and keeps in the cache, and the question about the logits. Python and
+# NumPy are not judged: valgrind has something to say about each of their starts.
+OURS = re.compile(r"/resnet50/ops\.[^/]*\.so|/[0-9a-f]{64}\.so|/defined\.so")
+LOST = ("Leak_PossiblyLost", "Leak_StillReachable")  # what Python has not freed when it ends
+
+
+def memcheck(version: Version, root: Path, scratch: Path) -> list[str]:
+    """A line for each thing that is wrong; `scratch`: an empty folder.
+
+    Valgrind knows no AVX-512, and says so when it is asked as a processor: the versions take AVX2 then. Raises
+    LadderError where valgrind is missing.
+    """
+    weights, image = networks.random_tensors(SIZE, 0), networks.random_image(SIZE, 0)
+    folder = networks.write(scratch / "weights", weights)
+    np.save(scratch / "image.npy", image)
+    library = compiled(scratch / "defined.so")
+    done = subprocess.run(
+        [
+            *("valgrind", "--quiet", "--leak-check=full", "--num-callers=24"),
+            *("--xml=yes", f"--xml-file={scratch / 'found.xml'}"),
+            *(environment.python(version), "-P", HERE / "under_valgrind.py"),  # -P: Python's numbers.py, not ours
+            *(folder, scratch / "image.npy", library, scratch / "logits.npy"),
+        ],
+        env=environment.variables() | {"PYTHONMALLOC": "malloc", "RESNET50_THREADS": "2"},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if done.returncode:
+        words = done.stderr.strip().splitlines() or ["(no word on stderr)"]
+        return [f"ended with code {done.returncode}: {words[-1]}"]
+    expected = networks.reference(root).network(weights, image)["fc"]
+    right = agreement.difference(np.load(scratch / "logits.npy"), expected, expected) <= version.tolerance
+    return findings(scratch / "found.xml") + ([] if right else ["the logits are wrong"])
+
+
+def compiled(library: Path) -> Path:
+    """defined.c as a shared library; raises LadderError where valgrind, its headers or a compiler is missing."""
+    compiler = os.environ.get("CC", "cc")
+    for tool in ("valgrind", compiler):
+        if not shutil.which(tool):
+            raise LadderError(f"{tool} is needed and was not found")
+    command = [compiler, "-shared", "-fPIC", str(HERE / "defined.c"), "-o", str(library)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    if done.returncode:
+        raise LadderError(f"defined.c could not be compiled, valgrind's headers may be missing: {done.stderr.strip()}")
+    return library
+
+
+def findings(report: Path) -> list[str]:
+    """The errors in valgrind's XML in whose call stacks something is ours, a line for each."""
+    found = []
+    for error in ElementTree.parse(report).iter("error"):
+        kind = error.findtext("kind")
+        frames = [frame for frame in error.iter("frame") if OURS.search(frame.findtext("obj", ""))]
+        if frames and kind not in LOST:
+            functions = " < ".join(frame.findtext("fn", "?") for frame in frames)
+            what = error.findtext("what") or error.findtext("xwhat/text")
+            found.append(f"{kind} in {functions}: {what}")
+    return found

@@ -1,0 +1,116 @@
+"""`numbers`: how far every version lies from float64 on random networks, and whether its bits are always the same."""
+
+import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ladder.core import terminal
+from ladder.core.versions import Version
+from ladder.outputs import agreement
+from scrutiny import networks
+from scrutiny.process import Process
+from scrutiny.tally import Columns, Tally, complaints, tabulate
+from scrutiny.trials import RANDOM, SPECIAL, Trial, all_trials
+
+THREADS = (1, 2, 5, 7, 16)  # one of them for each trial
+OTHERWISE = {"RESNET50_THREADS": "3", "OPENBLAS_NUM_THREADS": "3"}  # the settings of a second process
+
+# Of the three tables: head -> the tally, and how it is shown.
+RANDOM_COLUMNS: Columns = {
+    "inputs": ("random", Tally.count),
+    "largest": ("random", Tally.distance),
+    "on": ("random", Tally.place),
+    "top 5": ("top 5", Tally.verdict),
+    "ties": ("ties", Tally.verdict),
+}
+OTHER_COLUMNS: Columns = {kind.column: (kind.column, Tally.distance) for kind in SPECIAL}
+BITS_COLUMNS: Columns = {name: (name, Tally.verdict) for name in ("run", "process", "number of threads")}
+TALLIES = dict.fromkeys(name for name, _ in (RANDOM_COLUMNS | OTHER_COLUMNS | BITS_COLUMNS).values())
+
+
+@dataclass
+class Contestant:
+    """A version, two processes of it with different settings, and its tallies."""
+
+    version: Version
+    first: Process
+    second: Process
+    tallies: dict[str, Tally] = field(default_factory=lambda: {name: Tally() for name in TALLIES})
+
+    @property
+    def compiles(self) -> bool:
+        """Whether it compiles C for each size of a network and an image."""
+        return (self.version.folder / "src/resnet50/codegen.py").exists()
+
+
+def numbers(root: Path, names: Iterable[str], seeds: int) -> int:
+    """Print the tables; the exit code is 1 if a version broke a promise."""
+    versions, trials = agreement.select(root, names), all_trials(seeds)
+    float64 = networks.reference(root)
+    with ExitStack() as stack:
+        begin = stack.enter_context(terminal.progress("numbers", len(trials)))
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        contestants = [
+            Contestant(
+                version,
+                stack.enter_context(Process(version)),
+                stack.enter_context(Process(version, **OTHERWISE)),
+            )
+            for version in versions
+        ]
+        for trial in trials:
+            begin(str(trial))
+            weights, image = trial.weights(), trial.image()
+            with np.errstate(all="ignore"):  # not all trials have finite numbers
+                expected = float64.network(weights, image)["fc"]
+            folder = networks.write(scratch / "weights", weights)
+            for contestant in contestants:
+                if trial.listed or not contestant.compiles:
+                    attempt(contestant, trial, folder, image, expected)
+    return report(contestants)
+
+
+def attempt(contestant: Contestant, trial: Trial, folder: Path, image: np.ndarray, expected: np.ndarray) -> None:
+    """One version on one trial: how far from float64 it is, and whether its bits are the same another time."""
+    tallies, tolerance, where = contestant.tallies, contestant.version.tolerance, str(trial)
+    logits, again = contestant.first.infer(folder, [image, image])
+    [elsewhere] = contestant.second.infer(folder, [image])
+    tallies[trial.kind.column].add(where, distance(logits, expected), tolerance)
+    tallies["run"].require(where, again.tobytes() == logits.tobytes())
+    tallies["process"].require(where, elsewhere.tobytes() == logits.tobytes())
+    if contestant.version.threads:
+        [threaded] = contestant.first.infer(folder, [image], THREADS[trial.seed % len(THREADS)])
+        tallies["number of threads"].require(where, threaded.tobytes() == logits.tobytes())
+    if trial.kind is RANDOM:
+        tallies["top 5"].require(where, agreement.same_ranking(logits, expected, tolerance))
+        tallies["ties"].require(where, np.array_equal(logits, logits[networks.twins(len(logits))]))
+
+
+def distance(logits: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference from the float64 logits, relative to the largest of them; infinite for what is wrong.
+
+    Where those are NaN, so must be `logits`; where they are infinite or more than float32 can hold, not finite; and
+    then that is all that is asked.
+    """
+    with np.errstate(over="ignore"):
+        lost = ~np.isfinite(expected.astype(np.float32))
+    if not lost.any():
+        return agreement.difference(logits, expected, expected)
+    right = np.isnan(logits[np.isnan(expected)]).all() and not np.isfinite(logits[lost]).any()
+    return 0.0 if right else np.inf
+
+
+def report(contestants: list[Contestant]) -> int:
+    """Print what was found; the exit code is 1 if anything was wrong."""
+    found = {contestant.version.name: contestant.tallies for contestant in contestants}
+    tabulate("Random networks: differences from float64, relative to the largest logit", found, RANDOM_COLUMNS)
+    tabulate("Other images: the same; and whether what cannot be finite is not", found, OTHER_COLUMNS)
+    tabulate("The same bits from one ... to the next", found, BITS_COLUMNS)
+    wrong = [line for name, tallies in found.items() for line in complaints(name, tallies)]
+    for line in wrong:
+        terminal.note(f"scrutiny: {line}")
+    return 1 if wrong else 0

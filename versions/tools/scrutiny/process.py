@@ -1,0 +1,71 @@
+"""A version in a process of its own, which is kept alive and asked for one thing after another."""
+
+import shlex
+from pathlib import Path
+from typing import Any, Self
+
+import execnet
+import numpy as np
+
+from ladder.core import environment
+from ladder.core.errors import WorkerError
+from ladder.core.versions import Version
+
+PATIENCE = 1800.0  # seconds for one answer; the longest, a hundred loads of 04, takes a hundredth of it
+LEAVE = 5.0
+REMOTE = Path(__file__).with_name("remote.py")
+
+
+class Process:
+    """A version that answers; to be used in a `with` statement, which ends the process.
+
+    `variables`: environment variables that it has beside those of this process. Raises WorkerError, also while it is
+    asked, when it refuses what it is given, ends, or is silent for `PATIENCE` seconds.
+    """
+
+    def __init__(self, version: Version, **variables: str) -> None:
+        self.name = version.name
+        # None of PYTHONPATH, which could put another `resnet50` in front of the installed one.
+        settings = {"PYTHONPATH": ""} | variables
+        spec = [f"popen//python={shlex.quote(str(environment.python(version)))}"]
+        spec += [f"env:{name}={value}" for name, value in settings.items()]
+        self.group = execnet.Group()
+        try:
+            self.channel = self.group.makegateway("//".join(spec)).remote_exec(REMOTE.read_text())
+            self.pid: int = self.ask("process")
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process; one that is still at work after `LEAVE` seconds is killed."""
+        self.group.terminate(timeout=LEAVE)
+
+    def ask(self, request: str, *arguments: Any) -> Any:
+        """What the function `request` of remote.py returns for these arguments."""
+        try:
+            self.channel.send((request, arguments))
+            return self.channel.receive(timeout=PATIENCE)
+        except self.channel.RemoteError as error:
+            raise WorkerError(f"{self.name}: {error.formatted.strip().splitlines()[-1]}") from None
+        except self.channel.TimeoutError:
+            raise WorkerError(f"{self.name} gave no answer for {PATIENCE:g} s") from None
+        except (EOFError, OSError):
+            raise WorkerError(f"{self.name} ended while it was asked to {request}") from None
+
+    def infer(self, weights: Path, images: list[np.ndarray], threads: int | None = None) -> list[np.ndarray]:
+        """The logits, float32 (classes,), of float32 (H, W, 3) images, from a network loaded for them alone."""
+        answers = self.ask("infer", str(weights), [packed(image) for image in images], threads)
+        return [np.frombuffer(logits, np.float32) for logits in answers]
+
+
+def packed(image: np.ndarray) -> tuple[int, int, bytes]:
+    """A float32 (H, W, 3) array as remote.py takes it."""
+    height, width, _ = image.shape
+    return height, width, image.tobytes()

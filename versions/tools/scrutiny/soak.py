@@ -1,0 +1,155 @@
+"""`soak`: long runs, whether they leave anything behind, and whether their outputs stay the same."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import psutil
+from rich.text import Text
+
+from ladder.core import terminal, weights
+from ladder.core.versions import Version
+from ladder.outputs import agreement
+from scrutiny import networks
+from scrutiny.networks import LISTED, Size
+from scrutiny.process import Process, packed
+
+FIRST = 100  # times, or a third if that is less, after which a process shall hold what it holds in the end
+SLACK = 2.0  # MB of memory more that it may hold then: the allocator's own, which comes in pages and arenas
+FEWER = 100  # versions without C do so many times less
+FULL = Size(64, 1000, 224, 224)
+BATCH = 10  # inferences of the full network between two looks at the clock
+
+Answer = tuple[int, float, bytes]  # which image, seconds, logits
+Ask = Callable[[int], list[Answer]]  # how often -> as many answers
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a process holds: MB (10^6 bytes) of resident memory, file descriptors, threads."""
+
+    memory: float
+    files: int
+    threads: int
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """What that process holds now."""
+        process = psutil.Process(pid)
+        return cls(process.memory_info().rss / 1e6, process.num_fds(), process.num_threads())
+
+
+@dataclass
+class Run:
+    """The same again and again: what the process held at first and in the end, the seconds of each, the outputs.
+
+    `expected`: the first logits for each image; `different`: how many were others.
+    """
+
+    version: str
+    what: str
+    footprints: list[Footprint] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    expected: dict[int, bytes] = field(default_factory=dict)
+    different: int = 0
+
+    def step(self, process: Process, ask: Ask, times: int) -> None:
+        """Asks for so many more, and looks at what the process holds then."""
+        for image, seconds, logits in ask(times):
+            self.seconds.append(seconds)
+            self.different += logits != self.expected.setdefault(image, logits)
+        self.footprints.append(Footprint.of(process.pid))
+
+    def cells(self) -> list[Text]:
+        """What the process held at first, with what it held more in the end, and whether the outputs were the same."""
+        first, last = self.footprints[0], self.footprints[-1]
+        more = last.memory - first.memory
+        return [
+            judged(f"{first.memory:.1f} MB {more:+.1f}", more <= SLACK),
+            judged(f"{first.files} {last.files - first.files:+}", first.files == last.files),
+            judged(f"{first.threads} {last.threads - first.threads:+}", first.threads == last.threads),
+            judged(f"{self.different} differ" if self.different else "same", not self.different),
+        ]
+
+
+def judged(words: str, right: bool) -> Text:
+    """In red if it is not right."""
+    return Text(words, style="green" if right else "red")
+
+
+def soak(root: Path, names: Iterable[str], inferences: int, loads: int, minutes: float) -> int:
+    """Print what the runs came to; the exit code is 1 if anything was left behind or has changed."""
+    versions = agreement.select(root, names)
+    runs: list[Run] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for version in versions:
+            fewer = 1 if version.has_c() else FEWER
+            runs += narrow(version, Path(scratch), -(-inferences // fewer), -(-loads // fewer))
+    return report([*runs, full(versions[-1], minutes)])
+
+
+def narrow(version: Version, scratch: Path, inferences: int, loads: int) -> list[Run]:
+    """Inferences of one narrow network, two images in turn; then as many loads, each with an inference and an unload.
+
+    Every hundredth time an image is refused, and each time a weight folder.
+    """
+    whole = networks.write(scratch / "whole", networks.random_tensors(LISTED[0], 0))
+    broken = networks.write(scratch / "broken", networks.random_tensors(LISTED[0], 0))
+    (broken / "labels.txt").write_text("one label\n")
+    images = [packed(networks.random_image(LISTED[0], seed)) for seed in range(2)]
+    with Process(version) as process:
+
+        def infer(times: int) -> list[Answer]:
+            return list(process.ask("repeat", str(whole), images, times))
+
+        def load(times: int) -> list[Answer]:
+            return list(process.ask("reload", str(whole), str(broken), images[0], times))
+
+        return [
+            count(Run(version.name, "inferences"), process, infer, inferences),
+            count(Run(version.name, "loads"), process, load, loads),
+        ]
+
+
+def count(run: Run, process: Process, ask: Ask, times: int) -> Run:
+    """So many times, FIRST at a time."""
+    step = min(FIRST, -(-times // 3))
+    with terminal.progress(f"{run.version}: {run.what}", -(-times // step)) as begin:
+        while (done := len(run.seconds)) < times:
+            begin(f"{done:,} done")
+            run.step(process, ask, min(step, times - done))
+    return run
+
+
+def full(version: Version, minutes: float) -> Run:
+    """The full network on an image of 224 x 224 pixels for so long."""
+    run = Run(version.name, "224 x 224")
+    folder, images = str(weights.find("synthetic")), [packed(networks.random_image(FULL, 0))]
+    with Process(version) as process, terminal.still_progress(f"{run.version}: {run.what}") as tell:
+
+        def infer(times: int) -> list[Answer]:
+            return list(process.ask("repeat", folder, images, times))
+
+        begin = time.monotonic()
+        while len(run.footprints) < 2 or time.monotonic() < begin + 60 * minutes:
+            run.step(process, infer, BATCH)
+            tell((time.monotonic() - begin) / (60 * minutes), f"{len(run.seconds):,} done")
+    return run
+
+
+def report(runs: list[Run]) -> int:
+    """Print the table, and the times of the last run; the exit code is 1 if anything is not right."""
+    table = terminal.table("What a process holds at first, and how much more in the end")
+    for head in ("version", "what", "times", "memory", "files", "threads", "outputs"):
+        table.add_column(head, justify="right" if head == "times" else "left")
+    for run in runs:
+        table.add_row(run.version, run.what, f"{len(run.seconds):,}", *run.cells())
+    terminal.output().print(table)
+    median, late = 1e3 * np.percentile(runs[-1].seconds, [50, 99])
+    last = f"{runs[-1].version}, {runs[-1].what}"
+    terminal.output().print(f"{last}: median {median:.2f} ms, 99th percentile {late:.2f} ms")
+    return 1 if any(cell.style == "red" for run in runs for cell in run.cells()) else 0

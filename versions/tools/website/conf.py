@@ -1,0 +1,59 @@
+"""Sphinx's settings, and what this project adds to Sphinx."""
+
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+from ladder.chain.diff_html import stylesheet
+from ladder.core.errors import LadderError
+from website import contents, links, sources
+
+project = "ResNet-50 by hand"
+extensions = ["myst_parser"]
+source_suffix = {".md": "markdown"}
+root_doc = "README"
+include_patterns = [contents.FRONT, *(pattern for patterns in contents.SECTIONS.values() for pattern in patterns)]
+exclude_patterns = ["build"]
+smartquotes = False  # the text as it is written
+highlight_language = "none"  # of a block of code that names none
+myst_heading_anchors = 4  # a heading is linked to by the name that GitHub gives it
+
+html_theme = "furo"
+html_title = project
+html_static_path = ["static"]
+html_css_files = ["site.css", "diff.css"]
+templates_path = ["templates"]
+html_additional_pages = {"index": "redirect.html"}  # the front page is README.html
+html_copy_source = False
+html_show_copyright = False
+html_show_search_summary = False  # it would fetch pages, which a browser forbids in files
+html_use_index = False
+pygments_style = "xcode"
+pygments_dark_style = "github-dark"
+
+
+def add_to_page(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put what was measured and what changed below a README's own text."""
+    try:
+        source[0] += contents.addition(Path(app.srcdir), f"{docname}.md")
+    except LadderError as error:
+        raise ExtensionError(str(error)) from None
+
+
+def write_stylesheet(app: Sphinx, error: Exception | None) -> None:
+    """Write the difference's colours, for Furo's dark theme where it is chosen and where the system asks for it."""
+    if error is None:
+        chosen, system = (stylesheet(f'body[data-theme="{theme}"]') for theme in ("dark", "auto"))
+        css = f"{chosen}@media (prefers-color-scheme: dark) {{\n{system}}}\n"
+        (app.outdir / "_static" / "diff.css").write_text(css, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.add_transform(links.RepositoryLinks)
+    app.connect("source-read", add_to_page)
+    app.connect("html-collect-pages", sources.collect)
+    app.connect("build-finished", write_stylesheet)
+    return {"parallel_read_safe": False}

@@ -1,0 +1,22 @@
+"""What a version changes against its predecessor, side by side, as Markdown."""
+
+from pathlib import Path
+
+from ladder.chain import diff, diff_html
+from ladder.core.versions import discover, find
+
+FENCE = "~" * 40  # longer than any in a file that is shown
+
+
+def difference(root: Path, name: str) -> str:
+    """The code of a version beside its predecessor's; empty for the first version."""
+    versions = discover(root)
+    version = find(versions, name)
+    if version == versions[0]:
+        return ""
+    comparison = diff.prepare(root, [name])
+    html = diff_html.fragment(comparison.changes)
+    return (
+        f"\n\n## The difference to {comparison.before.name}\n\n{comparison.measured} "
+        f"{diff.total(comparison.changes)}\n\n{FENCE}{{raw}} html\n<div class='wide'>\n{html}</div>\n{FENCE}\n"
+    )

@@ -1,0 +1,39 @@
+"""The pictures that a page shows below its text, as Markdown; or the command that makes them."""
+
+from pathlib import Path
+
+from ladder.core.pictures import own_pictures
+
+# What `nox -s mnist` draws into build/mnist.
+DRAWN = {
+    "curves": "loss and accuracy after each epoch",
+    "confusion": "the confusion matrix: which digit was named as which",
+    "mistakes": "the worst mistakes",
+    "filters": "the filters of conv1",
+    "feature_maps": "what the filters see in one digit",
+}
+
+
+def chart(root: Path) -> str:
+    """The chart of the last benchmark."""
+    file = "build/bench/chart.svg"
+    text = "\n\n## Measured on this machine\n\n"
+    if not (root / file).exists():
+        return f"{text}There is no chart yet: `nox -s bench` draws it.\n"
+    return f"{text}![how long one inference takes with each version](/{file})\n"
+
+
+def curves(root: Path) -> str:
+    """What the last training of the digit classifier drew."""
+    drawn = [(name, what) for name, what in DRAWN.items() if (root / f"build/mnist/{name}.png").exists()]
+    shown = "\n\n".join(f"![{what}](/build/mnist/{name}.png)" for name, what in drawn)
+    return f"\n\n## The last training\n\n{shown or 'There is none yet: `nox -s mnist` trains and draws the curves.'}\n"
+
+
+def pictures(root: Path) -> str:
+    """All pictures, each with what it shows."""
+    shown = "".join(
+        f"```{{figure}} /pics/{picture.name}\n:alt: {picture.shows}\n\n{picture.shows}\n```\n"
+        for picture in own_pictures(root / "pics", "cifar10")
+    )
+    return f"\n\n## The pictures\n\n````{{container}} pictures\n{shown}````\n"
