@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -22,16 +23,7 @@ BUILD = ROOT / "build"
 TOOLS = ROOT / "versions" / "tools"
 PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS = sorted(file.parent.name for file in ROOT.glob("versions/*/pyproject.toml"))
-IN_C = [version for version in VERSIONS if list((ROOT / "versions" / version).glob("src/**/*.c"))]
-TESTS = {  # part -> (environment, folder)
-    "ladder": ("tools", "versions/tools/ladder/tests"),
-    "fuzzing": ("fuzzing", "versions/tools/fuzzing/tests"),
-    "scrutiny": ("lint", "versions/tools/scrutiny/tests"),
-    "shared_weights": ("tools", "shared_weights/tests"),
-    "cv_basics": ("cv_basics", "cv_basics/tests"),
-    "mnist": ("mnist", "mnist/tests"),
-    "website": ("site", "versions/tools/website/tests"),
-}
+PARTS = [*VERSIONS, *PROJECT["tool"]["ladder"]["parts"]]  # what has tests
 
 SELECTED: list[bool] = []  # for each run of pytest whether any test was selected in it
 # With `nox -j` every session is a nox of its own, and none of them knows of all.
@@ -69,15 +61,22 @@ def python_here(session: nox.Session, *arguments: str, group: str = "tools") -> 
         session.run(interpreter, *arguments, env={"PYTHONSAFEPATH": "1"})
 
 
-def pytest(session: nox.Session, *arguments: str, group: str = "tools") -> None:
-    """Runs Python with arguments that end in pytest. If they select no test, it says so, and does not fail.
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Runs the ladder's `test`. If the user's arguments for pytest select no test, it says so, and does not fail.
 
-    If no test is selected in any part, the session `selection`, which then comes last, fails.
+    If no test is selected in any part, the session `selection`, which then comes last, fails. Ctrl-C is the child's
+    affair: it ends what it has started.
     """
-    command = [environment(session, group), *arguments]
+    command = [environment(session, "tools"), "-m", "ladder", *arguments]
     session.log(shlex.join(command))
-    code = subprocess.run(command).returncode
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        code = subprocess.run(command).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
     SELECTED.append(code != 5)  # pytest's code for no test
+    if code == 130:
+        raise KeyboardInterrupt
     if code == 5:
         session.log(f"no test is selected here by {shlex.join(session.posargs)}")
         if ALONE:
@@ -93,22 +92,17 @@ def classify(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize(
-    "part",
-    [
-        *(nox.param(version, id=version, tags=[version]) for version in VERSIONS),
-        *(nox.param(part, id=part) for part in ("lineage", "compare", *TESTS)),
-    ],
-)
-def test(session: nox.Session, part: str) -> None:
-    """Test every version in an environment of its own, then the rest of the repository: -- arguments for pytest."""
-    if part in VERSIONS:
-        pytest(session, "-m", "ladder", "test", part, *session.posargs)
-    elif part in ("lineage", "compare"):
-        python(session, "-m", "ladder", part)
-    else:
-        group, tests = TESTS[part]
-        pytest(session, "-m", "pytest", tests, *session.posargs, group=group)
+def test(session: nox.Session) -> None:
+    """Test every version and the rest of the repository, but what has passed unchanged: -- --every, or for pytest."""
+    pytest(session, "test", "all", *session.posargs)
+
+
+for part in PARTS:
+
+    @nox.session(name=f"test({part})", tags=[part])
+    def test_part(session: nox.Session, part: str = part) -> None:
+        """Run every test of one part: -- arguments for pytest."""
+        pytest(session, "test", part, *session.posargs)
 
 
 @nox.session
@@ -185,9 +179,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def sanitize(session: nox.Session) -> None:
     """Run every C version's tests under AddressSanitizer and UndefinedBehaviorSanitizer, and compile it with clang."""
-    for version in IN_C:
-        python(session, "-m", "ladder", "build", version, "--build", "clang")
-        pytest(session, "-m", "ladder", "test", version, "--build", "sanitize", *session.posargs)
+    pytest(session, "test", "all", "--build", "sanitize", *session.posargs)
 
 
 @nox.session

@@ -180,17 +180,20 @@ def parser() -> argparse.ArgumentParser:
 
     test = command(
         "test",
-        "run a version's own tests in its own environment",
-        "Builds the version first if needed. Whatever else is given is for pytest, such as -k conv2d -x. With --build "
+        "run the tests of a version or of another part of the repository, or all",
+        "Builds what it needs first. With `all`, what has passed before and has not changed in anything that it "
+        "exercises is not run again. Whatever else is given is for pytest, such as -k conv2d -x. With --build "
         "sanitize the C code is built with gcc's AddressSanitizer and UndefinedBehaviorSanitizer.",
     )
+    test.add_argument("--every", action="store_true", help="run all tests, whatever has passed before")
     build = command(
         "build",
         "build a version and run nothing",
         "A warning of the compiler is an error. What is up to date is left as it is.",
     )
+    test.add_argument("version", metavar="PART", help=f"`all`, another part, or {VERSION_HELP}")
+    build.add_argument("version", metavar="VERSION", help=VERSION_HELP)
     for one in (test, build):
-        one.add_argument("version", metavar="VERSION", help=VERSION_HELP)
         one.add_argument("--build", choices=BUILDS, default="release", help="how to build it (default: release)")
 
     supply = command(
@@ -268,15 +271,15 @@ def run(arguments: argparse.Namespace, root: Path) -> int:
 
             return new(root, arguments.name, arguments.idea)
         case "test":
-            from ladder.testing.run_tests import run_tests
+            from ladder.testing.command import test
 
-            return run_tests(root, arguments.version, arguments.build, arguments.rest)
+            return test(root, arguments.version, arguments.build, arguments.every, arguments.rest)
         case "asm":
             from ladder.assembly.asm import asm
 
             return asm(root, arguments.version, arguments.wanted, arguments.out)
         case "build":
-            from ladder.testing.run_tests import build_alone
+            from ladder.testing.command import build_alone
 
             return build_alone(root, arguments.version, arguments.build)
         case "supply":

@@ -13,6 +13,7 @@ from typing import Any
 VARIABLE = "LADDER_TRACE"
 TRACE, *ROOTS = os.environ[VARIABLE].split(os.pathsep)
 INSIDE = tuple(root + os.sep for root in ROOTS)
+LOOKING = "<frozen importlib", f"{os.sep}importlib{os.sep}", f"{os.sep}_pytest{os.sep}"  # for names told by themselves
 ENDS = " \t\n'\",;:=()<>|&"  # of a path inside an argument, such as a line for a shell
 
 told: set[str] = set()
@@ -66,14 +67,14 @@ def loaded(name: Any, file: Any, *_: Any) -> None:
 def listed(path: Any, *_: Any) -> None:
     """But for what the import system and pytest look for: a name that they find, or do not, is told by itself."""
     caller = sys._getframe(2).f_code.co_filename
-    if not caller.startswith("<frozen importlib") and "_pytest" not in caller:
+    if not any(part in caller for part in LOOKING):
         see("." if path is None else path, "list")
 
 
 def started(program: Any, arguments: Any, cwd: Any = None, variables: Any = None) -> None:
-    """A child. Python of this environment tells what it reads by itself; of others, what their arguments name counts."""
-    words = [arguments] if isinstance(arguments, (str, bytes, os.PathLike)) else list(arguments or ())
-    words = [os.fsdecode(word) for word in words]
+    """A child. Python of this environment tells itself what it reads; of others, what their arguments name counts."""
+    given = [arguments] if isinstance(arguments, (str, bytes, os.PathLike)) else list(arguments or ())
+    words = [os.fsdecode(word) for word in given]
     if variables is not None and not {VARIABLE, VARIABLE.encode()} & set(variables):
         tell("blind", f"a child without {VARIABLE}: {words[:3]}")
     if sys.executable in words or program == sys.executable:

@@ -9,8 +9,8 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from ladder import files
-from ladder.versions import Version
+from ladder.core import files
+from ladder.core.versions import Version
 
 ALWAYS = ("conftest", "__init__", "pytest", "setup", "sitecustomize", "tox", "usercustomize")  # looked for unasked
 C_FILES = (".c", ".h")

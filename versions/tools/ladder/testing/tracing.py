@@ -58,11 +58,11 @@ def things(line: str, snapshot: Snapshot) -> Iterator[str]:
 def of_path(kind: str, path: Path, snapshot: Snapshot) -> Iterator[str]:
     """What reading a file, or listing a folder, means; giving it to another program means all that is in it."""
     name = snapshot.name(path)
-    if name is None or "__pycache__" in path.parts or name == "pyproject.toml":
+    if name is None or path.suffix == ".pyc" or name == "pyproject.toml":
         return  # byte code is made of the source; of pyproject.toml the part that counts always does
     if path.suffix in C or path.name == "meson.build":
         yield "c"
-    elif path.is_dir():
+    elif os.path.isdir(path):  # False where pathlib would complain of a name that is too long
         yield f"{'tree' if kind == 'given' else 'list'} {name}"
     else:
         yield f"file {name}"

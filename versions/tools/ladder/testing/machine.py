@@ -8,13 +8,15 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from ladder import processor
-from ladder.environment import BUILDS
+from ladder.core import processor
+from ladder.core.environment import BUILDS
 from ladder.testing.snapshot import digest
 
 # The variables that programs take settings from: all that begin like this, but for the runner's own.
-SETTINGS = ("ASAN", "AR", "C", "HOME", "LANG", "LC_", "LD", "MKL", "NPY", "OMP", "OPENBLAS", "PATH", "PYTEST", "PYTHON")
-SETTINGS += ("RESNET50_", "TMP", "TZ", "UBSAN", "XDG_CACHE")
+SETTINGS = (
+    *("AR", "ASAN", "C", "HOME", "LANG", "LC_", "LD", "MKL", "NPY", "OMP", "OPENBLAS", "PATH", "PYTEST", "PYTHON"),
+    *("RESNET50_", "TMP", "TZ", "UBSAN", "XDG_CACHE"),
+)
 OURS = ("COLORTERM", "COLUMNS", "RESNET50_NOX", "PYTEST_CURRENT_TEST")
 TOOLS = Path(__file__).parent
 
@@ -27,8 +29,9 @@ def state(interpreter: Path, build: str) -> str:
 def packages(interpreter: Path) -> list[str]:
     """The interpreter, and the libraries in its environment with their versions; the tested package is not of them."""
     names = [path.name for path in site_packages(interpreter).glob("*.dist-info")]
-    settings = (interpreter.parents[1] / "pyvenv.cfg").read_text()
-    return [settings, *sorted(name for name in names if not name.startswith("resnet50"))]
+    lines = (interpreter.parents[1] / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+    settings = [line for line in lines if line.startswith(("home", "implementation", "version"))]
+    return settings + sorted(name for name in names if not name.startswith("resnet50"))
 
 
 def site_packages(interpreter: Path) -> Path:

@@ -1,6 +1,0 @@
-"""Runs the tests of all parts of the repository, two at a time, and remembers what has passed.
-
-`command.py` says what is to be run, `scheduler.py` when, `report.py` what is told of it. `tracing.py` and `hook.py` find
-out what a test file exercises, `snapshot.py` what state that is in, and `memory.py` has the rule by which a test file
-need not run again, with the reasons why that is safe.
-"""
