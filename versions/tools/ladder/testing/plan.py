@@ -19,7 +19,7 @@ CODE_CACHE = "RESNET50_TEST_CACHE"  # for conftest.py of the versions: what one 
 
 @dataclass(frozen=True)
 class Plan:
-    """How it is run. `every`: what has passed does not count; `arguments`: pytest's; `scratch`: a folder of this run."""
+    """How it is run. `every`: what has passed does not count; `arguments`: pytest's; `scratch`: this run's folder."""
 
     root: Path
     build: str

@@ -66,5 +66,5 @@ def of_path(kind: str, path: Path, snapshot: Snapshot) -> Iterator[str]:
         yield f"{'tree' if kind == 'given' else 'list'} {name}"
     else:
         yield f"file {name}"
-        if path.suffix == ".py":
-            yield f"import {path.stem}"  # another file or folder of this name could be found before it
+        if path.suffix == ".py":  # another file or folder of this name could be found before it
+            yield f"import {path.parent.name if path.stem == '__init__' else path.stem}"

@@ -131,12 +131,19 @@ def test_what_is_edited_added_or_removed_makes_those_run_that_exercise_it(run, v
         assert run(code=None) == again, path
 
 
+FAST_OR_NOT = """
+import importlib
+try:
+    importlib.import_module("resnet50.fast")
+except ImportError:
+    pass
+VALUE = 1
+"""
+
+
 def test_a_module_that_was_looked_for_in_vain_counts_when_it_is_there(run, versions: Tree):
     for name in ("01_one", "02_two"):
-        versions.write(
-            f"{name}/src/resnet50/alpha.py",
-            "import importlib\ntry:\n    importlib.import_module('resnet50.fast')\nexcept ImportError:\n    pass\nVALUE = 1\n",
-        )
+        versions.write(f"{name}/src/resnet50/alpha.py", FAST_OR_NOT)
     assert run() == ALL
     versions.write("02_two/src/resnet50/fast.py", "raise RuntimeError('slow')\n")
     assert run(code=1) == {TWO + "test_alpha.py"}
