@@ -2,7 +2,7 @@
 
     1. Sobel        dx, dy: how fast the brightness changes to the right and downwards
     2. magnitude    |dx| + |dy|, or dx**2 + dy**2: how fast in the direction of the steepest change
-    3. suppression  of every pixel that is no maximum among its neighbours in that direction, which thins the edges
+    3. suppression  of all but the maxima in that direction (non-maximum suppression), which thins the edges
     4. hysteresis   an edge starts above the high threshold and continues while it stays above the low one
 
 (J. Canny, A computational approach to edge detection, IEEE Trans. PAMI 8, 1986; the details as in OpenCV's canny.cpp.)

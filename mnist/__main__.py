@@ -1,4 +1,4 @@
-"""python -m mnist: the command line of cli.py. Its imports take a second: Ctrl-C ends them without a traceback."""
+"""`python -m mnist`: the command line of cli.py. Its imports take a second; Ctrl-C ends them without a traceback."""
 
 import sys
 
@@ -10,7 +10,5 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit(130)
     except ModuleNotFoundError as error:
-        print(
-            f"{error.name} is not installed; nox -s mnist -- {' '.join(sys.argv[1:])} brings it along", file=sys.stderr
-        )
+        print(f"{error.name} is not installed; nox -s mnist -- {' '.join(sys.argv[1:])} installs it", file=sys.stderr)
         sys.exit(2)

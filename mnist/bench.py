@@ -1,7 +1,7 @@
 """Training speed against PyTorch: the same network, batch, optimiser and number of threads, in alternating rounds.
 
 Each competitor is a process of its own, so that no idle thread of one spins while another is measured; the rounds
-alternate, so that a drift of the machine hits all alike, and ratios are taken round by round.
+alternate, so that a change in the machine's speed affects all alike, and ratios are taken round by round.
 """
 
 import importlib.util
@@ -25,11 +25,11 @@ from mnist.optimizers import RMSprop
 from mnist.shards import sharded
 
 OURS = "mnist (NumPy)"
-BATCHES = 32  # of one measurement: about a second
+BATCHES = 32  # per measurement: about a second
 
 
 def bench(console: Console, rounds: int, batch: int, threads: int) -> None:
-    """Measure and print pictures a second. Raises MnistError without torch, or if a competitor's process dies."""
+    """Measure and print pictures per second. Raises MnistError without torch, or if a competitor's process dies."""
     if importlib.util.find_spec("torch") is None:
         raise MnistError("bench needs PyTorch, which is not installed here: pip install torch")
     spawn = multiprocessing.get_context("spawn")
@@ -53,7 +53,7 @@ def bench(console: Console, rounds: int, batch: int, threads: int) -> None:
 
 
 def table(speeds: dict[str, np.ndarray], title: str) -> Table:
-    """speeds: pictures a second in each round, for each competitor."""
+    """A table of `speeds`: for each competitor the pictures per second in each round."""
     result = Table(title=title)
     for column in ("", "median pictures/s", "quartiles", "ours / theirs", "95 % confidence"):
         result.add_column(column, justify="left" if not column else "right")
@@ -82,15 +82,15 @@ def median_interval(ordered: list[float]) -> tuple[float, float]:
 
 
 def compete(name: str, connection: Connection, batch: int, threads: int) -> None:
-    """A competitor's process: measures BATCHES batches each time it is told to."""
+    """A competitor's process: measures BATCHES batches each time it is asked to."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, and that ends this process
     digits = embedded().train[: BATCHES * batch]
     with suppress(EOFError):
         COMPETITORS[name](digits, batch, threads, connection)
 
 
-def answer(connection: Connection, digits: Digits, batch: int, step: Callable[[Digits], None]) -> None:
-    """For each message: the seconds that `step` takes over all batches."""
+def measure_on_request(connection: Connection, digits: Digits, batch: int, step: Callable[[Digits], None]) -> None:
+    """Answer each message with the seconds that `step` takes over all batches."""
     while connection.recv():
         began = time.perf_counter()
         for start in range(0, BATCHES * batch, batch):
@@ -99,7 +99,7 @@ def answer(connection: Connection, digits: Digits, batch: int, step: Callable[[D
 
 
 def ours(digits: Digits, batch: int, threads: int, connection: Connection) -> None:
-    """This folder's training step."""
+    """A competitor: this folder's training step."""
     parameters = initial_parameters(0)
     optimizer = RMSprop(parameters)
     with sharded(parameters, threads) as network:
@@ -107,11 +107,11 @@ def ours(digits: Digits, batch: int, threads: int, connection: Connection) -> No
         def step(part: Digits) -> None:
             optimizer.step(network.gradients(part.images, part.labels, (0, optimizer.steps))[0])
 
-        answer(connection, digits, batch, step)
+        measure_on_request(connection, digits, batch, step)
 
 
 def pytorch(digits: Digits, batch: int, threads: int, connection: Connection, channels_last: bool = False) -> None:
-    """PyTorch's, eager, from the same uint8 pictures."""
+    """A competitor: PyTorch's training step, in eager mode, from the same uint8 pictures."""
     import torch
 
     from mnist.pytorch import OPTIMIZERS, as_input, same_network
@@ -127,11 +127,11 @@ def pytorch(digits: Digits, batch: int, threads: int, connection: Connection, ch
         torch.nn.functional.cross_entropy(network(x), torch.from_numpy(part.labels.astype(np.int64))).backward()
         optimizer.step()
 
-    answer(connection, digits, batch, step)
+    measure_on_request(connection, digits, batch, step)
 
 
 def pytorch_channels_last(digits: Digits, batch: int, threads: int, connection: Connection) -> None:
-    """PyTorch's with the layout that suits its convolutions better."""
+    """A competitor: PyTorch's training step in the layout that suits its convolutions better."""
     pytorch(digits, batch, threads, connection, channels_last=True)
 
 

@@ -26,25 +26,25 @@ from mnist.weights import SHIPPED, load_parameters
 BUILD = Path(__file__).parents[1] / "build" / "mnist"
 DESCRIPTION = "A digit classifier, trained and run with layers written by hand."
 EXAMPLES = """examples:
-  python -m mnist train                  learn from the 8,000 digits that come along, in ten epochs
-  python -m mnist train --resume         go on where Ctrl-C stopped it
+  python -m mnist train                  learn from the 8,000 bundled digits, in ten epochs
+  python -m mnist train --resume         continue where Ctrl-C stopped it
   python -m mnist train --download       learn from the full set of 60,000
   python -m mnist predict my_seven.jpg   name the digit in a photo or a drawing
-  python -m mnist train --help           what each command can do
+  python -m mnist train --help           the options of a command
 """
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with the command in one line, not below a page of usage."""
+    """An argument parser whose errors take one line, not a page of usage."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
 
 
 def train_command(arguments: argparse.Namespace, console: Console) -> None:
-    """Train on digits, test, and draw curves, confusions, mistakes and filters."""
+    """Train, test, and draw the curves, the confusion matrix, mistakes and filters."""
     parts = chosen_parts(arguments, console)
-    console.print(f"{len(parts.train)} digits to learn from, {len(parts.validation)} to choose the best weights by")
+    console.print(f"{len(parts.train)} digits to learn from, {len(parts.validation)} to choose the best weights with")
     given = {name: vars(arguments)[name] for name in ("epochs", "batch", "optimizer", "learning_rate", "seed")}
     wanted = {name: value for name, value in given.items() if value is not None}
     if arguments.plain:
@@ -57,8 +57,8 @@ def train_command(arguments: argparse.Namespace, console: Console) -> None:
     try:
         train(run, parts, console, folder, arguments.threads)
     except KeyboardInterrupt:
-        goes_on = "the same command with --resume goes on" if run.saved else "nothing was saved yet"
-        console.print(f"stopped in epoch {len(run.epochs) + 1}; {goes_on}")
+        advice = "the same command with --resume continues it" if run.saved else "nothing was saved yet"
+        console.print(f"stopped in epoch {len(run.epochs) + 1}; {advice}")
         raise
     plots.draw_curves({"": run.epochs}, folder / "curves.png")
     report(run.best, parts, folder, arguments.threads, console)
@@ -66,15 +66,15 @@ def train_command(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def evaluate_command(arguments: argparse.Namespace, console: Console) -> None:
-    """Test weights, and draw confusions, mistakes and filters."""
+    """Test weights, and draw the confusion matrix, mistakes and filters."""
     parameters, _ = load_parameters(arguments.weights)
     report(parameters, chosen_parts(arguments, console), arguments.out, arguments.threads, console)
 
 
 def dropout_command(arguments: argparse.Namespace, console: Console) -> None:
-    """Train with dropout and without, and draw the curves of both."""
+    """Train with and without dropout, and draw the curves of both."""
     parts = chosen_parts(arguments, console)
-    options = Options(epochs=arguments.epochs, seed=arguments.seed, copies=False)  # with copies little is overfitted
+    options = Options(epochs=arguments.epochs, seed=arguments.seed, copies=False)  # with copies, little is overfitted
     runs = {}
     for name, dropout in (("with dropout", True), ("without dropout", False)):
         console.print(f"[bold]{name}")
@@ -89,8 +89,8 @@ def predict_command(arguments: argparse.Namespace, console: Console) -> None:
     """Name the digit in each picture, and show what the network saw.
 
     An answer is in doubt if the picture holds several digits, if it is easier to read after a quarter turn, or if even
-    the best digit has little for it: less than nearly all of 1,000 others that were read correctly. The exit code is 0
-    with and without doubt, 2 if a picture cannot be read or shows nothing.
+    the best digit has little evidence for it: less than nearly all of 1,000 others that were read correctly. The exit
+    code is 0 with or without doubt, and 2 if a picture cannot be read or shows nothing.
     """
     parameters, _ = load_parameters(arguments.weights)
     network = Network(parameters)
@@ -114,12 +114,12 @@ def predict_command(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def bench_command(arguments: argparse.Namespace, console: Console) -> None:
-    """Measure the speed of training against PyTorch's, which must be installed."""
+    """Compare the speed of training with PyTorch's, which must be installed."""
     bench(console, arguments.rounds, arguments.batch, arguments.threads)
 
 
 def chosen_parts(arguments: argparse.Namespace, console: Console) -> data.Parts:
-    """The digits that come along, or those that --data or --download name."""
+    """The bundled digits, or those that --data or --download select."""
     if arguments.download:
         folder = BUILD / "data"
         download(folder, console)
@@ -128,7 +128,7 @@ def chosen_parts(arguments: argparse.Namespace, console: Console) -> data.Parts:
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
-    """An argparse type: a whole number from low to high."""
+    """An argparse type for a whole number from `low` to `high`."""
 
     def parse(text: str) -> int:
         if not text.isdecimal() or not low <= int(text) <= high:
@@ -139,7 +139,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def rate(text: str) -> float:
-    """An argparse type: a learning rate."""
+    """An argparse type for a learning rate."""
     try:
         value = float(text)
     except ValueError:
@@ -150,7 +150,7 @@ def rate(text: str) -> float:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands and options."""
+    """The parser of all commands and options."""
     raw = argparse.RawDescriptionHelpFormatter
     result = Parser("python -m mnist", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw)
     commands = result.add_subparsers(required=True, metavar="COMMAND")
@@ -175,20 +175,20 @@ def training_options(command: argparse.ArgumentParser) -> None:
     default = Options()
     rates = ", ".join(f"{name} {optimizer.learning_rate}" for name, optimizer in OPTIMIZERS.items())
     command.add_argument("--epochs", type=whole(1, 10_000), help=f"passes over the digits (default: {default.epochs})")
-    command.add_argument("--batch", type=whole(1, 10_000), help=f"digits in a step (default: {default.batch})")
+    command.add_argument("--batch", type=whole(1, 10_000), help=f"digits per step (default: {default.batch})")
     command.add_argument("--optimizer", choices=list(OPTIMIZERS), help=f"default: {default.optimizer}")
-    command.add_argument("--learning-rate", type=rate, metavar="RATE", help=f"at the start; default: {rates}")
+    command.add_argument("--learning-rate", type=rate, metavar="RATE", help=f"the initial one; default: {rates}")
     command.add_argument("--seed", type=whole(0, 2**32 - 1), help="the same seed gives the same weights (default: 0)")
     command.add_argument(
         "--plain", action="store_true", help="learn from the digits as they are, without varied copies"
     )
     command.add_argument(
-        "--resume", action="store_true", help="go on with a run that was stopped, or prolong it: --epochs"
+        "--resume", action="store_true", help="continue a run that was stopped, or prolong it with --epochs"
     )
 
 
 def dropout_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--epochs", type=whole(1, 10_000), default=15, help="of each of the two (default: 15)")
+    command.add_argument("--epochs", type=whole(1, 10_000), default=15, help="in each of the two runs (default: 15)")
     command.add_argument("--seed", type=whole(0, 2**32 - 1), default=0, help="default: 0")
 
 
@@ -204,7 +204,7 @@ def picture_options(command: argparse.ArgumentParser) -> None:
 
 def weight_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--weights", type=Path, default=SHIPPED, metavar="FILE", help="from `train` (default: those that come along)"
+        "--weights", type=Path, default=SHIPPED, metavar="FILE", help="from `train` (default: the bundled weights)"
     )
 
 
@@ -213,17 +213,17 @@ def output_options(command: argparse.ArgumentParser) -> None:
 
 
 def thread_option(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--threads", type=whole(1, 256), help="default: one for each processor")
+    command.add_argument("--threads", type=whole(1, 256), help="default: one per processor")
 
 
 def bench_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--rounds", type=whole(5, 1000), default=21, help="of about 3 s (default: 21)")
+    command.add_argument("--rounds", type=whole(5, 1000), default=21, help="each of about 3 s (default: 21)")
     command.add_argument("--batch", type=whole(1, 10_000), default=Options().batch, help="default: %(default)s")
-    command.add_argument("--threads", type=whole(1, 256), default=2, help="of each (default: 2)")
+    command.add_argument("--threads", type=whole(1, 256), default=2, help="of each competitor (default: 2)")
 
 
 def main() -> int:
-    """Run a command; its exit code: 0, 2 after an error, 130 after Ctrl-C."""
+    """Run a command and return its exit code: 0, 2 after an error, 130 after Ctrl-C."""
     arguments = parser().parse_args()
     try:
         arguments.run(arguments, Console())
@@ -231,7 +231,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     except MemoryError:
-        print("there is not enough memory", file=sys.stderr)
+        print("not enough memory", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

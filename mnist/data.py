@@ -17,7 +17,7 @@ from mnist.layers import Array
 
 EMBEDDED = Path(__file__).parent / "data"
 SIDE = 28
-MOST = 1_000_000  # digits in a file; more is a damaged header, and would ask for more than 784 MB
+MAX_ITEMS = 1_000_000  # in a file; a larger number means a damaged header, and would take more than 784 MB
 SPLIT_SEED = 28
 
 
@@ -35,13 +35,13 @@ class Digits:
         return Digits(self.images[which], self.labels[which])
 
     def fingerprint(self) -> str:
-        """A SHA-256 of the images and labels: the same digits in the same order have the same."""
+        """A SHA-256 of the images and labels: the same digits in the same order give the same."""
         return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The digits to learn from, those to choose the best weights by, and those to judge the result by."""
+    """The digits to learn from, those to choose the best weights with, and those to judge the result by."""
 
     train: Digits
     validation: Digits
@@ -56,13 +56,13 @@ def embedded() -> Parts:
 
 
 def full(folder: Path) -> Parts:
-    """MNIST's own files in `folder`: a twelfth of "train" (5,000 of 60,000) for validation, the "t10k" for the test.
+    """MNIST's own files in `folder`: a twelfth of "train" (5,000 of 60,000) is for validation, "t10k" for the test.
 
     Raises DataError if one is missing or damaged.
     """
     digits, test = read_digits(folder, "train"), read_digits(folder, "t10k")
     if len(digits) < 12:
-        raise DataError(f"{folder}: {len(digits)} digits to train on are too few; at least 12 are needed")
+        raise DataError(f"{folder}: {len(digits)} training digits are too few; at least 12 are needed")
     order = np.random.RandomState(SPLIT_SEED).permutation(len(digits))
     held_out = len(digits) // 12
     return Parts(digits[order[held_out:]], digits[order[:held_out]], test)
@@ -82,8 +82,8 @@ def read_digits(folder: Path, name: str) -> Digits:
 
 
 def find(folder: Path, name: str, kind: str) -> Path:
-    """The file as its authors named it (train-images-idx3-ubyte), as others did (train-images.idx3-ubyte), either
-    perhaps with .gz behind. Raises DataError if there is none."""
+    """The file as its authors named it (train-images-idx3-ubyte) or as others did (train-images.idx3-ubyte), with or
+    without .gz. Raises DataError if there is none."""
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder")
     for separator in "-.":
@@ -114,8 +114,8 @@ def read_idx(file: Path, item_shape: tuple[int, ...]) -> Array:
                 )
             if tuple(shape[1:]) != item_shape:
                 raise DataError(f"{file} holds items of {shape[1:]} values, not of {list(item_shape)}")
-            if shape[0] > MOST:
-                raise DataError(f"{file} claims to hold {shape[0]} items; more than {MOST} are not read")
+            if shape[0] > MAX_ITEMS:
+                raise DataError(f"{file} claims to hold {shape[0]} items; more than {MAX_ITEMS} are not read")
             size = int(np.prod(shape))
             values = stream.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
@@ -123,6 +123,6 @@ def read_idx(file: Path, item_shape: tuple[int, ...]) -> Array:
     if len(values) != size:
         raise DataError(
             f"{file} is {'truncated' if len(values) < size else 'too long'}: its header promises {size} "
-            f"bytes of values, there are {len(values) if len(values) < size else 'more'}"
+            f"bytes of values, but there are {len(values) if len(values) < size else 'more'}"
         )
     return np.frombuffer(values, np.uint8).reshape(shape)

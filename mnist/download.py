@@ -11,7 +11,7 @@ from rich.progress import wrap_file
 from mnist.errors import DataError
 from mnist.files import write
 
-# yann.lecun.com no longer serves the files; these are the mirrors of PyTorch and of TensorFlow.
+# yann.lecun.com no longer serves the files; these are the mirrors that PyTorch and TensorFlow use.
 MIRRORS = [
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -23,12 +23,12 @@ SHA256 = {
     "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
 TIMEOUT = 20  # seconds without an answer, after which the next mirror is tried
-CHUNK = 1 << 16  # bytes between two steps of the progress bar
-LARGEST = 20_000_000  # bytes; the largest file has 9.9 MB, so a server that sends more sends something else
+CHUNK = 1 << 16  # bytes per step of the progress bar
+LARGEST = 20_000_000  # bytes; the largest file has 9.9 MB, so a server that sends more is sending something else
 
 
 def download(folder: Path, console: Console) -> None:
-    """Fetch those files that `folder` does not hold yet. Raises DataError or OutputError."""
+    """Fetch the files that `folder` does not hold yet. Raises DataError or OutputError."""
     for name, sha256 in SHA256.items():
         file = folder / name
         try:
@@ -52,7 +52,7 @@ def from_mirrors(name: str, sha256: str, console: Console) -> bytes:
         if hashlib.sha256(content).hexdigest() == sha256:
             return content
         reasons.append(f"{mirror}: wrong checksum")
-    raise DataError(f"{name} could not be downloaded ({'; '.join(reasons)}); with the files from elsewhere, use --data")
+    raise DataError(f"{name} could not be downloaded ({'; '.join(reasons)}); if you have the files, use --data")
 
 
 def fetch(address: str, console: Console) -> bytes:

@@ -1,4 +1,4 @@
-"""What can be wrong with something the user gave: each message is one sentence that names the file or the option."""
+"""Errors in what the user has given: each message is one sentence that names the file or the option."""
 
 
 class MnistError(ValueError):
@@ -18,7 +18,7 @@ class CheckpointError(MnistError):
 
 
 class OutputError(MnistError):
-    """A file cannot be written: the disk is full, or the folder is somebody else's."""
+    """A file cannot be written: the disk is full, or the folder is not writable."""
 
 
 class PictureError(MnistError):

@@ -1,4 +1,4 @@
-"""How good a network is on some digits: loss, accuracy, confusions, and its worst mistakes."""
+"""How well a network does on given digits: loss, accuracy, confusion matrix, and its worst mistakes."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from mnist.shards import ShardedNetwork
 @dataclass(frozen=True)
 class Evaluation:
     """probabilities: (10, N); confusion: (10, 10) counts, a row for each true digit, a column for each answer;
-    mistakes: the indices of the digits named wrongly, the worst (the largest loss) first."""
+    mistakes: the indices of the misclassified digits, the worst (with the largest loss) first."""
 
     loss: float
     accuracy: float

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, whatever happens meanwhile: Ctrl-C, a full disk."""
+"""Files that are written whole or not at all, even if Ctrl-C is pressed or the disk is full."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from mnist.errors import OutputError
 
 
 def write(file: Path, content: bytes) -> None:
-    """Write a file and the folders that lead to it; whoever reads it finds the old one or the new one.
+    """Write a file, and create its folder if necessary; a reader finds either the old file or the new one.
 
     Ctrl-C waits until it is written. Raises OutputError, and leaves nothing half-written behind.
     """
@@ -28,7 +28,7 @@ def write(file: Path, content: bytes) -> None:
 
 @contextmanager
 def interrupt_deferred() -> Iterator[None]:
-    """Ctrl-C acts at the end of the block, as it would have acted before it. For the main thread."""
+    """Delay Ctrl-C to the end of the block, where it acts as usual. For the main thread only."""
     pressed = False
 
     def note(signum: int, frame: object) -> None:

@@ -7,11 +7,11 @@ lie side by side, where NumPy is fast. (cuda-convnet, the program that won Image
 
 A layer's `forward` keeps what its `backward` needs. `backward` takes the gradient of the loss with respect to the
 output, `dy`, stores those of the parameters in `gradients`, and returns the one with respect to the input, `dx`.
-All arithmetic is done in the type of the parameters: float32 for training, float64 where gradients are proven.
+All arithmetic is done in the type of the parameters: float32 for training, float64 where gradients are checked.
 
 Large results are written into arrays that a layer keeps (`buffer`): what it returned is valid until its next call. With
 fresh arrays each time, over a third of the time went into page faults: the system hands out memory in zeroed pages of
-4 KB, and takes it back when it is freed. The README derives each formula and says what this was worth.
+4 KB, and takes it back when it is freed. The README derives each formula and says how much this gained.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ class Layer:
         self.buffers: dict[str, Array] = {}
 
     def buffer(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-        """An array with the values of the last call, and the same one as long as shape and type are the same."""
+        """The array kept under `name`, with its last values; a new one if the shape or the type has changed."""
         kept = self.buffers.get(name)
         if kept is None or kept.shape != shape or kept.dtype != dtype:
             kept = self.buffers[name] = np.empty(shape, dtype)
@@ -48,8 +48,8 @@ class Layer:
 class Conv2D(Layer):
     """A convolution of stride 1 without padding, as one matrix product over im2col's columns.
 
-    weight: (O, C, K, K); bias: (O,). `input_gradient=False` spares the first layer a gradient with respect to the
-    pictures, which nobody asks for; its `backward` then returns an empty array.
+    weight: (O, C, K, K); bias: (O,). `input_gradient=False` spares the first layer the gradient with respect to the
+    pictures, which nobody needs; its `backward` then returns an empty array.
     """
 
     def __init__(self, weight: Array, bias: Array, input_gradient: bool = True) -> None:
@@ -117,8 +117,8 @@ class MaxPool2D(Layer):
     def backward(self, dy: Array) -> Array:
         """dy: (C, H // 2, W // 2, N) -> dx: (C, H, W, N).
 
-        The gradient goes to the first pixel, row by row, that equals the maximum, as in PyTorch: what a pixel takes is
-        subtracted from the rest that is left for those after it (exact: g - g = 0 and g - 0 = g).
+        The gradient goes to the first pixel, row by row, that equals the maximum, as in PyTorch: what a pixel gets is
+        subtracted from the rest, which is left for those after it (exact: g - g = 0 and g - 0 = g).
         """
         dx = self.buffer("dx", self.x.shape, dy.dtype)
         rest = self.buffer("rest", dy.shape, dy.dtype)
@@ -150,7 +150,7 @@ class ReLU(Layer):
 class Dropout(Layer):
     """In training: sets each number to 0 with probability `rate`, multiplies the others by 1 / (1 - rate).
 
-    Otherwise the identity: thanks to that factor the expected value is the same in both.
+    Otherwise the identity: thanks to this factor the expected value is the same.
     """
 
     def __init__(self, rate: float) -> None:
@@ -205,7 +205,7 @@ class Dense(Layer):
 def softmax(logits: Array) -> Array:
     """logits: (classes, N) -> probabilities: (classes, N), each column summing to 1.
 
-    The largest logit is subtracted first: this leaves the quotient as it is, and exp never overflows.
+    The largest logit is subtracted first: this leaves the quotient unchanged, and exp never overflows.
     """
     exponentials = np.exp(logits - logits.max(axis=0))
     return exponentials / exponentials.sum(axis=0)

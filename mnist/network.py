@@ -1,4 +1,4 @@
-"""The network: its table of layers, its first weights, and a pass forwards and backwards through it."""
+"""The network: its layers, its initial weights, and a pass forwards and backwards through it."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ SHAPES = {
 
 Parameters = dict[str, Array]
 
-# Of MNIST's pixels, from 0 to 1: with them taken out, the inputs have mean 0 and variance 1, and training is faster.
+# Of MNIST's pixels, from 0 to 1: normalised by them, the inputs have mean 0 and variance 1, and training is faster.
 MEAN, DEVIATION = 0.1307, 0.3081
 
 
@@ -37,16 +37,16 @@ def initial_parameters(seed: int, dtype: type = np.float32) -> Parameters:
 
 
 class Network:
-    """The layers over one set of parameters, which several networks may share (see shards.py)."""
+    """The layers, on one set of parameters, which several networks may share (see shards.py)."""
 
     def __init__(self, parameters: Parameters, dropout: bool = True) -> None:
         """parameters: arrays of SHAPES, of one floating-point type. `dropout=False` leaves both Dropouts out."""
         p = parameters
         self.dtype = p["conv1.weight"].dtype
-        layers: dict[str, Layer] = {  # the shape of its output for one picture
+        layers: dict[str, Layer] = {  # with the shape of its output for one picture
             "conv1": Conv2D(p["conv1.weight"], p["conv1.bias"], input_gradient=False),  # 32 x 26 x 26
             "pool1": MaxPool2D(),  # 32 x 13 x 13
-            "relu1": ReLU(),  # behind the pool, not before it: max(relu(x)) = relu(max(x)), on a quarter of the numbers
+            "relu1": ReLU(),  # after the pool, not before it: max(relu(x)) = relu(max(x)), on a quarter of the numbers
             "conv2": Conv2D(p["conv2.weight"], p["conv2.bias"]),  # 64 x 11 x 11
             "pool2": MaxPool2D(),  # 64 x 5 x 5
             "relu2": ReLU(),

@@ -1,7 +1,7 @@
 """From gradients to better weights: SGD with momentum, RMSprop, Adam. The README says what each is for.
 
 An optimiser changes the parameters in place. Its memory (`state`) is a dictionary of arrays, so that a checkpoint
-can hold it: the keys are those of the parameters behind the name of the quantity, as in "velocity/conv1.weight".
+can hold it: the keys are those of the parameters after the name of the quantity, as in "velocity/conv1.weight".
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from mnist.network import Parameters
 
 
 class Optimizer:
-    """The memory of an optimiser, zero at the start; `steps` counts the updates."""
+    """An optimiser with its memory, zero at the start; `steps` counts the updates."""
 
     quantities: tuple[str, ...]
     learning_rate: float
@@ -31,7 +31,7 @@ class Optimizer:
             parameter -= self.learning_rate * pace * self.direction(gradients[name], *memory)
 
     def direction(self, gradient: np.ndarray, *memory: np.ndarray) -> np.ndarray:
-        """Where to go for this gradient; updates the memory, an array of the same shape for each quantity."""
+        """The direction of the step for this gradient. Updates the memory, an array of the same shape per quantity."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""The pictures: curves, confusions, worst mistakes, filters, feature maps, and what was seen in a picture."""
+"""The figures: curves, confusion matrix, worst mistakes, filters, feature maps, and what was seen in a picture."""
 
 import io
 from pathlib import Path
@@ -69,7 +69,7 @@ def draw_confusion(evaluation: Evaluation, file: Path) -> None:
 
 
 def draw_mistakes(evaluation: Evaluation, digits: Digits, file: Path) -> None:
-    """The worst mistakes: the digits whose right label was given the smallest probability."""
+    """The worst mistakes: the digits whose true label got the smallest probability."""
     figure = Figure(figsize=(9, 8), layout="constrained")
     worst = evaluation.mistakes[:MISTAKES]
     panels = figure.subplots(4, MISTAKES // 4).ravel()
@@ -142,6 +142,6 @@ def draw_prediction(prediction: Prediction, file: Path) -> None:
 
 
 def show_digit(axes: Axes, digit: Array) -> None:
-    """A digit as MNIST has it: light on black."""
+    """Show a digit as in MNIST, light on black."""
     axes.imshow(digit, cmap="gray", vmin=0, vmax=255)
     axes.axis("off")

@@ -1,7 +1,7 @@
 """Any picture of one digit, made into what the network learnt from: 28 x 28 pixels, light on black, in the middle.
 
-MNIST's digits were made the same way (LeCun et al. 1998, section III.A): the ink's bounding box scaled to fit 20 x 20
-with its proportions kept, then placed so that the centre of mass lies in the middle of 28 x 28.
+MNIST's digits were made the same way (LeCun et al. 1998, section III.A): the ink's bounding box scaled to fit into
+20 x 20 in the same proportions, then placed so that the centre of mass lies in the middle of 28 x 28.
 """
 
 from pathlib import Path
@@ -16,22 +16,22 @@ from cv_basics.files import silence
 from mnist.data import SIDE
 from mnist.errors import PictureError
 from mnist.layers import Array
-from mnist.light import lights, parted
+from mnist.light import lighting_variants, otsu_classes
 from mnist.pieces import bounding_box, digit_in, pieces
 
 BOX = 20  # pixels: the longer side of a digit in MNIST
-SEARCH = 512  # pixels: the longer side of the picture in which the digit is looked for
-DETAIL = 160  # pixels: that of the digit when its shape is taken, 8 for each pixel of MNIST
-CONTRAST = 16  # grey levels between ink and paper; below, there is nothing but noise
+SEARCH = 512  # pixels: the longer side of the picture in which the digit is searched for
+DETAIL = 160  # pixels: that of the digit when its shape is extracted, 8 per pixel of MNIST
+CONTRAST = 16  # grey levels between ink and paper; with less, there is nothing but noise
 STROKE = 0.09  # of the digit's size: thinner strokes are thickened, or they would be shades of grey (MNIST: 0.1 to 0.2)
 
 
 def read_picture(file: Path) -> Array:
     """The colour channel with the most contrast, uint8 (H, W). Raises PictureError.
 
-    That one, not the brightness, because red ink on green paper may be just as bright. Which formats are read, how
-    large a picture may be and how much memory that takes says cv_basics/decode.py; the channel takes at most 4 bytes
-    per pixel more.
+    Not the brightness, because red ink may be just as bright as the green paper under it. cv_basics/decode.py says
+    which formats are read, how large a picture may be, and how much memory that takes; the channel takes at most 4
+    more bytes per pixel.
     """
     try:
         with silence():
@@ -40,8 +40,8 @@ def read_picture(file: Path) -> Array:
     except UnreadableError as error:
         raise PictureError(f"{file}: {error}") from None
     except MemoryError:
-        raise PictureError(f"{file}: there is not enough memory for this picture") from None
-    except Exception as error:  # of a damaged file, one of Pillow's decoders may raise anything
+        raise PictureError(f"{file}: not enough memory for this picture") from None
+    except Exception as error:  # for a damaged file, Pillow's decoders may raise anything
         raise PictureError(f"{file} is not a picture that can be read: {error}") from error
 
 
@@ -51,7 +51,7 @@ def channel(picture: Image.Image, turn: Turn) -> Array:
         picture = stretched(picture)
     else:
         if picture.has_transparency_data:
-            picture = on_opposite(picture)
+            picture = on_contrasting_paper(picture)
         elif picture.mode != "RGB":
             picture = in_tiles(picture, "RGB", lambda tile: tile.convert("RGB"))
         picture = picture.getchannel(int(np.argmax(ImageStat.Stat(picture).stddev)))
@@ -59,7 +59,7 @@ def channel(picture: Image.Image, turn: Turn) -> Array:
 
 
 def stretched(picture: Image.Image) -> Image.Image:
-    """A picture with values of any range, the smallest to 0 and the largest to 255: grey.
+    """A picture with values of any range, as grey: the smallest becomes 0 and the largest 255.
 
     Raises cv_basics' PictureError if not all are finite.
     """
@@ -75,8 +75,8 @@ def stretched(picture: Image.Image) -> Image.Image:
     return in_tiles(picture, "L", scaled)
 
 
-def on_opposite(picture: Image.Image) -> Image.Image:
-    """A transparent picture on white paper, or on black if what is opaque is light; RGB."""
+def on_contrasting_paper(picture: Image.Image) -> Image.Image:
+    """A transparent picture on white paper, or on black if its opaque part is light; RGB."""
     colours, opaque = 0, 0
     for tile in map(picture.crop, tiles(picture)):
         pixels = np.asarray(tile.convert("RGBA")).astype(np.int64)
@@ -84,10 +84,10 @@ def on_opposite(picture: Image.Image) -> Image.Image:
         opaque += int(pixels[:, :, 3].sum())
     paper = "black" if colours > 127 * 3 * opaque else "white"
 
-    def laid(tile: Image.Image) -> Image.Image:
+    def over_paper(tile: Image.Image) -> Image.Image:
         return Image.alpha_composite(Image.new("RGBA", tile.size, paper), tile.convert("RGBA")).convert("RGB")
 
-    return in_tiles(picture, "RGB", laid)
+    return in_tiles(picture, "RGB", over_paper)
 
 
 def prepare(grey: Array) -> Array:
@@ -95,34 +95,34 @@ def prepare(grey: Array) -> Array:
 
     Raises PictureError if nothing stands out from the paper.
     """
-    return second_look(grey, first_look(grey))
+    return extract_digit(grey, find_digit(grey))
 
 
-def first_look(grey: Array) -> Array:
+def find_digit(grey: Array) -> Array:
     """Where a picture, uint8 (H, W), has its digit: bool (h, w), shrunk to SEARCH. Raises PictureError if nowhere."""
     return digit_in(pieces(ink(shrunk(grey, SEARCH))))
 
 
-def second_look(grey: Array, found: Array) -> Array:
-    """The digit of a picture, uint8 (H, W), that first_look has `found`, bool (h, w), from near by: uint8 (28, 28)."""
+def extract_digit(grey: Array, found: Array) -> Array:
+    """The digit of a picture, uint8 (H, W), that find_digit has `found`, bool (h, w), in detail: uint8 (28, 28)."""
     top, bottom, left, right = bounding_box(found)
     scale = max(grey.shape) / max(found.shape)
     margin = max(bottom - top, right - left) * 0.15 + 1
     height, width = found.shape
     box = (max(left - margin, 0), max(top - margin, 0), min(right + margin, width), min(bottom + margin, height))
     first_column, first_row, last_column, last_row = (int(place * scale) for place in box)
-    near = resized(grey[first_row : last_row + 1, first_column : last_column + 1], DETAIL * 1.3)
-    expected = np.asarray(Image.fromarray(found).resize(near.shape[::-1], Image.Resampling.NEAREST, box))
-    return centred(thickened(cropped(same_ink(near, expected))))
+    detail = resized(grey[first_row : last_row + 1, first_column : last_column + 1], DETAIL * 1.3)
+    expected = np.asarray(Image.fromarray(found).resize(detail.shape[::-1], Image.Resampling.NEAREST, box))
+    return centred(thickened(cropped(same_ink(detail, expected))))
 
 
 def shrunk(grey: Array, side: int) -> Array:
-    """grey (H, W) with the longer side at most `side`."""
+    """A picture, uint8 (H, W), with the longer side at most `side`."""
     return grey if max(grey.shape) <= side else resized(grey, side)
 
 
 def resized(grey: Array, side: float) -> Array:
-    """grey (H, W) with the longer side `side`, in the same proportions."""
+    """A picture, uint8 (H, W), with the longer side `side`, in the same proportions."""
     scale = side / max(grey.shape)
     height, width = (max(round(length * scale), 1) for length in grey.shape)
     return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BICUBIC))
@@ -131,11 +131,12 @@ def resized(grey: Array, side: float) -> Array:
 def ink(grey: Array) -> Array:
     """Where a picture, uint8 (H, W), is inked: bool (H, W). Raises PictureError if nowhere.
 
-    Otsu's threshold (the lesson cv_basics/otsu.py) parts light from dark; what prevails on the border is paper, unless
-    three quarters of the picture contradict: then the border is a frame. Of `lights`, that picture counts whose two
-    classes explain it best and whose border is of one class.
+    Otsu's threshold (the lesson cv_basics/otsu.py) separates light from dark. The class that prevails on the border is
+    paper, unless three quarters of the picture are of the other: then the border is a frame. Of the lighting variants,
+    the one counts whose two classes explain it best and whose border is of one class.
     """
-    classes = [(share, light) for share, contrast, light in map(parted, lights(grey)) if contrast >= CONTRAST]
+    variants = map(otsu_classes, lighting_variants(grey))
+    classes = [(share, light) for share, contrast, light in variants if contrast >= CONTRAST]
     if not classes:
         raise PictureError("shows no digit: nothing stands out from the paper")
     _, light = max(classes, key=lambda result: result[0] * unanimity(result[1]) ** 2)
@@ -146,9 +147,10 @@ def ink(grey: Array) -> Array:
 
 
 def same_ink(grey: Array, expected: Array) -> Array:
-    """The ink of a picture, uint8 (H, W), that is most like the `expected`, bool (H, W), and none that it does not
-    touch: bool (H, W)."""
-    masks = [mask for picture in lights(grey) for light in [parted(picture)[2]] for mask in (light, ~light)]
+    """The ink of a picture, uint8 (H, W), most like the `expected`, bool (H, W), without the pieces that do not touch
+    it: bool (H, W)."""
+    light_areas = [otsu_classes(variant)[2] for variant in lighting_variants(grey)]
+    masks = [mask for light in light_areas for mask in (light, ~light)]
     labels = pieces(max(masks, key=lambda mask: (mask & expected).sum() / (mask | expected).sum()))
     wanted = np.bincount(labels[expected], minlength=labels.max() + 1) > 0
     wanted[0] = False
@@ -161,7 +163,7 @@ def border(light: Array) -> Array:
 
 
 def unanimity(light: Array) -> float:
-    """The share of the border, 0.5 to 1, that is of its larger class: light, bool (H, W)."""
+    """The share of the border, 0.5 to 1, that its larger class has: light, bool (H, W)."""
     share = border(light).mean()
     return max(share, 1 - share)
 

@@ -1,4 +1,4 @@
-"""The same network in PyTorch: to prove the gradients against, and to race. The only file that needs torch."""
+"""The same network in PyTorch, to check the gradients and to compare the speed. The only file that needs torch."""
 
 import numpy as np
 import torch
@@ -7,8 +7,8 @@ from torch import nn
 from mnist.layers import Array
 from mnist.network import DEVIATION, MEAN, SHAPES, Parameters
 
-# The names of the layers with parameters, at their places in `same_network`.
-PLACES = {"conv1": 0, "conv2": 3, "dense1": 8, "dense2": 11}
+# The layers with parameters, and their indices in `same_network`.
+INDICES = {"conv1": 0, "conv2": 3, "dense1": 8, "dense2": 11}
 OPTIMIZERS = {
     "sgd": lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9),
     "rmsprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate, alpha=0.9, eps=1e-7),
@@ -17,7 +17,7 @@ OPTIMIZERS = {
 
 
 def same_network(parameters: Parameters, dropouts: tuple[nn.Module, nn.Module] | None = None) -> nn.Sequential:
-    """The network with these parameters and in their type; `dropouts` in the place of PyTorch's own."""
+    """The network with these parameters, in their type; `dropouts` replace PyTorch's own."""
     first, second = dropouts or (nn.Dropout(0.25), nn.Dropout(0.5))
     convolutions = [nn.Conv2d(1, 32, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.MaxPool2d(2), nn.ReLU()]
     dense = [nn.Flatten(), nn.Linear(1600, 128), nn.ReLU(), second, nn.Linear(128, 10)]
@@ -30,7 +30,7 @@ def same_network(parameters: Parameters, dropouts: tuple[nn.Module, nn.Module] |
 
 def named_parameters(network: nn.Sequential) -> dict[str, nn.Parameter]:
     """A `same_network`'s parameters under our names."""
-    return {name: getattr(network[PLACES[name.split(".")[0]]], name.split(".")[1]) for name in SHAPES}
+    return {name: getattr(network[INDICES[name.split(".")[0]]], name.split(".")[1]) for name in SHAPES}
 
 
 def as_input(images: Array, dtype: torch.dtype) -> torch.Tensor:

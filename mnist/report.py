@@ -1,4 +1,4 @@
-"""What a set of weights is worth: a table of its accuracy, and the pictures that explain it."""
+"""How good a set of weights is: a table of its accuracy, and the figures that explain it."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from mnist.shards import sharded
 
 
 def report(parameters: Parameters, parts: Parts, folder: Path, threads: int | None, console: Console) -> None:
-    """Print loss and accuracy on each part, without dropout; draw what the test digits show into `folder`."""
-    table = Table("digits", "number", "loss", "named rightly", "wrongly")
+    """Print loss and accuracy on each part, without dropout; draw the results on the test digits into `folder`."""
+    table = Table("digits", "number", "loss", "correct", "wrong")
     for column in table.columns[1:]:
         column.justify = "right"
     with sharded(parameters, threads) as network:

@@ -1,4 +1,4 @@
-"""A training run that can be stopped at any batch and go on as if it had not been: its state, saved and loaded."""
+"""A training run that can be stopped after any batch and continue as if it had not been: its state, in a file."""
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from mnist.weights import check_parameters, load_tensors, save_tensors
 
 @dataclass(frozen=True)
 class Options:
-    """All that decides, with the digits, which weights come out of a run: not the number of threads."""
+    """Everything that, with the digits, decides which weights a run gives; the number of threads does not."""
 
     epochs: int = 10
     batch: int = 64
@@ -25,9 +25,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What was measured in one epoch: the mean loss and the share of digits named rightly.
+    """What was measured in one epoch: the mean loss and the share of digits named correctly.
 
-    In training: of each batch before its update, with dropout. In validation: after the epoch's last update.
+    In training: over all batches, each before its update, with dropout. In validation: after the epoch's last update.
     """
 
     loss: float
@@ -39,7 +39,7 @@ class Epoch:
 
 @dataclass
 class Run:
-    """The state of a run. `batches`, `loss`, `right` and `seconds` are of the epoch that has begun."""
+    """The state of a run. `batches`, `loss`, `right` and `seconds` are those of the current epoch so far."""
 
     options: Options
     digits: str  # fingerprint of the digits it learns from
@@ -51,7 +51,7 @@ class Run:
     loss: float = 0.0
     right: int = 0
     seconds: float = 0.0
-    saved: bool = False  # whether there is a checkpoint from which this run can go on
+    saved: bool = False  # whether there is a checkpoint from which this run can continue
 
     @classmethod
     def begin(cls, options: Options, digits: str) -> "Run":
@@ -61,7 +61,7 @@ class Run:
         return cls(options, digits, parameters, optimizer, copy_of(parameters))
 
     def finish_epoch(self, epoch: Epoch) -> bool:
-        """Note what the epoch brought and get ready for the next; whether it gave the best weights so far."""
+        """Record an epoch's results and begin the next; return whether it gave the best weights so far."""
         best = all(rank(epoch) > rank(earlier) for earlier in self.epochs)
         if best:
             self.best = copy_of(self.parameters)
@@ -70,7 +70,7 @@ class Run:
         return best
 
     def save(self, file: Path) -> None:
-        """Write the run as it is between two batches. Raises OutputError."""
+        """Write the state of the run between two batches. Raises OutputError."""
         groups = {"parameters": self.parameters, "optimizer": self.optimizer.state, "best": self.best}
         tensors = {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
         about = {
@@ -121,16 +121,16 @@ class Run:
 
 def resumed(file: Path, wanted: dict, digits: str) -> Run:
     """The run saved in `file`. Raises CheckpointError if it learns from other digits, or if one of its options is not
-    what is `wanted` (the names and values of those that were given again).
+    what is `wanted` (the names and values of those given this time).
 
     Only `epochs` may differ: the run then ends after that many in all, and from here on its learning rate falls to 0
-    towards the new end.
+    at the new end.
     """
     run = Run.load(file)
     begun = len(run.epochs) + (run.batches > 0)
     epochs = wanted.get("epochs", run.options.epochs)
     if epochs < begun:
-        raise CheckpointError(f"{file} is in epoch {begun} already: it cannot end after {epochs}")
+        raise CheckpointError(f"{file} is already in epoch {begun}: it cannot end after {epochs}")
     run.options = replace(run.options, epochs=epochs)
     for name, value in wanted.items():
         before = getattr(run.options, name)
@@ -142,7 +142,7 @@ def resumed(file: Path, wanted: dict, digits: str) -> Run:
 
 
 def rank(epoch: Epoch) -> tuple[float, float]:
-    """Epochs are compared by validation accuracy; among equals the smaller loss is better."""
+    """Epochs are ranked by validation accuracy, and equal ones by the smaller loss."""
     return epoch.validation_accuracy, -epoch.validation_loss
 
 

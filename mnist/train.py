@@ -1,5 +1,6 @@
-"""The training loop: batches in a new order each epoch, a gradient, a step; after each epoch the validation digits."""
+"""The training loop: batches in a new order each epoch, a gradient and a step for each, then validation."""
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,12 +19,12 @@ from mnist.shards import ShardedNetwork, sharded
 from mnist.vary import varied
 from mnist.weights import save_tensors
 
-# The random streams of a run: (seed, stream, epoch, ...). The initial weights have the seed alone.
+# The random streams of a run: (seed, stream, epoch, ...). The initial weights use the seed alone.
 ORDER, MASKS, COPIES = 0, 1, 2
 
 
 def train(run: Run, parts: Parts, console: Console, folder: Path | None = None, threads: int | None = None) -> None:
-    """Bring the run to its last epoch, showing a progress bar.
+    """Train for the rest of the run's epochs, showing a progress bar.
 
     With a folder, the best weights go to weights.safetensors there, and the run to checkpoint.safetensors: before the
     first batch, after each epoch, and on Ctrl-C, which ends the current batch first; then KeyboardInterrupt is raised.
@@ -59,9 +60,9 @@ def train(run: Run, parts: Parts, console: Console, folder: Path | None = None, 
 
 
 def batches(run: Run, network: ShardedNetwork, digits: Digits) -> Iterator[None]:
-    """Do the rest of an epoch, a batch for each step of the iterator."""
+    """Train for the rest of an epoch, one batch per step of the iterator."""
     options, epoch = run.options, len(run.epochs)
-    per_epoch = -(-len(digits) // options.batch)
+    per_epoch = math.ceil(len(digits) / options.batch)
     order = np.random.default_rng((options.seed, ORDER, epoch)).permutation(len(digits))
     for start in range(run.batches * options.batch, len(digits), options.batch):
         began = time.perf_counter()
@@ -71,8 +72,8 @@ def batches(run: Run, network: ShardedNetwork, digits: Digits) -> Iterator[None]
             images = varied(images, batch.labels, np.random.default_rng((options.seed, COPIES, epoch, run.batches)))
         gradients, loss, right = network.gradients(images, batch.labels, (options.seed, MASKS, epoch, run.batches))
         if not np.isfinite(loss):
-            raise MnistError(f"the loss is {loss} in epoch {epoch + 1}: take a smaller --learning-rate")
-        # The pace falls evenly to 0: large steps to get near the minimum, small ones so as not to jump about in it.
+            raise MnistError(f"the loss is {loss} in epoch {epoch + 1}: use a smaller --learning-rate")
+        # The learning rate falls linearly to 0: large steps to get near the minimum, small ones to settle in it.
         run.optimizer.step(gradients, 1 - run.optimizer.steps / (options.epochs * per_epoch))
         run.batches += 1
         run.loss += loss
@@ -82,14 +83,14 @@ def batches(run: Run, network: ShardedNetwork, digits: Digits) -> Iterator[None]
 
 
 def measure(run: Run, network: ShardedNetwork, parts: Parts) -> Epoch:
-    """What the epoch that has just ended brought."""
+    """The results of the epoch that has just ended."""
     validation = evaluate(network, parts.validation)
     count = len(parts.train)
     return Epoch(run.loss / count, run.right / count, validation.loss, validation.accuracy, run.seconds)
 
 
 def about_weights(run: Run, parts: Parts) -> dict:
-    """What a weight file says about its origin."""
+    """What a weight file says about where it comes from."""
     return {
         "trained": f"{len(parts.train)} digits, {len(run.epochs)} epochs of {run.options}",
         "validation_accuracy": run.epochs[-1].validation_accuracy,
@@ -100,7 +101,7 @@ def about_weights(run: Run, parts: Parts) -> dict:
 def interruptible() -> Iterator[Callable[[], bool]]:
     """Yields a function that tells whether Ctrl-C has been pressed; pressed again, it acts as usual.
 
-    So a batch is never left half done: its update would be in some of the parameters only.
+    So a batch is never left half done, with only some of the parameters updated.
     """
     pressed = False
 
@@ -118,7 +119,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def progress_bar(console: Console, total: int) -> Iterator[Callable[[Run, Parts], None]]:
-    """A bar over all epochs' pictures; yields the function that moves it."""
+    """A progress bar over all epochs' pictures; yields the function that advances it."""
     columns = [
         TextColumn("epoch {task.fields[epoch]}"),
         BarColumn(),

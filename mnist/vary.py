@@ -1,14 +1,14 @@
-"""Varied copies of the training digits, others in each epoch: what the 8,000 do not show enough of.
+"""Varied copies of the training digits, new ones in each epoch (data augmentation), since 8,000 digits show too little.
 
 Each copy is a little turned, sheared, stretched and shifted, by an affine map from a pixel to the place that its value
-comes from, where the bilinear mean of four pixels is taken (Simard, Steinkraus and Platt 2003, "Best practices for
+comes from, where four pixels are interpolated bilinearly (Simard, Steinkraus and Platt 2003, "Best practices for
 convolutional neural networks applied to visual document analysis", section 2):
 
     source = R S Z (target - centre) + centre of mass + shift
 
 R turns, S shears, Z stretches both axes; all are drawn from normal distributions around no change. And because
-MNIST's digits were written by Americans, half of the copies of a 1 get the upstroke (a flag), half of those of a 7 the
-bar, with which most of Europe writes them.
+MNIST's digits were written by Americans, half of the copies of a 1 get the upstroke (a flag) and half of those of a 7
+the bar with which most of Europe writes them.
 """
 
 import numpy as np
@@ -64,7 +64,7 @@ def barred(digit: Array, rng: np.random.Generator) -> Array:
 
 
 def with_stroke(digit: Array, start: Array, end: Array, width: float) -> Array:
-    """A digit, uint8 (28, 28), and a straight stroke between two places (row, column), `width` pixels wide."""
+    """A digit, uint8 (28, 28), with a straight stroke between two places (row, column), `width` pixels wide."""
     pixels = np.stack([*np.mgrid[:SIDE, :SIDE]], axis=-1) - start
     along = (pixels @ (end - start) / ((end - start) @ (end - start))).clip(0, 1)
     distance = np.linalg.norm(pixels - along[..., None] * (end - start), axis=-1)

@@ -11,21 +11,21 @@ from mnist.errors import WeightsError
 from mnist.files import write
 from mnist.network import SHAPES, Parameters
 
-LARGEST = 1 << 26  # bytes; a checkpoint, the largest file that is written here, has about a tenth
+LARGEST = 1 << 26  # bytes; a checkpoint, the largest file written here, has about a tenth of that
 SHIPPED = Path(__file__).parent / "weights" / "digits.safetensors"
 
 
 def save_tensors(file: Path, tensors: Parameters, about: dict) -> None:
-    """Write tensors, and `about` as JSON beside them. Raises OutputError."""
+    """Write tensors, and `about` as JSON in the file's metadata. Raises OutputError."""
     write(file, save(tensors, {"about": json.dumps(about)}))
 
 
 def load_tensors(file: Path) -> tuple[Parameters, dict]:
-    """What save_tensors wrote. Raises WeightsError if the file is missing or damaged."""
+    """The tensors and the `about` that save_tensors wrote. Raises WeightsError if the file is missing or damaged."""
     if not file.is_file():
         raise WeightsError(f"{file}: there is no such file")
     try:
-        with file.open("rb") as opened:  # read, not mapped: SIGBUS kills who maps a file that another shortens
+        with file.open("rb") as opened:  # not mapped: if another process shortens the file, SIGBUS would kill this one
             data = opened.read(LARGEST + 1)
         if len(data) > LARGEST:
             raise ValueError(f"it has more than {LARGEST:,} bytes")
@@ -46,8 +46,8 @@ def load_parameters(file: Path) -> tuple[Parameters, dict]:
 def check_parameters(parameters: Parameters, source: str) -> None:
     """Raises WeightsError unless these are exactly the network's parameters, in float32 and finite."""
     if parameters.keys() != SHAPES.keys():
-        odd = ", ".join(sorted(parameters.keys() ^ SHAPES.keys()))
-        raise WeightsError(f"{source} does not hold this network's weights: missing or unknown are {odd}")
+        unexpected = ", ".join(sorted(parameters.keys() ^ SHAPES.keys()))
+        raise WeightsError(f"{source} does not hold this network's weights: missing or unexpected: {unexpected}")
     for name, shape in SHAPES.items():
         value = parameters[name]
         if value.shape != shape or value.dtype != np.float32:

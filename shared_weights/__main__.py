@@ -21,21 +21,21 @@ SIZES = range(32, 1025)
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but a wrong command line is answered with one line instead of a page of usage."""
+    """An argument parser whose errors take one line, not a page of usage."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 2 for a mistake that is told on stderr, or 130 for Ctrl-C."""
+    """Run one command and return its exit code: 0, 2 for an error reported on stderr, or 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
     except WeightSetError as error:
         print(f"shared_weights: {_printable(str(error))}", file=sys.stderr)
         return 2
-    except OSError as error:  # such as a file that can't be written, or a full disk
+    except OSError as error:  # for example, a file that can't be written, or a full disk
         where = error.filename2 or error.filename
         text = f"{where}: {error.strerror}" if where else str(error)
         print(f"shared_weights: {_printable(text)}", file=sys.stderr)
@@ -50,27 +50,29 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m shared_weights", description=__doc__, epilog="Exit code 0, or 2 and a line that says why."
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-
     synthetic = commands.add_parser(
         "synthetic",
         help="make the seeded random set",
         description="Make the seeded random set: full size, the same bytes on every machine, in about a second. "
-        "Commands that need it make it by themselves.",
+        "Commands that need it make it themselves.",
     )
     synthetic.set_defaults(run=_synthetic)
-
     imagenet = commands.add_parser(
         "imagenet",
         help="export torchvision's trained ResNet-50 (needs torch)",
         description="Export torchvision's ResNet-50, trained on ImageNet, as a weight set. The checkpoint is taken "
-        "from torch's cache ($TORCH_HOME or ~/.cache/torch, hub/checkpoints) if it lies there, else "
+        "from torch's cache ($TORCH_HOME or ~/.cache/torch, hub/checkpoints) if it is there, else "
         "torchvision downloads it (98 MB). Needs torch and torchvision.",
     )
     imagenet.add_argument(
         "--v1", action="store_true", help="the older IMAGENET1K_V1 (top-1 76.1 %%) instead of IMAGENET1K_V2 (80.9 %%)"
     )
     imagenet.set_defaults(run=_imagenet)
+    _add_structure(commands)
+    return top
 
+
+def _add_structure(commands: "argparse._SubParsersAction[Parser]") -> None:
     table = commands.add_parser(
         "structure",
         help="show the network as a table, a drawing, or a file for Netron",
@@ -86,20 +88,19 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument(
         "--weights",
         metavar="SET",
-        help="whose tensors go into the ONNX file: a set's name or folder "
+        help="the weight set that the ONNX file holds: its name or folder "
         "(default: imagenet if it has been exported, else cifar10)",
     )
     table.set_defaults(run=_structure)
-    return top
 
 
 def _printable(text: str) -> str:
-    """`text` in one line, its control characters and what else steers a terminal as in a Python literal."""
+    """`text` on one line; what controls a terminal, such as ESC, is escaped as in a Python literal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _size(text: str) -> int:
-    """A picture's side, for argparse."""
+    """An argparse type for the side of a picture."""
     if not text.isdecimal() or int(text) not in SIZES:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {SIZES[0]} to {SIZES[-1]}")
     return int(text)
@@ -125,14 +126,14 @@ def _imagenet(options: argparse.Namespace) -> None:
 def _structure(options: argparse.Namespace) -> None:
     table = structure.table(options.size)
     console = Console()
-    # A table squeezed into a narrow window would lose digits; better that the window wraps its lines.
+    # A table squeezed into a narrow window would lose digits; rather let the window wrap its lines.
     console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), table).maximum)
     console.print(table)
     if options.svg:
-        from . import drawing  # here, since matplotlib takes half a second to import
+        from . import drawing  # here, since importing matplotlib takes half a second
 
         drawing.write_svg(options.svg, options.size)
-        console.print(_printable(f"Drawn: {options.svg}"), markup=False)
+        console.print(_printable(f"Drawing: {options.svg}"), markup=False)
     if options.onnx:
         try:
             from . import onnx_file
@@ -140,7 +141,7 @@ def _structure(options: argparse.Namespace) -> None:
             raise WeightSetError(f"--onnx needs the package {error.name}") from error
         folder = sets.find(options.weights)
         onnx_file.write(options.onnx, folder, options.size)
-        console.print(_printable(f"Written with the weights {folder.name}: {options.onnx}"), markup=False)
+        console.print(_printable(f"ONNX file with the weights {folder.name}: {options.onnx}"), markup=False)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """ResNet-50 as data: every layer's shape, and the tensors of a weight file.
 
 The network is that of He et al., "Deep residual learning for image recognition" (2015), table 1, in the
-form called v1.5 that torchvision has: the stride of a stage's first block is in its 3x3 convolution.
+form called v1.5, as in torchvision: the stride of a stage's first block is in its 3x3 convolution.
 """
 
 from dataclasses import dataclass
 from math import prod
 
 BLOCKS = (3, 4, 6, 3)
-EXPANSION = 4  # a bottleneck block gives four times the channels that its 3x3 convolution has
+EXPANSION = 4  # a bottleneck block's output has four times the channels of its 3x3 convolution
 
 Shape = tuple[int, ...]
 
@@ -17,8 +17,8 @@ Shape = tuple[int, ...]
 class Layer:
     """One step of the network: what goes in, what comes out, what it costs.
 
-    `input` and `output` are (H, W, C), or (C,) after the average pooling. `tensors` are the shapes of
-    what the weight file holds for the layer, without the layer's name: {"weight": (64, 3, 7, 7)}.
+    `input` and `output` are (H, W, C), or (C,) after the average pooling. `tensors` are the names, without the
+    layer's own, and the shapes of its tensors in the weight file: ("weight", (64, 3, 7, 7)).
     """
 
     name: str
@@ -44,7 +44,7 @@ class Layer:
 
     @property
     def multiply_adds(self) -> int:
-        """Multiply-adds of a convolution or of the linear layer; the other layers count as nothing."""
+        """Multiply-adds of a convolution or of the linear layer; the other layers count as 0."""
         if self.kind not in ("convolution", "linear"):
             return 0
         return prod(dict(self.tensors)["weight"]) * prod(self.output[:-1])
@@ -64,7 +64,7 @@ def layers(height: int = 224, width: int = 224, base_width: int = 64, classes: i
     """Every layer in the order in which it runs, for a picture of `height` x `width` pixels.
 
     `base_width` is the number of channels after the first convolution: 64 in ResNet-50. The names are
-    those that `ResNet50.run` tells its `on_layer`, in the same order.
+    those that `ResNet50.run` passes to `on_layer`, in the same order.
     """
     stem = _Chain((height, width, 3))
     stem.convolution("conv1", base_width, kernel=7, stride=2)
@@ -89,7 +89,7 @@ def tensors(base_width: int = 64, classes: int = 1000) -> dict[str, Shape]:
     """Name -> shape of every tensor in a weight file, in the order of torchvision's state dict.
 
     Convolutions are (output channels, input channels, kernel height, kernel width). torchvision's
-    `num_batches_tracked` counters are left out: inference has no use for them.
+    `num_batches_tracked` counters are left out: inference does not use them.
     """
     return {
         f"{layer.name}.{name}": shape
@@ -99,7 +99,7 @@ def tensors(base_width: int = 64, classes: int = 1000) -> dict[str, Shape]:
 
 
 class _Chain:
-    """Layers one after another, each taking the shape that the one before it gave."""
+    """Layers in sequence, each with the output shape of the one before as its input."""
 
     def __init__(self, shape: Shape) -> None:
         self.layers: list[Layer] = []

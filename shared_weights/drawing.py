@@ -1,4 +1,4 @@
-"""The network as a drawing: the residual stream of each stage, and the blocks that hang on it."""
+"""The network as a drawing: the residual stream of each stage, with its blocks hanging from it."""
 
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -32,7 +32,7 @@ STYLE: Any = {
 
 
 def draw(size: int = 224) -> Figure:
-    """The stem, four stages in a row each, and the head, for a picture of `size` x `size` pixels."""
+    """The stem, the four stages in a row each, and the head, for a picture of `size` x `size` pixels."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, HEIGHT))
         page = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, HEIGHT), aspect="equal")
@@ -52,7 +52,7 @@ def draw(size: int = 224) -> Figure:
 
 
 def write_svg(path: Path, size: int = 224) -> None:
-    """Draw the network to the SVG file `path`; the same bytes each time. Raises `OSError`."""
+    """Draw the network to the SVG file `path`, always the same bytes. Raises `OSError`."""
     with matplotlib.rc_context(STYLE), appearing_whole(path) as partial:
         FigureCanvasSVG(draw(size)).print_svg(partial, metadata={"Date": None, "Title": "ResNet-50"})
 
@@ -98,7 +98,7 @@ def _row_label(page: Axes, y: float, stage: str, members: list[Layer]) -> None:
 
 
 def _plain_row(page: Axes, y: float, members: list[Layer]) -> float:
-    """The stem or the head: boxes along one line. Returns where the line ends."""
+    """Draw the stem or the head as boxes along one line. Returns where the line ends."""
     boxes = [layer for layer in members if layer.kind in COLOURS]
     x = STREAM_START - 0.2
     page.text(x + 0.1, y + 0.1, shape_text(members[0].input), fontsize=8, color=QUIET)
@@ -115,7 +115,7 @@ def _plain_row(page: Axes, y: float, members: list[Layer]) -> float:
 
 
 def _stage(page: Axes, y: float, members: list[Layer]) -> float:
-    """A stage: the residual stream from left to right, its blocks below. Returns where the stream ends."""
+    """Draw a stage: the residual stream from left to right, its blocks below. Returns where the stream ends."""
     blocks = [
         list(group)
         for _, group in groupby(members, lambda layer: layer.name.rsplit(".", 1)[0].replace(".downsample", ""))
@@ -130,7 +130,7 @@ def _stage(page: Axes, y: float, members: list[Layer]) -> float:
 
 
 def _block(page: Axes, x: float, y: float, block: list[Layer]) -> None:
-    """A bottleneck: down from the stream at `x`, through three convolutions, up to the sum on the stream."""
+    """Draw a bottleneck: down from the stream at `x`, through three convolutions, up to the sum on the stream."""
     main = [layer for layer in block if layer.kind == "convolution" and "downsample" not in layer.name]
     projection = [layer for layer in block if layer.name.endswith("downsample.0")]
     middle, sum_x = x + BOX_WIDTH / 2 + 0.08, x + BLOCK_WIDTH - 0.32
@@ -153,7 +153,7 @@ def _block(page: Axes, x: float, y: float, block: list[Layer]) -> None:
 
 
 def _describe(layer: Layer) -> str:
-    """What a box says: "3x3, 128, /2"."""
+    """The text in a layer's box, such as "3x3, 128, /2"."""
     if layer.kind == "convolution":
         return f"{layer.kernel}x{layer.kernel}, {layer.output[-1]}" + (", /2" if layer.stride == 2 else "")
     if layer.kind == "max pooling":
@@ -162,7 +162,7 @@ def _describe(layer: Layer) -> str:
 
 
 def _box(page: Axes, x: float, y: float, label: str, colour: str, width: float = BOX_WIDTH) -> None:
-    """A rounded box with its centre at (x, y)."""
+    """Draw a rounded box with its centre at (x, y)."""
     page.add_patch(
         FancyBboxPatch(
             (x - width / 2, y - BOX_HEIGHT / 2),
@@ -197,7 +197,7 @@ def _line(
 
 
 def _to_next_row(page: Axes, end: float, y: float, next_y: float) -> None:
-    """From the end of one row around to the start of the next."""
+    """Draw the line from the end of one row around to the start of the next."""
     start, between = STREAM_START - 0.2, next_y + 0.36
     corners = ((end, y), (end, between), (start, between), (start, next_y))
     for corner, following in pairwise(corners):

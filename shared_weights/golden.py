@@ -1,4 +1,4 @@
-"""Which inputs `golden.safetensors` covers: every picture, and one of them once more in small."""
+"""Which inputs `golden.safetensors` covers: every picture, and one of them a second time, smaller."""
 
 from pathlib import Path
 
@@ -15,6 +15,6 @@ def pictures(folder: Path) -> list[str]:
 
 
 def thinned(image: np.ndarray) -> np.ndarray:
-    """Every n-th pixel of a prepared array (H, W, 3), to 32 x 32; of 64 x 64, every second."""
+    """Every n-th pixel of a prepared array (H, W, 3), so that 32 x 32 are left; of 64 x 64, every second one."""
     step = min(image.shape[:2]) // SMALL_SIDE
     return np.ascontiguousarray(image[::step, ::step][:SMALL_SIDE, :SMALL_SIDE])

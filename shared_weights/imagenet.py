@@ -15,14 +15,14 @@ from torchvision.models import ResNet50_Weights
 from . import tensor_file
 from .sets import WeightSetError, checked
 
-PATIENCE = 30  # seconds without a byte before a download counts as failed; urllib's default is for ever
+PATIENCE = 30  # seconds without a byte until a download counts as failed; urllib by default waits forever
 
 
 def export(folder: Path, weights: ResNet50_Weights = ResNet50_Weights.IMAGENET1K_V2) -> Path:
     """Write torchvision's `weights` as a weight set into `folder`, replacing what is there.
 
-    The checkpoint is taken from torch's cache if it lies there, else torchvision downloads it. `folder`
-    changes only once the new set is whole. Raises `WeightSetError`.
+    The checkpoint is taken from torch's cache if it is there, else torchvision downloads it. `folder`
+    changes only when the new set is complete. Raises `WeightSetError`.
     """
     categories = weights.meta["categories"]
     state = {name: tensor.float().numpy() for name, tensor in _checkpoint(weights).items()}
@@ -35,7 +35,7 @@ def export(folder: Path, weights: ResNet50_Weights = ResNet50_Weights.IMAGENET1K
 
 
 def preprocessing(weights: ResNet50_Weights) -> dict[str, object]:
-    """What the weights' own transforms say, in the terms of a preprocess.json."""
+    """The weights' own transforms, as the content of a preprocess.json."""
     rules = weights.transforms()
     (shorter,), (side,) = rules.resize_size, rules.crop_size
     return {
@@ -47,7 +47,7 @@ def preprocessing(weights: ResNet50_Weights) -> dict[str, object]:
 
 
 def _checkpoint(weights: ResNet50_Weights) -> dict[str, torch.Tensor]:
-    """torchvision's state dict, from torch's cache or from the net."""
+    """torchvision's state dict, from torch's cache or downloaded."""
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
@@ -56,15 +56,14 @@ def _checkpoint(weights: ResNet50_Weights) -> dict[str, torch.Tensor]:
         if not (isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())):
             raise TypeError("it holds no state dict")
         return state
-    except Exception as error:  # a damaged checkpoint may raise anything in the unpickler
+    except Exception as error:  # unpickling a damaged checkpoint may raise anything
         reason = " ".join(str(error).split())
         if cached.is_file():
             raise WeightSetError(
-                f"{cached}: not a checkpoint that torch can read; delete it to have it downloaded anew ({reason})"
+                f"{cached}: not a checkpoint that torch can read; delete it to have it downloaded again ({reason})"
             ) from error
         raise WeightSetError(
-            f"{weights.url} could not be downloaded ({reason}); "
-            f"where there is no network, put that file into {cached.parent}"
+            f"{weights.url} could not be downloaded ({reason}); without a network, put that file into {cached.parent}"
         ) from error
     finally:
         socket.setdefaulttimeout(patience)
@@ -72,11 +71,11 @@ def _checkpoint(weights: ResNet50_Weights) -> dict[str, torch.Tensor]:
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """An empty folder to fill, which takes the place of `folder` if all goes well."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workplace:
-        new = Path(workplace) / "new"
+    """An empty folder to fill, which replaces `folder` if all goes well."""
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workspace:
+        new = Path(workspace) / "new"
         new.mkdir()
         yield new
         if folder.exists():
-            os.rename(folder, Path(workplace) / "old")
+            os.rename(folder, Path(workspace) / "old")
         os.rename(new, folder)

@@ -1,4 +1,4 @@
-"""The network as an ONNX file, for Netron (https://netron.app) and other readers. Needs the onnx package."""
+"""The network as an ONNX file, for Netron (https://netron.app) and other programs. Needs the onnx package."""
 
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ OPERATORS = {
     "residual sum": "Add",
     "linear": "Gemm",
 }
-OPSET, IR_VERSION = 17, 8  # of 2022: old enough for every reader in use
+OPSET, IR_VERSION = 17, 8  # from 2022: old enough for every program in use
 
 
 def write(path: Path, folder: Path, size: int = 224) -> None:
     """Write the ResNet-50 of the weight set in `folder` for one picture of `size` x `size` pixels to `path`.
 
-    The node of a layer and its output bear the layer's name, the tensors torchvision's names; the input is
+    The node of a layer and its output have the layer's name, the tensors torchvision's names; the input is
     `image`, float32 (1, 3, size, size), normalised. Raises `WeightSetError`, `OSError`.
     """
     state, labels = sets.load(folder)
@@ -46,7 +46,7 @@ def write(path: Path, folder: Path, size: int = 224) -> None:
 
 
 def _nodes(network: list[Layer]) -> list[onnx.NodeProto]:
-    """One node for each layer, in order, and the flattening that Gemm needs before it."""
+    """One node per layer, in order, and the flattening that Gemm needs before it."""
     nodes, last, block_input, shortcut = [], "image", "", ""
     for layer in network:
         if layer.name.endswith(".conv1"):

@@ -18,7 +18,7 @@ FILES = ("weights.safetensors", "labels.txt", "preprocess.json")
 
 
 class WeightSetError(ValueError):
-    """A weight set that is missing, damaged, or can't be made; the message says it in one line."""
+    """A weight set is missing, damaged, or can't be made; the message says so in one line."""
 
 
 def find(name_or_dir: str | PathLike[str] | None = None) -> Path:
@@ -26,7 +26,7 @@ def find(name_or_dir: str | PathLike[str] | None = None) -> Path:
 
     A name of `NAMES` means the set of that name (`synthetic` is made if it is missing), anything else a
     folder. None means `imagenet` if it has been exported, else `cifar10`. Whether the files hold a
-    ResNet-50 is not looked at here: each version checks that when it reads them. Raises `WeightSetError`.
+    ResNet-50 is not checked here: each version does so when it reads them. Raises `WeightSetError`.
     """
     if name_or_dir is None:
         name_or_dir = "imagenet" if (HERE / "imagenet").is_dir() else "cifar10"
@@ -47,15 +47,15 @@ def find(name_or_dir: str | PathLike[str] | None = None) -> Path:
 
 
 def load(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The tensors, float32 or float16 as they are stored, and the labels of the set in `folder`.
+    """The tensors, float32 or float16 as stored, and the labels of the set in `folder`.
 
-    Raises `WeightSetError` if the files can't be read or hold something else than a ResNet-50.
+    Raises `WeightSetError` if the files can't be read or hold anything but a ResNet-50.
     """
     path = folder / "weights.safetensors"
     try:
         labels = read_labels(folder)
-        state = from_bytes(path.read_bytes())  # not mapped: SIGBUS kills who maps a file that another shortens
-    except (OSError, SafetensorError, UnicodeDecodeError, LookupError) as error:  # LookupError: of a type NumPy lacks
+        state = from_bytes(path.read_bytes())  # not mapped: if another process shortens it, SIGBUS kills
+    except (OSError, SafetensorError, UnicodeDecodeError, LookupError) as error:  # LookupError: a type NumPy lacks
         raise WeightSetError(f"{folder}: not a weight set that can be read: {error}") from error
     return checked(state, len(labels), str(path)), labels
 
@@ -85,5 +85,5 @@ def checked(state: Mapping[str, np.ndarray], classes: int, source: str) -> dict[
             raise WeightSetError(f"{source}: {name} holds a value that is not finite")
     for name in state:
         if name not in expected and not name.endswith("num_batches_tracked"):
-            raise WeightSetError(f"{source}: not a ResNet-50: it has no place for {name}")
+            raise WeightSetError(f"{source}: not a ResNet-50: unexpected tensor {name}")
     return {name: state[name] for name in expected}

@@ -1,4 +1,4 @@
-"""The network as a table: what each layer takes, gives and costs."""
+"""The network as a table: each layer's input, output and cost."""
 
 from itertools import groupby
 

@@ -1,7 +1,7 @@
 """The `synthetic` set: ResNet-50 at full size with seeded random weights, the same bytes on every machine.
 
-For tests and benchmarks, since speed does not depend on the values; never for naming a picture. The values
-come from the raw stream of `numpy.random.RandomState`, which NumPy has frozen, by arithmetic that IEEE 754
+For tests and benchmarks, since speed does not depend on the values; not for classifying. The values
+are made from the raw stream of `numpy.random.RandomState`, which NumPy has frozen, by arithmetic that IEEE 754
 rounds alike everywhere. A normal distribution would not do: its logarithm comes from the machine's C library.
 """
 
@@ -17,16 +17,16 @@ SEED = 50
 SHA256 = "9a75cfef375cb58a1d932626e60d219460eb7e796b9bbe6e68b8ec36704e2609"
 UNIFORM_STD = sqrt((65536**2 - 1) / 12)  # of an integer from 0 to 65535, each equally likely
 
-# Batch norm's vectors are spread evenly over these ranges, so that no part of its formula can be left out
-# unnoticed. A block's last one, whose output is added to the block's input, is weaker and a little
-# negative: with the other range the sums would grow from block to block, to 7 to 18 at the end, and rounding
-# errors eight times as much as in a trained network, since each block would be mostly new instead of mostly kept.
+# Batch norm's vectors are uniform in these ranges, so that no part of its formula can be left out unnoticed. A
+# block's last one, whose output is added to the block's input, is weaker and slightly negative: with the other
+# ranges the sums would grow from block to block, up to between 7 and 18, and rounding errors would be eight times
+# as large as in a trained network, since a block's output would be mostly new instead of mostly its input.
 VECTORS = {"weight": (0.8, 1.2), "bias": (-0.3, 0.3), "running_mean": (-0.3, 0.3), "running_var": (0.5, 1.5)}
 LAST_OF_BLOCK = VECTORS | {"weight": (0.3, 0.4), "bias": (-0.2, 0.05)}
 
 
 def make(folder: Path) -> Path:
-    """Write weights.safetensors (102 MB, about a second) into `folder` unless it is there already, whole.
+    """Write weights.safetensors (102 MB, about a second) into `folder` unless it is already there, intact.
 
     Returns the file. Raises `OSError` if it can't be written, `RuntimeError` if its bytes are not those
     that the golden answers beside it were computed from.
@@ -35,7 +35,7 @@ def make(folder: Path) -> Path:
     if not path.is_file() or tensor_file.sha256(path) != SHA256:
         tensor_file.write(path, values(), {"seed": str(SEED)})
         if (made := tensor_file.sha256(path)) != SHA256:
-            raise RuntimeError(f"{path} came out with the SHA-256 {made}, not with {SHA256}")
+            raise RuntimeError(f"{path} came out with the SHA-256 {made}, not {SHA256}")
     return path
 
 
@@ -49,12 +49,12 @@ def values() -> dict[str, np.ndarray]:
 
 
 def _kernel(stream: np.random.RandomState, shape: Shape) -> np.ndarray:
-    """Evenly spread weights of variance 2 / fan-in, which keeps the mean square of what flows through a
+    """Uniform weights of variance 2 / fan-in, which preserves the mean square of the activations in a
     network of ReLUs (He et al., "Delving deep into rectifiers", 2015, section 2.2).
 
     Each output channel's weights sum to zero. After a ReLU nothing is negative, so there is a large mean,
-    much the same for every picture; this takes it out, as a trained batch norm does, and leaves what
-    differs. Without it the logits of any two pictures correlate by 0.99, and activations grow to a hundred.
+    much the same for every picture; this removes it, as a trained batch norm does, and leaves the
+    differences. Without it the logits of any two pictures correlate by 0.99, and activations grow to a hundred.
     """
     drawn = _integers(stream, shape).reshape(shape[0], -1)
     fan_in = drawn.shape[1]
@@ -64,7 +64,7 @@ def _kernel(stream: np.random.RandomState, shape: Shape) -> np.ndarray:
 
 
 def _vector(stream: np.random.RandomState, shape: Shape, low: float, high: float) -> np.ndarray:
-    """Values spread evenly from `low` to `high`."""
+    """Values uniform from `low` to `high`."""
     return _integers(stream, shape).astype(np.float32) * np.float32((high - low) / 65535) + np.float32(low)
 
 

@@ -2,7 +2,7 @@
 
 The format is 8 bytes of header length, a header in JSON, then the values (https://huggingface.co/docs/safetensors).
 The safetensors library reads what is written here. It is not used for writing because it does not promise
-the order of its header, and a set that is made anew on every machine must keep its SHA-256.
+the order of its header, and a set that is made on every machine must have the same SHA-256.
 """
 
 import errno
@@ -20,7 +20,7 @@ DTYPES = {np.dtype(np.float16): "F16", np.dtype(np.float32): "F32", np.dtype(np.
 
 
 def write(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
-    """Write `tensors` (floats of any shape) in their order; `path` appears only when it is whole."""
+    """Write `tensors` (floats of any shape) in their order; `path` appears only when it is complete."""
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     end = 0
     for name, tensor in tensors.items():
@@ -28,7 +28,7 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, 
         dtype = DTYPES[tensor.dtype.newbyteorder("=")]
         header[name] = {"dtype": dtype, "shape": tensor.shape, "data_offsets": (begin, end)}
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # so that a reader who maps the file finds the values aligned
+    text += b" " * (-len(text) % 8)  # so that a program that maps the file finds the values aligned
     with appearing_whole(path) as partial, open(partial, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for tensor in tensors.values():
@@ -37,10 +37,10 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, 
 
 @contextmanager
 def appearing_whole(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to, which becomes `path` if all goes well and is removed if not.
+    """A temporary file beside `path` to write to: renamed to `path` if all goes well, else removed.
 
-    Two processes that write the same file at once each have a name of their own; the later one wins. A link stays one.
-    A device or a pipe, such as /dev/stdout, is written as it is.
+    Two processes that write the same file at once have a temporary file each; the later one wins. A link remains a
+    link. A device or a pipe, such as /dev/stdout, is written to directly.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -50,7 +50,7 @@ def appearing_whole(path: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:  # it would name a file that the user has never heard of
+    except OSError as error:  # it names the temporary file, which the user has never heard of
         raise OSError(error.errno, error.strerror, str(path)) from error
     os.close(handle)
     partial = Path(name)

@@ -1,8 +1,8 @@
-"""What torchvision itself computes: the reference that every version is compared with.
+"""What torchvision itself computes: the reference for every version.
 
 Needs torch and torchvision. Nothing here is shared with the versions: the picture is prepared by
 torchvision's own transforms and the network is torchvision's ResNet-50, run in float64, whose rounding
-errors are 2**29 times smaller than those of the float32 that it judges.
+errors are 2**29 times smaller than those of float32.
 """
 
 import json
@@ -27,7 +27,7 @@ StrPath = str | PathLike[str]
 def model(folder: StrPath) -> torch.nn.Module:
     """torchvision's ResNet-50 with the weights of the set in `folder`: float64, for inference.
 
-    From then on torch computes in one thread, so that the order of its sums, and with it the last bits of
+    From then on torch computes with one thread, so that the order of its sums, and with it the last bits of
     the golden files, does not depend on the number of cores. Raises `WeightSetError`.
     """
     state, labels = load_set(Path(folder))
@@ -39,9 +39,9 @@ def model(folder: StrPath) -> torch.nn.Module:
 
 
 def prepare(picture: StrPath, folder: StrPath) -> np.ndarray:
-    """The picture as the array that the network takes: float32 (H, W, 3), normalised.
+    """A picture file as the array that the network takes: float32 (H, W, 3), normalised.
 
-    The preprocess.json in `folder` is carried out by torchvision's transforms on a Pillow image. Raises
+    torchvision's transforms carry out the preprocess.json in `folder` on a Pillow image. Raises
     `ValueError` if the picture is too small for a step that crops it.
     """
     rules = json.loads((Path(folder) / "preprocess.json").read_text())
@@ -53,7 +53,7 @@ def prepare(picture: StrPath, folder: StrPath) -> np.ndarray:
 
 
 def load(picture: StrPath) -> Image.Image:
-    """The picture as 8-bit RGB: upright, alpha laid over white, 16-bit grey scaled, first frame only."""
+    """A picture file as 8-bit RGB: upright, alpha laid over white, 16-bit grey scaled, first frame only."""
     with Image.open(picture) as opened:
         image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I"):
@@ -67,7 +67,7 @@ def load(picture: StrPath) -> Image.Image:
 
 
 def logits(network: torch.nn.Module, image: np.ndarray) -> np.ndarray:
-    """float64 (classes,) for a prepared float32 (H, W, 3)."""
+    """The network's logits, float64 (classes,), for a prepared picture, float32 (H, W, 3)."""
     batch = torch.from_numpy(image).double().permute(2, 0, 1).unsqueeze(0)
     with torch.inference_mode():
         return network(batch).squeeze(0).numpy()

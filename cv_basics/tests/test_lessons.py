@@ -72,7 +72,7 @@ class TestNoise:
 
     def test_the_last_row_and_column_are_hit_as_often_as_others(self):
         """500 pictures of 20 x 20 at a share of 0.1: each row and column gets 1000 hits, with a standard deviation
-        of at most sqrt(10000 * 0.1 * 0.9) = 30; a chance in a million lies beyond 5 of them."""
+        of at most sqrt(10000 * 0.1 * 0.9) = 30; being off by more than 5 of them is a chance in a million."""
         picture = np.full((20, 20), 128, np.uint8)
         hits = sum((noise.salt_and_pepper_numpy(picture, 0.1, seed) != 128).astype(int) for seed in range(500))
         for axis in (0, 1):

@@ -1,7 +1,7 @@
-"""Digits as a scanned form shows them, drawn from a seed: European hands, and whatever lies beside the digit.
+"""Digits as on a scanned form, drawn from a seed: European handwriting, and whatever lies beside the digit.
 
-A cell is one digit on paper: strokes of any width, slanted, seen a little from the side, blurred, noisy. DEVELOPMENT is
-the seed that `prepare.py` and `doubt.py` were written with; the tests measure with MEASURED, which they were not.
+A cell is one digit on paper: strokes of any width, slanted, seen slightly from the side, blurred, noisy. `prepare.py`
+and `doubt.py` were developed with the seed DEVELOPMENT; the tests measure with another one, MEASURED.
 """
 
 import math
@@ -30,7 +30,7 @@ def one_with_flag(rng: np.random.Generator) -> Strokes:
 
 
 def seven_with_bar(rng: np.random.Generator) -> Strokes:
-    """A 7 with a bar through its stem, near the middle; half of them begin with a small stroke down."""
+    """A 7 with a bar through its stem, near the middle; half of them begin with a short downstroke."""
     right, foot = rng.uniform(1.5, 1.9), rng.uniform(0.5, 1.1)
     height, half, tilt = rng.uniform(1.2, 1.9), rng.uniform(0.35, 0.7), rng.normal(0, 0.12)
     middle = right + (foot - right) * height / 3
@@ -65,7 +65,7 @@ def cell(rng: np.random.Generator, digit: Callable[[int], np.ndarray], beside: s
     """A grey picture, uint8 (H, W), of 64 to 320 pixels: the ink, float (h, w), that `digit` makes of a height."""
     height = int(np.exp(rng.uniform(np.log(64), np.log(320))))
     width = int(height * rng.uniform(0.8, 1.2))
-    margin = height // 8  # cut away after the view from the side
+    margin = height // 8  # cut off after the view from the side
     ink = np.zeros((height, width))
     drawn = digit(int(height * rng.uniform(0.45, 0.62)))
     drawn = drawn[: int(height * 0.8), : int(width * 0.8)]
@@ -93,9 +93,6 @@ def from_the_side(rng: np.random.Generator, page: Image.Image, margin: int) -> I
     return page.transform(size, Image.Transform.QUAD, corners.ravel().tolist(), Image.Resampling.BICUBIC)
 
 
-Beside = Callable[[np.random.Generator, Image.Image, int], tuple[Image.Image, Light]]
-
-
 def even(rows: np.ndarray, columns: np.ndarray) -> float:
     return 1.0
 
@@ -105,7 +102,7 @@ def nothing(rng: np.random.Generator, page: Image.Image, margin: int) -> Light:
 
 
 def line(side: int, away: float, rng: np.random.Generator, page: Image.Image, margin: int) -> Light:
-    """A line from edge to edge along a side (0 left, 1 top, 2 right, 3 bottom), up to `away` of the height off it."""
+    """A line from edge to edge along a side (0 left, 1 top, 2 right, 3 bottom), within `away` of the height of it."""
     inner = [margin, margin, page.width - margin, page.height - margin]
     height = inner[3] - inner[1]
     place = inner[side] + height * rng.uniform(away / 2, away) * (1 if side < 2 else -1)
@@ -136,7 +133,7 @@ def frame(rng: np.random.Generator, page: Image.Image, margin: int) -> Light:
 
 
 def grid(across: bool, rng: np.random.Generator, page: Image.Image, margin: int) -> Light:
-    """Ruled paper, or squared if `across`; its lines run through the digit and are thinner and paler than it."""
+    """Ruled paper, or squared if `across`; its lines run through the digit, but are thinner and paler."""
     height = page.height - 2 * margin
     spacing, width, shade = height * rng.uniform(0.2, 0.5), max(round(height * 0.01), 1), int(rng.uniform(60, 140))
     draw = ImageDraw.Draw(page)
@@ -148,7 +145,7 @@ def grid(across: bool, rng: np.random.Generator, page: Image.Image, margin: int)
 
 
 def shadow(steepness: float, rng: np.random.Generator, page: Image.Image, margin: int) -> Light:
-    """The edge of a shadow across the digit; steepness 1 goes from light to dark over half the picture."""
+    """The edge of a shadow across the digit; with steepness 1 it goes from light to dark over half the picture."""
     angle, place, dark = rng.uniform(0, 2 * math.pi), rng.uniform(-0.3, 0.3), rng.uniform(0.35, 0.65)
 
     def level(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -158,7 +155,6 @@ def shadow(steepness: float, rng: np.random.Generator, page: Image.Image, margin
     return level
 
 
-Light = Callable[[np.ndarray, np.ndarray], "np.ndarray | float"]  # of rows and columns from -1 to 1
 BESIDE: dict[str, Callable[[np.random.Generator, Image.Image, int], Light]] = {
     "nothing": nothing,
     "line left": partial(line, 0, 0.02),

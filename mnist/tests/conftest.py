@@ -1,4 +1,4 @@
-"""Small sets of digits, and the command line as its users start it."""
+"""Small sets of digits, the bundled network and a picture for it, and the command line as users start it."""
 
 import os
 import subprocess
@@ -6,11 +6,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mnist.data import Digits, Parts, embedded
+from mnist.doubt import Limits
+from mnist.network import Network
+from mnist.predict import predict
+from mnist.weights import SHIPPED, load_parameters
 
 ROOT = Path(__file__).parents[2]
+NO_DOUBT = Limits(faint=-np.inf, turned=np.inf)
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +38,7 @@ def idx_folder(tmp_path: Path, small: Parts) -> Path:
 
 
 def write_idx(folder: Path, name: str, digits: Digits) -> None:
-    """Two IDX files, by the format's description."""
+    """Write digits as two IDX files, following the description of the format."""
     count = len(digits).to_bytes(4, "big")
     side = (28).to_bytes(4, "big")
     images = bytes([0, 0, 8, 3]) + count + side + side + digits.images.tobytes()
@@ -40,16 +47,40 @@ def write_idx(folder: Path, name: str, digits: Digits) -> None:
 
 
 def command(*arguments: object) -> list[str]:
-    """The command line."""
+    """The command line with these arguments."""
     return [sys.executable, "-m", "mnist", *map(str, arguments)]
 
 
 @pytest.fixture
 def mnist() -> Callable[..., subprocess.CompletedProcess]:
-    """Runs the command line to its end."""
+    """A function that runs the command line to its end."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess:
         wide = {**os.environ, "COLUMNS": "200"}
         return subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=300, env=wide)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def network() -> Network:
+    """The network with the bundled weights."""
+    return Network(load_parameters(SHIPPED)[0])
+
+
+@pytest.fixture
+def seven(tmp_path: Path) -> Path:
+    """A 7 in black on white, 200 x 160."""
+    picture = np.full((200, 160), 255, np.uint8)
+    picture[40:52, 40:110] = 0
+    for row in range(52, 160):
+        column = 98 - (row - 52) // 3
+        picture[row, column : column + 12] = 0
+    file = tmp_path / "seven.png"
+    Image.fromarray(picture).save(file)
+    return file
+
+
+def named(network: Network, file: Path) -> int:
+    """The digit that the network sees in a picture file."""
+    return int(predict(network, NO_DOUBT, file).probabilities.argmax())

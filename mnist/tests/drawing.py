@@ -1,4 +1,4 @@
-"""Digits drawn for the tests: with a brush, as in a paint program, and in the fonts that matplotlib brings along."""
+"""Digits drawn for the tests: with a brush, as in a paint program, and in the fonts that come with matplotlib."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ FONTS = ["DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono"
          "STIXGeneral", "STIXGeneralItalic", "cmss10", "cmtt10"]  # fmt: skip
 
 # The strokes of each digit in a box 2 wide and 3 high, x to the right and y down, as points that a curve goes through.
-# Two hands: (0 to 9), then a second way to write some of them.
+# First 0 to 9, then a second way to write some of them.
 STROKES: list[tuple[int, list[list[tuple[float, float]]]]] = [
     (0, [[(1.1, 0), (0.3, 0.5), (0.1, 1.6), (0.5, 2.8), (1.2, 2.9), (1.8, 2.1), (1.8, 0.9), (1.4, 0.1), (1, 0)]]),
     (1, [[(1.1, 0), (1.05, 1), (1, 2), (0.95, 3)]]),
@@ -87,7 +87,7 @@ def letter(font: str, sign: object, height: int) -> np.ndarray:
 
 
 def brush(rng: np.random.Generator, strokes: list[list[tuple[float, float]]], height: int) -> np.ndarray:
-    """Strokes of a round brush, as from a hand that is never twice the same: float (h, w)."""
+    """Strokes of a round brush, as by hand, never twice the same: float (h, w)."""
     angle, slant, width = np.radians(rng.normal(0, 6)), rng.normal(0, 0.12), rng.uniform(0.75, 1.2)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     shear = np.array([[width, -slant], [0, 1]])

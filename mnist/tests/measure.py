@@ -1,5 +1,5 @@
-"""What the shipped weights and the preparation are worth on pictures that neither was made with; prints the README's
-two tables: python -m mnist.tests.measure."""
+"""How good the bundled weights and the preparation are on pictures that neither was developed with:
+`python -m mnist.tests.measure` prints the README's two tables."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,17 +15,17 @@ from mnist.errors import PictureError
 from mnist.layers import Array
 from mnist.network import Network
 from mnist.pieces import count_digits
-from mnist.prepare import first_look, read_picture, second_look
+from mnist.prepare import extract_digit, find_digit, read_picture
 from mnist.tests.cells import BESIDE, MEASURED, STYLES, cells
 from mnist.tests.drawing import FONTS, letter
 from mnist.weights import SHIPPED, load_parameters
 
 PHOTOS = Path(__file__).parents[2] / "pics"
-LETTERS = "ACEFGHJKMNPQRTUVWXYabdefhkmnprtuwxy&%?#@"  # without those that look like a digit: B and 8, I and 1, S and 5
+LETTERS = "ACEFGHJKMNPQRTUVWXYabdefhkmnprtuwxy&%?#@"  # without those that look like a digit, as B, I and S do
 
 
 class Reader:
-    """The shipped network and its limits."""
+    """The network with the bundled weights, and its limits."""
 
     def __init__(self) -> None:
         self.network = Network(load_parameters(SHIPPED)[0])
@@ -34,10 +34,10 @@ class Reader:
     def read(self, grey: Array) -> tuple[int, str]:
         """The digit named in a picture, uint8 (H, W), -1 if none, and the doubt."""
         try:
-            found = first_look(grey)
+            found = find_digit(grey)
         except PictureError as error:
             return -1, str(error)
-        seen = second_look(grey, found)
+        seen = extract_digit(grey, found)
         answer = int(self.network.forward(seen[np.newaxis]).argmax())
         return answer, doubt(self.network, self.limits, seen, count_digits(found))
 
@@ -51,7 +51,7 @@ def readings(reader: Reader, style: str, beside: str, count: int, seed: int = ME
 
 
 def enlarged(digits: Array) -> Array:
-    """Digits as MNIST has them, uint8 (H, W), as a photo would show them: four times as large, dark on light."""
+    """MNIST's digits, uint8 (H, W), as a photo would show them: four times as large, dark on light."""
     height, width = digits.shape
     large = Image.fromarray(digits).resize((4 * width, 4 * height), Image.Resampling.BICUBIC)
     return 255 - np.pad(np.asarray(large), 20)
@@ -67,7 +67,7 @@ def digits_on_their_side(count: int) -> Iterator[Array]:
 
 
 def two_digits(count: int) -> Iterator[Array]:
-    """Side by side, a gap between them."""
+    """Two digits side by side, with a gap between them."""
     images = embedded().test.images
     for left, right in zip(images[:count], images[-count:]):
         yield enlarged(np.concatenate([left, right], axis=1))
@@ -105,7 +105,7 @@ ODD = {
 
 
 def main(count: int = 50) -> None:
-    """Print the tables: of the cells, and of the doubts."""
+    """Print the table of the cells and that of the doubts."""
     console, reader = Console(), Reader()
     table = Table("beside the digit", *STYLES, "doubted")
     every = []
@@ -119,11 +119,11 @@ def main(count: int = 50) -> None:
     doubted = Table("picture", "doubted")
     doubted.add_row("a cell, named correctly", f"{doubts[right].mean():.1%}")
     test = embedded().test
-    alone = [(reader.read(grey), label) for grey, label in zip(digits_alone(len(test)), test.labels)]
-    doubted.add_row(
-        "a test digit, named correctly", f"{np.mean([bool(w) for (a, w), label in alone if a == label]):.1%}"
-    )
-    doubted.add_row("a test digit, named wrongly", f"{np.mean([bool(w) for (a, w), label in alone if a != label]):.0%}")
+    alone = [(*reader.read(grey), label) for grey, label in zip(digits_alone(len(test)), test.labels)]
+    correct = np.mean([why != "" for answer, why, label in alone if answer == label])
+    incorrect = np.mean([why != "" for answer, why, label in alone if answer != label])
+    doubted.add_row("a test digit, named correctly", f"{correct:.1%}")
+    doubted.add_row("a test digit, named incorrectly", f"{incorrect:.0%}")
     for name, pictures in ODD.items():
         doubted.add_row(name, f"{np.mean([bool(reader.read(grey)[1]) for grey in pictures(count)]):.0%}")
     console.print(doubted)

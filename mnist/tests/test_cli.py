@@ -1,4 +1,4 @@
-"""Wrong options, wrong weights: one line on stderr and exit code 2."""
+"""The command line: help, and one line on stderr with exit code 2 for wrong options and wrong weights."""
 
 import importlib.util
 import json
@@ -23,7 +23,7 @@ from mnist.weights import SHIPPED, load_parameters
 Mnist = Callable[..., subprocess.CompletedProcess]
 
 
-def test_help_of_every_command_teaches(mnist: Mnist) -> None:
+def test_every_command_has_help(mnist: Mnist) -> None:
     help_text = mnist("--help").stdout
     for name in ("train", "evaluate", "predict", "dropout", "bench"):
         assert f"\n    {name} " in help_text
@@ -73,14 +73,14 @@ def changed(change: Callable[[Parameters], object]) -> Parameters:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda p: p.pop("conv1.bias"), "missing or unknown are conv1.bias"),
-        (lambda p: p.update(extra=np.zeros(1, np.float32)), "missing or unknown are extra"),
+        (lambda p: p.pop("conv1.bias"), "missing or unexpected: conv1.bias"),
+        (lambda p: p.update(extra=np.zeros(1, np.float32)), "missing or unexpected: extra"),
         (lambda p: p.update({"conv2.weight": np.zeros((64, 16, 3, 3), np.float32)}), r"not float32 \[64, 32, 3, 3\]"),
         (lambda p: p.update({"dense2.bias": np.zeros(10)}), "dense2.bias is float64"),
         (lambda p: p["conv1.weight"].__setitem__(0, np.nan), "conv1.weight holds values that are not finite"),
     ],
 )
-def test_weights_of_another_network_are_refused(
+def test_weights_of_another_network_are_rejected(
     tmp_path: Path, change: Callable[[Parameters], object], message: str
 ) -> None:
     save_file(changed(change), tmp_path / "w.safetensors")
@@ -95,18 +95,18 @@ def test_too_little_memory_gives_one_line_and_code_2(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(command_line, "predict", predict)
     monkeypatch.setattr(sys, "argv", ["mnist", "predict", "x.png"])
     assert command_line.main() == 2
-    assert capsys.readouterr().err == "there is not enough memory\n"
+    assert capsys.readouterr().err == "not enough memory\n"
 
 
 @pytest.mark.parametrize("keep", [0, 5, 300, 10_000])
-def test_truncated_weights_are_refused(tmp_path: Path, keep: int) -> None:
+def test_truncated_weights_are_rejected(tmp_path: Path, keep: int) -> None:
     (tmp_path / "w.safetensors").write_bytes(SHIPPED.read_bytes()[:keep])
     with pytest.raises(WeightsError, match="not a readable safetensors file"):
         load_parameters(tmp_path / "w.safetensors")
 
 
 @pytest.mark.parametrize("about", ["[" * 10_000, "{"])
-def test_weights_with_a_damaged_note_are_refused(tmp_path: Path, about: str) -> None:
+def test_weights_with_damaged_metadata_are_rejected(tmp_path: Path, about: str) -> None:
     save_file(load_parameters(SHIPPED)[0], tmp_path / "w.safetensors", {"about": about})
     with pytest.raises(WeightsError, match="not a readable safetensors file"):
         load_parameters(tmp_path / "w.safetensors")
@@ -114,12 +114,12 @@ def test_weights_with_a_damaged_note_are_refused(tmp_path: Path, about: str) -> 
 
 def test_weights_that_are_far_too_large_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").touch()
-    os.truncate(tmp_path / "w.safetensors", 3 << 30)  # zeros that take no room on the disk
+    os.truncate(tmp_path / "w.safetensors", 3 << 30)  # zeros that take no space on the disk
     with pytest.raises(WeightsError, match="it has more than 67,108,864 bytes"):
         load_parameters(tmp_path / "w.safetensors")
 
 
-def test_weights_of_a_type_that_numpy_lacks_are_refused(tmp_path: Path) -> None:
+def test_weights_of_a_type_that_numpy_lacks_are_rejected(tmp_path: Path) -> None:
     data = SHIPPED.read_bytes()
     length = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:length])
@@ -130,7 +130,7 @@ def test_weights_of_a_type_that_numpy_lacks_are_refused(tmp_path: Path) -> None:
         load_parameters(tmp_path / "w.safetensors")
 
 
-def test_shipped_weights_are_small_and_say_where_they_come_from() -> None:
+def test_the_bundled_weights_are_small_and_say_where_they_come_from() -> None:
     assert SHIPPED.stat().st_size < 2e6
     about = load_parameters(SHIPPED)[1]
     assert "8000 digits" in json.dumps(about)
@@ -152,7 +152,7 @@ runpy.run_module("mnist", run_name="__main__")
 
 
 @pytest.mark.parametrize("module", ["numpy", "rich.console", "matplotlib.figure", "mnist.train"])
-def test_ctrl_c_during_the_imports_ends_in_silence_with_130(module: str) -> None:
+def test_ctrl_c_during_the_imports_ends_silently_with_130(module: str) -> None:
     code = HOOK.format(module=module, action="signal.raise_signal(signal.SIGINT)")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
@@ -162,4 +162,4 @@ def test_a_missing_package_is_named_in_one_line() -> None:
     code = HOOK.format(module="rich", action="raise ModuleNotFoundError(name='rich')")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "rich is not installed; nox -s mnist -- train brings it along\n"
+    assert done.stderr == "rich is not installed; nox -s mnist -- train installs it\n"

@@ -1,4 +1,4 @@
-"""IDX files, right and wrong; the split; the download, from a folder that stands for a mirror."""
+"""IDX files, valid and damaged; the split; the download, from a folder in place of a mirror."""
 
 import gzip
 import hashlib
@@ -21,7 +21,7 @@ def test_embedded_digits_are_split_without_overlap() -> None:
     split = np.concatenate([part.images for part in (parts.train, parts.validation, parts.test)])
     order, split_order = (np.sort([hash(image.tobytes()) for image in images]) for images in (everything.images, split))
     assert np.array_equal(order, split_order)
-    assert len(np.unique(order)) == 10_000  # no digit is there twice, so no part holds one of another
+    assert len(np.unique(order)) == 10_000  # no digit occurs twice, so no part shares one with another
     assert (np.bincount(parts.train.labels) > 600).all()
 
 
@@ -32,7 +32,7 @@ def test_split_is_the_same_every_time() -> None:
 
 @pytest.mark.parametrize("rename", [False, True])
 @pytest.mark.parametrize("packed", [False, True])
-def test_full_set_is_read_packed_or_not_under_both_names(
+def test_the_full_set_is_read_gzipped_or_not_under_both_names(
     idx_folder: Path, small: Parts, packed: bool, rename: bool
 ) -> None:
     for file in list(idx_folder.iterdir()):
@@ -85,7 +85,7 @@ def test_missing_folder_is_named() -> None:
 
 @pytest.fixture
 def mirror(idx_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as a mirror of four packed files, behind one that has nothing."""
+    """A folder as a mirror with the four files gzipped, after a mirror that has nothing."""
     folder = tmp_path / "mirror"
     folder.mkdir()
     for file in idx_folder.iterdir():
@@ -97,7 +97,7 @@ def mirror(idx_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return folder
 
 
-def test_download_takes_the_next_mirror_and_checks(mirror: Path, tmp_path: Path) -> None:
+def test_download_falls_back_to_the_next_mirror(mirror: Path, tmp_path: Path) -> None:
     target = tmp_path / "downloaded"
     download(target, Console(quiet=True))
     assert len(full(target).test) == 200
@@ -124,7 +124,7 @@ def test_failed_download_says_why_and_leaves_nothing(mirror: Path, tmp_path: Pat
 
 
 def test_download_without_network_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Port 9 of this machine: nobody listens, as on a machine without network.
+    # Port 9 of this machine, where nothing listens: as on a machine without network.
     monkeypatch.setattr(downloads, "MIRRORS", ["http://127.0.0.1:9/"])
     with pytest.raises(DataError, match="could not be downloaded"):
         download(tmp_path, Console(quiet=True))

@@ -17,8 +17,8 @@ from mnist.layers import (
 )
 
 # The error of (f(x + h) - f(x - h)) / 2h is h^2 |f'''| / 6 plus the rounding of f divided by h. Here f is a sum of
-# fewer than 1000 terms below 10 that is linear near x (f''' = 0), but for the loss, where |f'''| < 1. So with h = 1e-4
-# the first is below 2e-9, and the second below 1000 * 10 * 2^-53 / 1e-4 = 1.2e-8.
+# fewer than 1000 terms below 10 that is linear near x (f''' = 0), except for the loss, where |f'''| < 1. So with
+# h = 1e-4 the first is below 2e-9, and the second below 1000 * 10 * 2^-53 / 1e-4 = 1.2e-8.
 STEP, TOLERANCE = 1e-4, 2e-8
 
 
@@ -64,7 +64,7 @@ def test_gradients_equal_central_differences(name: str) -> None:
 
 
 def central_differences(loss, value: Array) -> Array:
-    """dloss/dvalue, an element at a time."""
+    """dloss/dvalue, element by element."""
     result = np.empty(value.shape)
     for index in np.ndindex(value.shape):
         before = value[index]
@@ -97,7 +97,7 @@ def test_conv2d_is_the_sum_over_its_window() -> None:
         assert abs(y[o, h, w, n] - (terms.sum() + bias[o])) <= bound
 
 
-def test_max_pool_takes_the_largest_and_leaves_out_an_odd_row_and_column() -> None:
+def test_max_pool_takes_the_largest_and_ignores_an_odd_row_and_column() -> None:
     x = np.random.default_rng(6).normal(size=(2, 5, 7, 3))
     y = MaxPool2D().forward(x)
     assert y.shape == (2, 2, 3, 3)
@@ -150,7 +150,7 @@ def test_softmax_and_loss_survive_extreme_logits() -> None:
 
 
 @pytest.mark.parametrize("name", layers())
-def test_type_of_the_input_is_kept(name: str) -> None:
+def test_the_type_of_the_input_is_kept(name: str) -> None:
     layer, shape = layers()[name]
     for key, value in layer.parameters.items():
         layer.parameters[key] = value.astype(np.float32)

@@ -1,4 +1,4 @@
-"""The network as a whole: its size, its first weights, its shards, and that it learns."""
+"""The network as a whole: its size, its initial weights, its shards, and that it learns."""
 
 import io
 
@@ -15,11 +15,11 @@ from mnist.shards import ShardedNetwork, count_right, sharded
 from mnist.train import train
 
 
-def test_parameters_are_225034() -> None:
+def test_there_are_225034_parameters() -> None:
     assert sum(value.size for value in initial_parameters(0).values()) == 225_034
 
 
-def test_layers_have_the_shapes_of_the_table() -> None:
+def test_layers_have_the_shapes_of_the_readmes_table() -> None:
     network = Network(initial_parameters(0))
     x = network.normalised(np.zeros((3, 28, 28), np.uint8))
     shapes = {name: (x := layer.forward(x)).shape[:-1] for name, layer in network.layers.items()}
@@ -39,7 +39,7 @@ def test_layers_have_the_shapes_of_the_table() -> None:
     }
 
 
-def test_first_weights_fill_glorots_range() -> None:
+def test_initial_weights_fill_glorots_range() -> None:
     parameters = initial_parameters(0)
     for name, inputs, outputs in (("conv1", 9, 288), ("conv2", 288, 576), ("dense1", 1600, 128), ("dense2", 128, 10)):
         limit = np.sqrt(6 / (inputs + outputs))
@@ -62,7 +62,7 @@ def gradients(parameters: Parameters, parts: Parts, threads: int) -> tuple[Param
         return network.gradients(parts.train.images[:100], parts.train.labels[:100], (0,))
 
 
-def test_number_of_threads_changes_no_bit(small: Parts) -> None:
+def test_the_number_of_threads_changes_no_bit(small: Parts) -> None:
     one, *results = gradients(initial_parameters(0), small, 1)
     three, *more_results = gradients(initial_parameters(0), small, 3)
     assert results == more_results
@@ -106,7 +106,7 @@ def test_two_epochs_on_1000_digits_reach_the_accuracy_of_their_seed(small: Parts
 
 def test_evaluation_counts_what_it_says(small: Parts) -> None:
     class Answers(ShardedNetwork):
-        """Answers 7 to everything, with less and less certainty."""
+        """Answers 7 to everything, with decreasing certainty."""
 
         def __init__(self) -> None:
             pass

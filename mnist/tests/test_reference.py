@@ -1,4 +1,4 @@
-"""Against PyTorch in float64: every layer's gradients, the loss, and whole training steps of every optimiser."""
+"""Compared with PyTorch in float64: every layer's gradients, the loss, and whole training steps of each optimiser."""
 
 import numpy as np
 import pytest
@@ -14,12 +14,12 @@ from torch import nn  # noqa: E402
 
 from mnist import pytorch  # noqa: E402
 
-# Sums of up to 121 * 128 products of order 1 in float64: 15,488 * 2^-53 = 1.7e-12 at worst. Asked for is 1e-10.
+# Sums of up to 121 * 128 products of order 1 in float64: 15,488 * 2^-53 = 1.7e-12 at worst. The tests ask for 1e-10.
 TOLERANCE = 1e-10
 
 
 def picture_first(x: Array) -> "torch.Tensor":
-    """Our (..., N) as PyTorch's (N, ...), which collects a gradient."""
+    """Our (..., N) as PyTorch's (N, ...), which requires a gradient."""
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 0))).requires_grad_()
 
 
@@ -80,7 +80,7 @@ def test_loss_and_its_gradient_equal_pytorch(scale: float) -> None:
 
 
 class GivenMask(nn.Module):
-    """Dropout with a mask from outside."""
+    """Dropout with a given mask."""
 
     mask: "torch.Tensor"
 

@@ -40,7 +40,7 @@ def tiny(small: Parts) -> Parts:
 
 
 def same(one: Run, other: Run) -> bool:
-    """Whether all arrays of two runs are equal to the last bit, and so is what was measured but the time."""
+    """Whether two runs are equal to the last bit, in all arrays and in everything measured but the time."""
     groups = [
         (one.parameters, other.parameters),
         (one.best, other.best),
@@ -58,14 +58,14 @@ def finished(parts: Parts, options: Options = OPTIONS, threads: int = 2) -> Run:
     return run
 
 
-def test_same_seed_gives_the_same_weights_on_any_number_of_threads(tiny: Parts) -> None:
+def test_the_same_seed_gives_the_same_weights_on_any_number_of_threads(tiny: Parts) -> None:
     assert same(finished(tiny), finished(tiny, threads=1))
     assert not same(finished(tiny), finished(tiny, replace(OPTIONS, seed=1)))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("steps", [1, 4, 6])  # of 8: in the first epoch, at its end, in the second
-def test_interrupted_run_goes_on_bit_for_bit(
+def test_an_interrupted_run_continues_bit_for_bit(
     tiny: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, steps: int
 ) -> None:
     options = replace(OPTIONS, optimizer=optimizer)
@@ -86,7 +86,7 @@ def test_interrupted_run_goes_on_bit_for_bit(
     assert same(run, finished(tiny, options))
 
 
-def test_checkpoint_holds_the_whole_run(tiny: Parts, tmp_path: Path) -> None:
+def test_a_checkpoint_holds_the_whole_run(tiny: Parts, tmp_path: Path) -> None:
     run = finished(tiny)
     run.parameters["conv1.bias"] += 1  # so that they are not the best ones
     run.batches, run.loss, run.right, run.seconds = 3, 0.1, 7, 0.7
@@ -119,7 +119,7 @@ def test_no_two_batches_have_the_same_dropout_masks_or_digits(tiny: Parts, monke
     assert len({image.tobytes() for image in (*copies, *tiny.train.images)}) == 3 * len(tiny.train)  # never one twice
 
 
-def test_best_weights_are_those_of_the_best_validation(tiny: Parts, tmp_path: Path) -> None:
+def test_the_best_weights_are_those_of_the_best_validation(tiny: Parts, tmp_path: Path) -> None:
     run = Run.begin(replace(OPTIONS, epochs=4), "")
     train(run, tiny, QUIET, tmp_path)
     best = max(run.epochs, key=lambda epoch: (epoch.validation_accuracy, -epoch.validation_loss))
@@ -128,12 +128,12 @@ def test_best_weights_are_those_of_the_best_validation(tiny: Parts, tmp_path: Pa
     assert all(np.array_equal(weights[name], run.best[name]) for name in SHAPES)
 
 
-def test_loss_that_is_not_finite_ends_the_run(tiny: Parts) -> None:
+def test_a_loss_that_is_not_finite_ends_the_run(tiny: Parts) -> None:
     with pytest.raises(MnistError, match="smaller --learning-rate"):
         finished(tiny, replace(OPTIONS, learning_rate=1e30))
 
 
-def test_resume_refuses_another_run(tiny: Parts, tmp_path: Path) -> None:
+def test_resume_rejects_another_run(tiny: Parts, tmp_path: Path) -> None:
     file = tmp_path / "checkpoint.safetensors"
     with pytest.raises(CheckpointError, match="no run to resume"):
         resumed(file, {}, "")
@@ -148,7 +148,7 @@ def test_resume_refuses_another_run(tiny: Parts, tmp_path: Path) -> None:
 
 
 def test_a_finished_run_is_prolonged(tiny: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two epochs of four batches, then two more: the optimiser's memory stays, the pace falls to 0 at the new end."""
+    """Two epochs of four batches, then two more: the optimiser's memory stays, the rate falls to 0 at the new end."""
     run = Run.begin(OPTIONS, "")
     train(run, tiny, QUIET, tmp_path)
     longer = resumed(tmp_path / "checkpoint.safetensors", {"epochs": 4}, "")
@@ -164,12 +164,12 @@ def test_a_finished_run_is_prolonged(tiny: Parts, tmp_path: Path, monkeypatch: p
     train(longer, tiny, QUIET, tmp_path)
     assert paces == [1 - steps / 16 for steps in range(8, 16)]
     assert (len(longer.epochs), longer.epochs[:2]) == (4, run.epochs)
-    with pytest.raises(CheckpointError, match="is in epoch 4 already: it cannot end after 3"):
+    with pytest.raises(CheckpointError, match="is already in epoch 4: it cannot end after 3"):
         resumed(tmp_path / "checkpoint.safetensors", {"epochs": 3}, "")
 
 
-def test_a_checkpoint_with_other_options_than_todays_is_refused(tmp_path: Path) -> None:
-    """One that knows nothing of copies was made without them, and must not go on with them."""
+def test_a_checkpoint_with_other_options_than_todays_is_rejected(tmp_path: Path) -> None:
+    """One that knows nothing of copies was made without them, and must not continue with them."""
     file = tmp_path / "checkpoint.safetensors"
     Run.begin(OPTIONS, "").save(file)
     tensors, about = load_tensors(file)
@@ -200,7 +200,7 @@ def test_ctrl_c_twice_promises_only_what_resume_keeps(
         patch.setattr(sys, "argv", arguments)
         assert cli.main() == 130
     output = capsys.readouterr().out
-    assert ("goes on" in output, "nothing was saved yet" in output) == ((moment != "before"), moment == "before")
+    assert ("continues it" in output, "nothing was saved yet" in output) == ((moment != "before"), moment == "before")
     assert (out / "checkpoint.safetensors").exists() == (moment != "before")
     assert not list(out.glob("*.part"))
     if moment != "before":
@@ -210,7 +210,7 @@ def test_ctrl_c_twice_promises_only_what_resume_keeps(
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit for the size of a file")
 def test_a_full_disk_is_noticed_before_the_first_epoch(idx_folder: Path, tmp_path: Path) -> None:
-    """A limit of 100 kB per file stands for the full disk: writing fails in the middle, as it does there."""
+    """A limit of 100 kB per file stands in for the full disk: writing fails halfway, as it does there."""
     code = (
         "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
         "runpy.run_module('mnist', run_name='__main__')"
@@ -238,7 +238,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert not kept or file.read_bytes() == b"old"
 
 
-def test_command_trains_draws_and_prints_its_table(
+def test_train_draws_and_prints_its_table_as_evaluate_does(
     mnist: Callable[..., subprocess.CompletedProcess], idx_folder: Path, tmp_path: Path
 ) -> None:
     done = mnist("train", "--data", idx_folder, "--out", tmp_path, "--epochs", 2, "--batch", 50)
@@ -256,7 +256,7 @@ def test_command_trains_draws_and_prints_its_table(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
-def test_ctrl_c_exits_with_130_and_resume_ends_the_run(idx_folder: Path, tmp_path: Path) -> None:
+def test_ctrl_c_exits_with_130_and_leaves_a_checkpoint(idx_folder: Path, tmp_path: Path) -> None:
     arguments = ["train", "--data", idx_folder, "--epochs", 40, "--batch", 50, "--out"]
     process = subprocess.Popen(
         command(*arguments, tmp_path / "a"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -274,7 +274,7 @@ def test_ctrl_c_exits_with_130_and_resume_ends_the_run(idx_folder: Path, tmp_pat
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from Linux's /proc")
-def test_training_needs_less_than_1_gb(tmp_path: Path) -> None:
+def test_training_takes_less_than_1_gb(tmp_path: Path) -> None:
     code = "import mnist.cli as m; m.main(); print(open('/proc/self/status').read())"
     arguments = ["train", "--epochs", "1", "--batch", "1024", "--threads", "4", "--out", str(tmp_path)]
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)

@@ -26,7 +26,7 @@ def test_without_any_deviation_a_copy_is_the_digit_with_its_centre_of_mass_in_th
     for name in ("TURN", "SHEAR", "STRETCH", "SHIFT", "EUROPEAN"):
         monkeypatch.setattr(vary, name, 0)
     copies = varied(digits.images, digits.labels, np.random.default_rng(0))
-    # The digits lie within half a pixel of the middle; what their copies round (half a level) moves it by far less.
+    # The digits lie within half a pixel of the middle; rounding the copies (by half a level) moves it by far less.
     assert np.abs(centres_of_mass(copies) - 13.5).max() < 0.05
     # Moved by under a pixel each way, ink stays within two pixels of where there was some.
     around = np.pad(digits.images, ((0, 0), (1, 1), (1, 1)))
@@ -40,9 +40,10 @@ def test_bilinear_means_of_four_pixels() -> None:
     assert bilinear(images, places).tolist() == [[0, 200, 50, 85, 85, 0, 0, 0], [8, 8, 8, 8, 8, 0, 0, 4]]
 
 
-def test_maps_turn_shear_and_stretch_as_much_as_they_say() -> None:
+def test_maps_turn_shear_and_stretch_by_the_stated_deviations() -> None:
     """The determinant is that of the stretches alone, (1 + 0.1 a)(1 + 0.1 b): standard deviation about 0.141. With
-    20,000 maps a standard deviation is known within 0.5 % (one over the root of twice as many): asked for are 3 %."""
+    20,000 maps a standard deviation is known within 0.5 % (one over the root of twice as many); the test asks for
+    3 %."""
     maps = affine_maps(20_000, np.random.default_rng(0))
     assert abs(np.linalg.det(maps).std() / np.sqrt(2 * 0.01 + 0.01**2) - 1) < 0.03
     # The second column of R S Z is that of R, stretched: its direction is the turn.

@@ -1,4 +1,4 @@
-"""What several tests need."""
+"""Fixtures that several test files use: the pictures and the weight sets."""
 
 from pathlib import Path
 

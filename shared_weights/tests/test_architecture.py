@@ -14,7 +14,7 @@ def test_totals_are_those_of_the_literature():
     assert sum(layer.kind == "convolution" for layer in network) == 53
 
 
-def test_layers_run_in_the_order_in_which_a_version_tells_them():
+def test_layers_have_the_order_in_which_a_version_reports_them():
     names = [layer.name for layer in layers(base_width=8, classes=10)]
     assert names[:4] == ["conv1", "bn1", "relu", "maxpool"]
     body = ["conv1", "bn1", "relu1", "conv2", "bn2", "relu2", "conv3", "bn3"]
@@ -25,7 +25,7 @@ def test_layers_run_in_the_order_in_which_a_version_tells_them():
     assert len(names) == len(set(names)) == 174
 
 
-def test_each_layer_takes_what_the_one_before_it_gives():
+def test_each_layers_input_is_the_output_of_the_one_before():
     network = [layer for layer in layers(65, 97) if "downsample" not in layer.name]
     for before, after in pairwise(network):
         assert after.input == before.output, after.name
@@ -38,7 +38,7 @@ def test_base_width_and_classes_scale_the_tensors():
     assert shapes["fc.weight"] == (3, 160)
 
 
-def test_tensors_are_those_of_torchvision_in_its_order():
+def test_tensors_are_torchvisions_in_its_order():
     models = pytest.importorskip("torchvision.models")
     state = {name: tuple(value.shape) for name, value in models.resnet50(num_classes=7).state_dict().items()}
     expected = [(name, shape) for name, shape in state.items() if not name.endswith("num_batches_tracked")]

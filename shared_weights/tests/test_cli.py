@@ -1,4 +1,4 @@
-"""`python -m shared_weights`: what it prints, and how it refuses."""
+"""`python -m shared_weights`: what it prints, and its one-line errors."""
 
 import subprocess
 import sys
@@ -22,12 +22,12 @@ def test_it_runs_as_a_module():
         assert command in run.stdout
 
 
-def test_synthetic_tells_the_file_and_its_hash(synthetic: Path, capsys: pytest.CaptureFixture[str]):
+def test_synthetic_prints_the_file_and_its_hash(synthetic: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["synthetic"]) == 0
     assert capsys.readouterr().out == f"{synthetic / 'weights.safetensors'}: 102 MB, SHA-256 {SHA256}\n"
 
 
-def test_structure_prints_the_table_whole_in_a_narrow_window(
+def test_structure_prints_the_whole_table_in_a_narrow_window(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("COLUMNS", "60")
@@ -57,7 +57,7 @@ def test_structure_writes_the_drawing_and_the_onnx_file(tmp_path: Path, capsys: 
         (["synthetic", "extra"], "extra"),
     ],
 )
-def test_a_wrong_command_line_is_one_line_and_exit_code_2(
+def test_a_wrong_command_line_gives_one_line_and_exit_code_2(
     arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ):
     with pytest.raises(SystemExit) as caught:
@@ -75,7 +75,7 @@ def test_a_wrong_command_line_is_one_line_and_exit_code_2(
         (["--onnx", "network.onnx", "--weights", "nonsense"], "nonsense: neither a weight set"),
     ],
 )
-def test_a_file_that_cannot_be_written_or_read_is_one_line_and_exit_code_2(
+def test_a_file_that_cannot_be_written_or_read_gives_one_line_and_exit_code_2(
     arguments: list[str], complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):  # fmt: skip
@@ -88,7 +88,9 @@ def test_a_file_that_cannot_be_written_or_read_is_one_line_and_exit_code_2(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
     assert main(["imagenet"]) == 2
@@ -96,7 +98,9 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert "torchvision" in line and "nox -s weights -- imagenet" in line
 
 
-def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_ctrl_c_gives_exit_code_130_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""The golden files are what torchvision computes, from the weights and pictures that lie here."""
+"""The golden files are what torchvision computes from the weights and pictures of this repository."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_no_two_classes_are_so_close_that_rounding_could_swap_the_first_two(name
     golden, _ = read(sets.find(name))
     for key, logits in golden.items():
         second, first = np.sort(logits)[-2:]
-        # A version may be off by 2e-5 of the largest logit in each, so that twice as much would let them swap.
+        # A version may be off by 2e-5 of the largest logit in each, so they could swap if closer than twice that.
         assert first - second > 4e-5 * np.abs(logits).max(), key
 
 
@@ -44,7 +44,7 @@ def test_thinning_keeps_every_second_pixel_of_64_and_gives_32_from_any_size():
 
 
 @pytest.mark.parametrize("name", ["cifar10", "synthetic"])
-def test_torchvision_computes_the_same_here(name: str, pics: Path):
+def test_torchvision_here_computes_the_golden_logits(name: str, pics: Path):
     pytest.importorskip("torch")
     from shared_weights import torch_reference
 
@@ -59,18 +59,18 @@ def test_torchvision_computes_the_same_here(name: str, pics: Path):
         np.testing.assert_allclose(torch_reference.logits(network, image), expected, rtol=0, atol=tolerance)
 
 
-def test_write_golden_covers_what_lies_in_the_folder(pics: Path, cifar10: Path, tmp_path: Path):
+def test_write_golden_covers_all_pictures_below_the_folder(pics: Path, cifar10: Path, tmp_path: Path):
     pytest.importorskip("torch")
     from shared_weights import torch_reference
 
-    folder, some = tmp_path / "set", tmp_path / "pics"
+    folder, chosen = tmp_path / "set", tmp_path / "pics"
     folder.mkdir()
     for file in sets.FILES:
         (folder / file).symlink_to(cifar10 / file)
-    (some / "below").mkdir(parents=True)
-    (some / "chelsea.png").symlink_to(pics / "chelsea.png")
-    (some / "below" / "dog.jpg").symlink_to(pics / "dog.jpg")
-    torch_reference.write_golden(folder, some)
+    (chosen / "below").mkdir(parents=True)
+    (chosen / "chelsea.png").symlink_to(pics / "chelsea.png")
+    (chosen / "below" / "dog.jpg").symlink_to(pics / "dog.jpg")
+    torch_reference.write_golden(folder, chosen)
     golden, metadata = read(folder)
     assert list(metadata) and sorted(golden) == ["below/dog.jpg", "chelsea.png", "chelsea.png@32"]
     image = torch_reference.prepare(pics / "chelsea.png", folder)

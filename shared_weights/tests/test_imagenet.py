@@ -1,4 +1,4 @@
-"""The export of torchvision's weights, with a seeded random checkpoint in the place of the real one."""
+"""The export of torchvision's weights, with a seeded random checkpoint in place of the real one."""
 
 import json
 import os
@@ -44,20 +44,20 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def nowhere() -> Iterator[str]:
     """A local address at which nothing listens."""
-    with socket.socket() as reserved:  # bound, so that nobody else takes it, but not listening
+    with socket.socket() as reserved:  # bound, so that no other process takes it, but not listening
         reserved.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{reserved.getsockname()[1]}"
 
 
 def put(cache: Path, weights: Any, state: Any) -> Path:
-    """Lay `state` where torchvision would have downloaded `weights` to."""
+    """Put `state` where torchvision would have downloaded `weights` to."""
     path = cache / weights.url.rpartition("/")[2]
     torch.save(state, path)
     return path
 
 
 @pytest.mark.parametrize(("weights", "shorter"), [(V1, 256), (V2, 232)])
-def test_the_checkpoint_in_the_cache_becomes_a_whole_set(weights, shorter: int, state, cache: Path, tmp_path: Path):
+def test_the_checkpoint_in_the_cache_becomes_a_complete_set(weights, shorter: int, state, cache: Path, tmp_path: Path):
     put(cache, weights, state)
     folder = imagenet.export(tmp_path / "imagenet", weights)
     assert sets.find(folder) == folder
@@ -76,7 +76,7 @@ def test_the_checkpoint_in_the_cache_becomes_a_whole_set(weights, shorter: int, 
         assert file.metadata() == {"source": f"torchvision {weights}"}
 
 
-def test_pictures_are_prepared_as_the_weights_own_transforms_do(pics: Path, tmp_path: Path):
+def test_pictures_are_prepared_as_by_the_weights_own_transforms(pics: Path, tmp_path: Path):
     from PIL import Image
 
     (tmp_path / "preprocess.json").write_text(json.dumps(imagenet.preprocessing(V2)))
@@ -127,7 +127,7 @@ def test_an_interrupted_export_leaves_the_old_set_as_it_was(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["imagenet", "torch"]
 
 
-def test_a_damaged_checkpoint_is_named_and_the_remedy_told(state, cache: Path, tmp_path: Path):
+def test_a_damaged_checkpoint_is_named_with_the_remedy(state, cache: Path, tmp_path: Path):
     path = put(cache, V2, state)
     os.truncate(path, 1_000_000)
     with pytest.raises(WeightSetError, match=r"resnet50-11ad3fa6\.pth: not a checkpoint .* delete it"):
@@ -135,7 +135,7 @@ def test_a_damaged_checkpoint_is_named_and_the_remedy_told(state, cache: Path, t
     assert not (tmp_path / "imagenet").exists()
 
 
-def test_another_networks_checkpoint_is_refused(cache: Path, tmp_path: Path):
+def test_another_networks_checkpoint_is_rejected(cache: Path, tmp_path: Path):
     put(cache, V2, models.resnet18().state_dict())
     with pytest.raises(WeightSetError, match=r"not a ResNet-50.*layer1\.0\.conv1\.weight"):
         imagenet.export(tmp_path / "imagenet")
@@ -144,13 +144,13 @@ def test_another_networks_checkpoint_is_refused(cache: Path, tmp_path: Path):
         imagenet.export(tmp_path / "imagenet")
 
 
-def test_a_value_that_is_not_finite_is_refused(state, cache: Path, tmp_path: Path):
+def test_a_value_that_is_not_finite_is_rejected(state, cache: Path, tmp_path: Path):
     put(cache, V2, state | {"layer2.0.bn1.weight": torch.full((128,), float("inf"))})
     with pytest.raises(WeightSetError, match=r"layer2\.0\.bn1\.weight"):
         imagenet.export(tmp_path / "imagenet")
 
 
-def test_a_download_that_fails_is_one_line_and_exit_code_2(cache: Path, nowhere: str):
+def test_a_download_that_fails_gives_one_line_and_exit_code_2(cache: Path, nowhere: str):
     before = sorted(path.name for path in sets.HERE.iterdir())
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     run = subprocess.run(
@@ -164,9 +164,9 @@ def test_a_download_that_fails_is_one_line_and_exit_code_2(cache: Path, nowhere:
     assert not list(cache.iterdir())
 
 
-def test_a_download_that_stalls_ends(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_download_that_stalls_times_out(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(imagenet, "PATIENCE", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and never answers
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts the connection and never answers
         monkeypatch.setattr(V2.value, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/resnet50-11ad3fa6.pth")
         with pytest.raises(WeightSetError, match=r"could not be downloaded \(.*timed out"):
             imagenet.export(tmp_path / "imagenet")
@@ -184,7 +184,7 @@ def test_a_download_that_works_becomes_a_set(state, cache: Path, tmp_path: Path,
     np.testing.assert_array_equal(sets.load(tmp_path / "imagenet")[0]["fc.bias"], state["fc.bias"].numpy())
 
 
-def test_a_download_with_other_bytes_than_announced_is_refused(cache: Path, tmp_path: Path, monkeypatch):
+def test_a_download_with_another_hash_than_announced_is_rejected(cache: Path, tmp_path: Path, monkeypatch):
     (tmp_path / "resnet50-11ad3fa6.pth").write_bytes(b"a page that says: please log in")
     monkeypatch.setattr(V2.value, "url", (tmp_path / "resnet50-11ad3fa6.pth").as_uri())
     with pytest.raises(WeightSetError, match=r"could not be downloaded \(invalid hash"):

@@ -1,4 +1,4 @@
-"""labels.toml tells the truth about every picture, in the words of the weight sets."""
+"""labels.toml gives the true labels of every picture, in the words of the weight sets."""
 
 import tomllib
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_every_picture_has_an_entry_and_every_entry_a_picture(labels: dict[str, 
     assert sorted(labels) == pictures(pics)
 
 
-def test_entries_say_what_is_shown_and_list_right_answers(labels: dict[str, dict]):
+def test_entries_say_what_is_shown_and_list_correct_answers(labels: dict[str, dict]):
     for name, entry in labels.items():
         assert entry.keys() <= {"shows", "cifar10", "imagenet"}, name
         assert entry["shows"]
@@ -32,7 +32,7 @@ def test_cifar10_names_are_classes_of_the_set(labels: dict[str, dict], cifar10: 
         assert classes.issuperset(entry.get("cifar10", ())), name
 
 
-def test_cifar10_pictures_are_labelled_as_their_file_is_called(labels: dict[str, dict]):
+def test_cifar10_pictures_have_the_label_in_their_files_name(labels: dict[str, dict]):
     for name, entry in labels.items():
         if name.startswith("cifar10_test/"):
             assert entry["cifar10"] == [name.removeprefix("cifar10_test/").rpartition("_")[0]]
@@ -56,5 +56,5 @@ def test_every_picture_can_be_read_and_has_a_source(pics: Path):
         assert f"`{folder}/*.png`" in sources if folder else f"`{name}`" in sources, name
 
 
-def test_the_cut_outs_have_their_licence_beside_them(pics: Path):
+def test_the_cutouts_have_their_licence_beside_them(pics: Path):
     assert "GNU General Public License" in (pics / "cutouts" / "README.md").read_text()

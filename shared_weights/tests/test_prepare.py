@@ -1,4 +1,4 @@
-"""A picture becomes the same array everywhere: torchvision, the rules stated plainly, every version's image.py."""
+"""A picture becomes the same array everywhere: with torchvision, the rules in plain code, every version's image.py."""
 
 import hashlib
 import importlib
@@ -38,7 +38,7 @@ def rules_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def plain(picture: Image.Image, rules: dict) -> np.ndarray:
-    """The README's rules for a picture that is 8-bit RGB, word for word."""
+    """The README's rules for an 8-bit RGB picture, word for word."""
 
     def cut(image: Image.Image, side: int) -> Image.Image:
         left, top = round((image.width - side) / 2), round((image.height - side) / 2)
@@ -61,7 +61,7 @@ def plain(picture: Image.Image, rules: dict) -> np.ndarray:
 
 
 def image_modules() -> list[types.ModuleType]:
-    """Every different image.py among the versions, each in a package of its own (whose __init__ is not run)."""
+    """Each distinct image.py of the versions, in a package of its own (whose __init__ is not run)."""
     found = {}
     for file in sorted(ROOT.glob("versions/*/src/resnet50/image.py")):
         content = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -114,14 +114,14 @@ def alpha(size: tuple[int, int]) -> Image.Image:
 
 
 def wide(size: tuple[int, int] = (61, 44)) -> np.ndarray:
-    """16-bit grey: random, with the values at which rounding to 8 bits turns."""
+    """16-bit grey: random, with the values at which rounding to 8 bits changes."""
     values = np.random.RandomState(2).randint(0, 65536, (size[1], size[0]), dtype=np.uint16)
     values[0, :7] = 0, 128, 129, 257, 385, 386, 65535
     return values
 
 
 def made_pictures(folder: Path) -> dict[str, np.ndarray]:
-    """Files of odd modes; each with what it shows as 8-bit RGB, stated in NumPy where that is not Pillow's affair."""
+    """Write files of unusual modes; return what they show as 8-bit RGB, where NumPy alone can say it."""
     rgb, grey, mask = scene(), scene().convert("L"), alpha((61, 44))
     palette = rgb.quantize(50)
     rgba = rgb.copy()
@@ -160,7 +160,7 @@ def made_pictures(folder: Path) -> dict[str, np.ndarray]:
 
 
 def stated(rgb: Image.Image, grey: Image.Image, palette: Image.Image, mask: Image.Image) -> dict[str, np.ndarray]:
-    """What some of the made pictures show, by other means than the code that is tested."""
+    """What some of the pictures of `made_pictures` show, by other means than the code under test."""
     pixels, levels, flat = np.asarray(rgb), np.asarray(grey), np.asarray(palette.convert("RGB"))
     over_white = Image.new("RGBA", rgb.size, "white")
     over_white.alpha_composite(Image.merge("RGBA", (*rgb.split(), mask)))
@@ -190,13 +190,13 @@ def stated(rgb: Image.Image, grey: Image.Image, palette: Image.Image, mask: Imag
     } | {f"turned_{orientation}.png": turned[orientation - 1] for orientation in range(1, 9)}
 
 
-def test_odd_modes_are_read_as_what_they_show(tmp_path: Path):
+def test_unusual_modes_are_read_as_what_they_show(tmp_path: Path):
     for name, expected in made_pictures(tmp_path).items():
         found = np.asarray(torch_reference.load(tmp_path / name))
         np.testing.assert_array_equal(found, expected, err_msg=name)
 
 
-def test_every_versions_image_py_reads_odd_modes_as_the_reference_does(tmp_path: Path):
+def test_every_versions_image_py_reads_unusual_modes_as_the_reference_does(tmp_path: Path):
     made_pictures(tmp_path)
     (tmp_path / "preprocess.json").write_text(json.dumps(RULES["cifar10"]))
     paths = sorted(path for path in tmp_path.iterdir() if path.suffix != ".json")
@@ -208,7 +208,7 @@ def test_every_versions_image_py_reads_odd_modes_as_the_reference_does(tmp_path:
             np.testing.assert_array_equal(preprocess(path), expected, err_msg=path.name, strict=True)
 
 
-def test_a_picture_too_small_to_crop_is_refused_and_not_given_a_border(tmp_path: Path):
+def test_a_picture_too_small_to_crop_is_rejected_and_not_given_a_border(tmp_path: Path):
     scene((40, 60)).save(tmp_path / "small.png")
     (tmp_path / "preprocess.json").write_text(
         json.dumps({"steps": [["center_crop", 48]], "filter": "box"} | STATISTICS)

@@ -1,4 +1,4 @@
-"""The network shown: as a table, as a drawing, as an ONNX file."""
+"""The network as a table, as a drawing, and as an ONNX file."""
 
 import io
 import re
@@ -39,9 +39,9 @@ def test_subtotals_add_up_to_the_total():
     assert "4.09 G" in rows["total"] and "174 layers" in rows["total"]
 
 
-def test_another_size_has_other_shapes_and_costs():
+def test_another_picture_size_gives_other_shapes_and_costs():
     (total,) = (line for line in printed(64) if line.startswith("total"))
-    # All but the linear layer's 2.05 M is proportional to the area where every size halves evenly: 4.087 G * (64/224)^2
+    # All but the linear layer's 2.05 M is proportional to the area if every size halves evenly: 4.087 G * (64/224)^2
     assert "64x64x3" in total and "336 M" in total
 
 
@@ -50,7 +50,7 @@ def test_another_size_has_other_shapes_and_costs():
     [(0, ""), (999, "999 "), (1000, "1.00 k"), (9_995, "10.0 k"), (99_949, "99.9 k"), (99_950, "100 k"),
      (999_499, "999 k"), (999_500, "1.00 M"), (25_557_032, "25.6 M"), (4_089_184_256, "4.09 G")],
 )  # fmt: skip
-def test_numbers_are_given_in_three_figures(value: int, text: str):
+def test_numbers_have_three_significant_figures(value: int, text: str):
     assert structure.si(value) == text.strip()
 
 
@@ -75,7 +75,7 @@ def test_the_drawing_names_every_block_and_is_always_the_same(tmp_path: Path):
         assert shape in said
 
 
-def test_nothing_in_the_drawing_lies_outside_the_page_or_over_another_text():
+def test_no_text_in_the_drawing_leaves_the_page_or_overlaps_another():
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     for size in (32, 224, 1024):
@@ -104,7 +104,7 @@ def onnx_path(tmp_path_factory: pytest.TempPathFactory, cifar10: Path) -> Path:
     return path
 
 
-def test_the_onnx_file_is_valid_and_bears_torchvisions_names(onnx_path: Path, cifar10: Path):
+def test_the_onnx_file_is_valid_and_has_torchvisions_names(onnx_path: Path, cifar10: Path):
     import onnx
 
     onnx.checker.check_model(onnx_path, full_check=True)

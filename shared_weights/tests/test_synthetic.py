@@ -16,7 +16,7 @@ def state(synthetic: Path) -> dict[str, np.ndarray]:
     return load_file(synthetic / "weights.safetensors")
 
 
-def test_the_file_is_remade_only_if_it_is_not_whole(tmp_path: Path):
+def test_the_file_is_made_again_only_if_it_is_damaged(tmp_path: Path):
     path = module.make(tmp_path)
     written = path.stat().st_mtime_ns
     assert module.make(tmp_path) == path
@@ -26,7 +26,7 @@ def test_the_file_is_remade_only_if_it_is_not_whole(tmp_path: Path):
     assert path.stat().st_size > 100_000_000
 
 
-def test_bytes_that_came_out_differently_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_bytes_that_came_out_differently_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "SHA256", "0" * 64)
     with pytest.raises(RuntimeError, match="came out"):
         module.make(tmp_path)
@@ -42,7 +42,7 @@ def test_every_vector_fills_its_range(state: dict[str, np.ndarray]):
         if vector.ndim == 1:
             low, high = module._range(name)
             slack = 3 * 2.0**-24 * max(-low, high)  # the width, its product and the sum are each rounded once
-            # Of n even draws, none falls into the outermost tenth at one end with probability 0.9**n: 0.1 % at n = 64.
+            # None of n uniform draws is in the outermost tenth at one end with probability 0.9**n: 0.1 % at n = 64.
             tenth = 0.1 * (high - low)
             assert low - slack <= float(vector.min()) < low + tenth, name
             assert high - tenth < float(vector.max()) <= high + slack, name
@@ -53,7 +53,7 @@ def test_kernels_have_variance_two_over_fan_in_and_sum_to_zero(state: dict[str, 
         if kernel.ndim > 1:
             rows = kernel.reshape(len(kernel), -1).astype(np.float64)
             fan_in = rows.shape[1]
-            # Taking out a row's mean leaves (1 - 1 / fan_in) of the variance. The estimate from n even draws has a
+            # Removing a row's mean leaves (1 - 1 / fan_in) of the variance. The estimate from n uniform draws has a
             # relative standard deviation of sqrt(0.8 / n): kurtosis 1.8, less 1. Five of them.
             expected = 2 / fan_in * (1 - 1 / fan_in)
             assert rows.var() == pytest.approx(expected, rel=5 * (0.8 / rows.size) ** 0.5), name
@@ -84,5 +84,5 @@ def test_activations_stay_near_one_through_all_layers(size: int, pics: Path, tmp
             outputs.append(network(torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0))[0].numpy())
         assert len(measured) > 100
         assert min(measured.values()) > 0.15 and max(measured.values()) < 2.5, measured
-    # With weights drawn less carefully all pictures give the same logits but for a factor: 0.99.
+    # With weights drawn less carefully, all pictures give the same logits up to a factor: 0.99.
     assert np.abs(np.corrcoef(outputs) - np.eye(3)).max() < 0.9

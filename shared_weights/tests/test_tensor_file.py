@@ -1,4 +1,4 @@
-"""The file that is written is a safetensors file, always the same one, and never half of one."""
+"""What is written is a valid safetensors file, always with the same bytes, and never half of it."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_is_written_goes_through_links_and_never_takes_the_place_of_a_device(tmp_path: Path):
+def test_writing_follows_links_and_never_replaces_a_device(tmp_path: Path):
     file, link, pipe = (tmp_path / name for name in ("file", "link", "pipe"))
     link.symlink_to(file)
     with tensor_file.appearing_whole(link) as partial:
@@ -62,7 +62,7 @@ def test_what_is_written_goes_through_links_and_never_takes_the_place_of_a_devic
     assert pipe.is_fifo()
 
 
-def test_an_impossible_place_is_named_as_the_user_named_it(tmp_path: Path):
+def test_an_impossible_path_is_named_as_the_user_gave_it(tmp_path: Path):
     with pytest.raises(OSError) as caught, tensor_file.appearing_whole(tmp_path / "missing" / "file"):
         pass
     assert caught.value.filename == str(tmp_path / "missing" / "file")

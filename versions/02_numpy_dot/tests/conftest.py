@@ -96,8 +96,13 @@ def write_weights(folder, tensors, labels=None, preprocess=PREPROCESS):
 
 @pytest.fixture(scope="session", autouse=True)
 def code_cache(tmp_path_factory):
-    """What a version compiles while it is tested goes to a folder of the tests' own; the user's is left as it is."""
-    os.environ["RESNET50_CACHE"] = os.environ.get("RESNET50_TEST_CACHE") or str(tmp_path_factory.mktemp("cache"))
+    """What a version compiles in its tests is kept apart from the user's own.
+
+    Runs that are to share it are given the same folder in RESNET50_TEST_CACHE.
+    """
+    if not os.environ.get("RESNET50_TEST_CACHE"):
+        os.environ["RESNET50_TEST_CACHE"] = str(tmp_path_factory.mktemp("code"))
+    os.environ["RESNET50_CACHE"] = os.path.join(os.environ["RESNET50_TEST_CACHE"], "cache")
 
 
 @pytest.fixture(scope="session")
@@ -107,12 +112,15 @@ def tensors():
 
 @pytest.fixture(scope="session")
 def weights_dir(tmp_path_factory, tensors):
+    from adapter import prepare  # here, so that a test without a network loads nothing of the package
+
+    prepare()
     return write_weights(tmp_path_factory.mktemp("weights"), tensors)
 
 
 @pytest.fixture(scope="session")
 def net(weights_dir):
-    from resnet50 import ResNet50  # here, so that a test that needs no network loads none
+    from resnet50 import ResNet50
 
     return ResNet50(weights_dir)
 

@@ -9,10 +9,25 @@ EVERY_WIDTH = True  # try each kernel, stride and padding of a convolution with 
 PARTS = ("op.weight", "op.bias", "op.running_mean", "op.running_var")
 
 
+def prepare():
+    """What has to be done once before a network is loaded: nothing."""
+
+
+class Given:
+    """Weights for a network of one layer, arrays in the weight file's layout."""
+
+    def __init__(self, tensors):
+        self.shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        self.arranged = {name: arrange(tensor) for name, tensor in tensors.items() if tensor.ndim != 3}
+
+    def __getitem__(self, name):
+        return self.arranged[name]
+
+
 def run_op(name, *tensors, **settings):
     """Runs a plan of one step, the operator `name`, on arrays in the weight file's layout, and returns an array."""
     x, *others = tensors
-    planner = Planner(dict(zip(PARTS, map(arrange, others), strict=False)), 1, 1)
+    planner = Planner(Given(dict(zip(PARTS, others, strict=False))), 1, 1)
     planner.input.shape = x.shape
     inputs = {planner.input: x}
     if name == "add":

@@ -5,9 +5,11 @@ from datetime import datetime_CAPI
 
 import numpy as np
 import pytest
+from adapter import prepare
 from resnet50 import compiler, ops
 from resnet50.instruction_sets import instruction_set
-from resnet50.tiles import Convolution, packed_size
+from resnet50.packing import packed_size
+from resnet50.tiles import Convolution
 
 SIZES = (4, 4, 3, 3, 1, 1, 1, 0)  # height, width, channels, outputs, kernel height and width, stride, padding
 RELU = ("relu", 48, 0, 0, SIZES, ())
@@ -15,11 +17,12 @@ IMAGE = np.arange(48, dtype=np.float32) - 20
 
 
 def plan(*steps, floats=96, source=(0, 48), target=(48, 48)):
-    return ops.Plan(floats, source, target, steps)
+    return ops.Program(floats, source, target, steps)
 
 
 def kernel(**changes):
     """A compiled convolution with the sizes SIZES, some of them changed, and weights for it."""
+    prepare()
     conv, isa = Convolution(*sized(**changes)), instruction_set()
     return compiler.load([conv], isa)[conv], np.ones(packed_size(conv.outputs, conv.kernel_size, isa), np.float32)
 
@@ -155,7 +158,7 @@ def test_a_plan_is_made_once():
     with pytest.raises(ValueError, match="once"):
         program.__init__(96, (0, 48), (48, 48), ())
     np.testing.assert_array_equal(run(program), np.maximum(IMAGE, 0))
-    unmade = ops.Plan.__new__(ops.Plan)
+    unmade = ops.Program.__new__(ops.Program)
     with pytest.raises(ValueError, match="no such step"):
         unmade.run_step(np.empty(1, np.float32), 0)
 
@@ -196,7 +199,7 @@ def test_strides_and_addresses_are_refused(place):
     with pytest.raises((ValueError, BufferError)):
         run(plan(RELU), **{place: np.zeros(192, np.float32)[::2]})
     shifted = memoryview(bytearray(4 * 96 + 1))[1:].cast("f")
-    with pytest.raises(ValueError, match="address"):
+    with pytest.raises(ValueError, match="aligned"):
         run(plan(RELU), **{place: shifted})
 
 
@@ -233,7 +236,7 @@ class Index:
 
 
 def test_code_that_runs_while_a_plan_is_made_does_no_harm():
-    program = ops.Plan.__new__(ops.Plan)
+    program = ops.Program.__new__(ops.Program)
     with pytest.raises(ValueError, match="once"):
         program.__init__(Index(96, lambda: program.__init__(6000, (0, 48), (5000, 48), (RELU,))), (0, 48), (48, 48), ())
     with pytest.raises(ValueError, match="needs 6000"):
@@ -243,7 +246,7 @@ def test_code_that_runs_while_a_plan_is_made_does_no_harm():
     steps = []
     steps.append(("relu", Index(48, steps.clear), 0, 0, SIZES, ()))
     with pytest.raises(TypeError):
-        ops.Plan(96, (0, 48), (48, 48), steps)
+        ops.Program(96, (0, 48), (48, 48), steps)
     np.testing.assert_array_equal(run(plan(*steps)), np.maximum(IMAGE, 0))
 
 

@@ -125,7 +125,7 @@ def test_a_process_that_is_stopped_is_named_and_not_waited_for_for_ever(folder, 
 
     monkeypatch.setattr(cache, "SOON", 0.02)
     monkeypatch.setattr(cache, "ALONE", 0.1)
-    monkeypatch.setattr(compiler, "processors", lambda: 1)
+    monkeypatch.setattr(compiler, "cpu_count", lambda: 1)
     monkeypatch.setattr(cache.FileLock, "acquire", recorded)
     compiler.load(SHAPES[:2], instruction_set())
     assert libraries(folder) == missing
@@ -151,7 +151,7 @@ def test_who_is_waited_for_is_shown_until_that_wait_ends(missing, stopped):
     """And not until the next library is loaded, which nobody has locked."""
     stopped(missing[0])
     patience = cache.Patience(watched=True)
-    patience.tell(missing[0])
+    patience.note(missing[0])
     with cache.turn(missing[1], patience):
         assert re.search("waiting for .*process", patience.words)
     patience.ended = True
@@ -177,8 +177,8 @@ def test_the_command_line_says_whom_it_waits_for(net, weights_dir, stopped):
 @LINUX
 def test_a_thread_that_another_one_of_its_process_keeps_waiting_is_told_nothing(missing, monkeypatch, caplog):
     monkeypatch.setattr(cache, "SOON", 0.0)
-    told, tell = threading.Event(), cache.Patience.tell
-    monkeypatch.setattr(cache.Patience, "tell", lambda *arguments: (tell(*arguments), told.set()))
+    told, tell = threading.Event(), cache.Patience.note
+    monkeypatch.setattr(cache.Patience, "note", lambda *arguments: (tell(*arguments), told.set()))
     with ThreadPoolExecutor(1) as threads:
         with cache.lock(missing[0]):
             waiting = threads.submit(compiler.load, SHAPES[:2], instruction_set())

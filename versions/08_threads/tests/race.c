@@ -1,4 +1,4 @@
-/* A plan with every operator, run by several pools and callers at once: for ThreadSanitizer, and to be the same each
+/* A plan with every operator, run by several crews and callers at once: for ThreadSanitizer, and to be the same each
  * time.  The two generated functions, conv2d and matrix, come with the program. */
 #include <pthread.h>
 #include <stdio.h>
@@ -79,11 +79,11 @@ static float *image, expected[CLASSES];
 
 static void *infer(void *argument)
 {
-    pool *pool = argument;
+    crew *crew = argument;
     float *arena = malloc(ARENA * sizeof(float)), logits[CLASSES], seconds[STEPS];
     for (int i = 0; i < TIMES; i++) {
         memset(logits, 0, sizeof logits);
-        plan_run(&made, arena, pool, image, logits, seconds);
+        plan_run(&made, arena, crew, image, logits, seconds);
         if (memcmp(logits, expected, sizeof logits) != 0) {
             puts("the logits differ");
             exit(1);
@@ -98,22 +98,22 @@ int main(void)
     made = network();
     image = random_numbers(made.input_size);
     float *arena = malloc(ARENA * sizeof(float));
-    pool *alone = pool_new(1, false);
+    crew *alone = crew_new(1, false);
     plan_run(&made, arena, alone, image, expected, NULL);
-    pool_delete(alone);
+    crew_delete(alone);
     free(arena);
 
-    const int workers[] = {2, 3, 5, 12}; /* each pool is shared by two callers, and all are at work at one time */
-    pool *pools[4];
+    const int workers[] = {2, 3, 5, 12}; /* each crew is shared by two callers, and all are at work at one time */
+    crew *crews[4];
     pthread_t callers[8];
     for (int i = 0; i < 4; i++)
-        pools[i] = pool_new(workers[i], i % 2 == 0);
+        crews[i] = crew_new(workers[i], i % 2 == 0);
     for (int i = 0; i < 8; i++)
-        pthread_create(&callers[i], NULL, infer, pools[i / 2]);
+        pthread_create(&callers[i], NULL, infer, crews[i / 2]);
     for (int i = 0; i < 8; i++)
         pthread_join(callers[i], NULL);
     for (int i = 0; i < 4; i++)
-        pool_delete(pools[i]);
+        crew_delete(crews[i]);
     puts("all the same");
     return 0;
 }

@@ -5,29 +5,32 @@ from datetime import datetime_CAPI
 
 import numpy as np
 import pytest
+from adapter import prepare
 from resnet50 import compiler, ops
 from resnet50.instruction_sets import instruction_set
-from resnet50.tiles import Convolution, packed_size
+from resnet50.packing import packed_size
+from resnet50.tiles import Convolution
 
 SIZES = (4, 4, 3, 3, 1, 1, 1, 0)  # height, width, channels, outputs, kernel height and width, stride, padding
 RELU = ("relu", 48, 0, 0, SIZES, ())
-POOL = ops.pool(2, False)
+CREW = ops.crew(2, False)
 IMAGE = np.arange(48, dtype=np.float32) - 20
 
 
 def plan(*steps, floats=96, source=(0, 48), target=(48, 48)):
-    return ops.Plan(floats, source, target, steps)
+    return ops.Program(floats, source, target, steps)
 
 
 def kernel(**changes):
     """A compiled convolution with the sizes SIZES, some of them changed, and weights for it."""
+    prepare()
     conv, isa = Convolution(*sized(**changes)), instruction_set()
     return compiler.load([conv], isa)[conv], np.ones(packed_size(conv.outputs, conv.kernel_size, isa), np.float32)
 
 
 def run(program, arena=None, image=IMAGE, output=None, seconds=None):
     output = np.empty(48, np.float32) if output is None else output
-    program.run(POOL, np.empty(96, np.float32) if arena is None else arena, image, output, seconds)
+    program.run(CREW, np.empty(96, np.float32) if arena is None else arena, image, output, seconds)
     return output
 
 
@@ -156,9 +159,9 @@ def test_a_plan_is_made_once():
     with pytest.raises(ValueError, match="once"):
         program.__init__(96, (0, 48), (48, 48), ())
     np.testing.assert_array_equal(run(program), np.maximum(IMAGE, 0))
-    unmade = ops.Plan.__new__(ops.Plan)
+    unmade = ops.Program.__new__(ops.Program)
     with pytest.raises(ValueError, match="no such step"):
-        unmade.run_step(POOL, np.empty(1, np.float32), 0)
+        unmade.run_step(CREW, np.empty(1, np.float32), 0)
 
 
 @pytest.mark.parametrize("place", ["arena", "image", "output", "seconds"])
@@ -197,7 +200,7 @@ def test_strides_and_addresses_are_refused(place):
     with pytest.raises((ValueError, BufferError)):
         run(plan(RELU), **{place: np.zeros(192, np.float32)[::2]})
     shifted = memoryview(bytearray(4 * 96 + 1))[1:].cast("f")
-    with pytest.raises(ValueError, match="address"):
+    with pytest.raises(ValueError, match="aligned"):
         run(plan(RELU), **{place: shifted})
 
 
@@ -219,11 +222,11 @@ def test_overlap_is_refused():
 @pytest.mark.parametrize("index", [-1, 1, 2**40])
 def test_a_step_that_is_not_there_is_refused(index):
     with pytest.raises(ValueError, match="no such step"):
-        plan(RELU).run_step(POOL, np.zeros(96, np.float32), index)
+        plan(RELU).run_step(CREW, np.zeros(96, np.float32), index)
 
 
-@pytest.mark.parametrize("thing", [None, 2, "pool", datetime_CAPI], ids=type)
-def test_what_is_no_pool_is_refused(thing):
+@pytest.mark.parametrize("thing", [None, 2, "crew", datetime_CAPI], ids=type)
+def test_what_is_no_crew_is_refused(thing):
     arena = np.zeros(96, np.float32)
     with pytest.raises(ValueError):
         plan(RELU).run(thing, arena, IMAGE, np.empty(48, np.float32))
@@ -232,15 +235,15 @@ def test_what_is_no_pool_is_refused(thing):
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1025])
-def test_a_pool_has_a_number_of_threads_that_there_can_be(threads):
-    with pytest.raises(ValueError, match="1 to 1024"):
-        ops.pool(threads, True)
+def test_a_crew_has_a_number_of_threads_that_there_can_be(threads):
+    with pytest.raises(ValueError, match="between 1 and 1024"):
+        ops.crew(threads, True)
 
 
 @pytest.mark.parametrize("arguments", [(), (2,), ("2", True), (2.5, True), (None, True), (2**31, True)], ids=str)
 def test_what_is_no_number_of_threads_is_refused(arguments):
     with pytest.raises((TypeError, OverflowError)):
-        ops.pool(*arguments)
+        ops.crew(*arguments)
 
 
 class Index:
@@ -255,7 +258,7 @@ class Index:
 
 
 def test_code_that_runs_while_a_plan_is_made_does_no_harm():
-    program = ops.Plan.__new__(ops.Plan)
+    program = ops.Program.__new__(ops.Program)
     with pytest.raises(ValueError, match="once"):
         program.__init__(Index(96, lambda: program.__init__(6000, (0, 48), (5000, 48), (RELU,))), (0, 48), (48, 48), ())
     with pytest.raises(ValueError, match="needs 6000"):
@@ -265,7 +268,7 @@ def test_code_that_runs_while_a_plan_is_made_does_no_harm():
     steps = []
     steps.append(("relu", Index(48, steps.clear), 0, 0, SIZES, ()))
     with pytest.raises(TypeError):
-        ops.Plan(96, (0, 48), (48, 48), steps)
+        ops.Program(96, (0, 48), (48, 48), steps)
     np.testing.assert_array_equal(run(plan(*steps)), np.maximum(IMAGE, 0))
 
 

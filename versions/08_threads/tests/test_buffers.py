@@ -130,7 +130,7 @@ def test_buffers_written_in_python_are_right_or_refused(place):
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ is new in Python 3.12")
 def test_a_plan_that_is_run_or_made_while_it_is_made_does_no_harm():
-    program = ops.Plan.__new__(ops.Plan)
+    program = ops.Program.__new__(ops.Program)
     one, zero, variance = (np.full(3, number, np.float32) for number in (1, 0, 1 - 1e-5))
 
     def meddle():

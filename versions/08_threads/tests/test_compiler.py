@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from adapter import prepare
 from conftest import random
 from resnet50 import CacheError, CompilerError, cache, compiler, trust
 from resnet50.compiler import Compiler
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache is
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty cache, in a process that has loaded nothing."""
+    prepare()
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / 'a cache\'s "folder"'))
     monkeypatch.setattr(compiler, "loaded", {})
     return Path(os.environ["RESNET50_CACHE"])
@@ -121,7 +123,7 @@ for i in $(seq 1000); do
 done
 exit 1"""  # no other has come
     monkeypatch.setenv("CC", program(tmp_path, wait))
-    monkeypatch.setattr(compiler, "processors", lambda: 2)
+    monkeypatch.setattr(compiler, "cpu_count", lambda: 2)
     compiler.load([CONV, Convolution(4, 5, 3, 9, 3, 3, 1, 1)], instruction_set())
     assert len(libraries(folder)) == 2
 
@@ -291,7 +293,7 @@ def test_sixteen_processes_that_begin_with_an_empty_cache_are_all_right(folder, 
     [
         ("no-such-compiler", ["no-such-compiler", "install gcc or clang, or set CC"]),
         ("/bin/false", ["/bin/false", "exit code 1"]),
-        ("/bin/true", ["/bin/true", "wrote nothing"]),
+        ("/bin/true", ["/bin/true", "wrote no library"]),
         ("/etc/passwd", ["/etc/passwd"]),
         ("'unbalanced", ["CC cannot be split"]),
         ("cc; touch harmed", ["no C compiler 'cc;'"]),
@@ -385,7 +387,7 @@ def test_waiting_for_another_process_ends_when_another_convolution_fails(folder,
     compiler.loaded.clear()
     monkeypatch.setenv("CC", "cc")
     monkeypatch.setattr(Compiler, "compile", lambda *_: (_ for _ in ()).throw(CompilerError("no")))
-    monkeypatch.setattr(compiler, "processors", lambda: 2)
+    monkeypatch.setattr(compiler, "cpu_count", lambda: 2)
     with cache.lock(library), pytest.raises(CompilerError, match="no"):
         compiler.load([other, CONV], instruction_set())
 

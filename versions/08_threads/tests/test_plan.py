@@ -20,7 +20,7 @@ SIZES = [(32, 32), (64, 40), (97, 65), (224, 224)]
 
 @pytest.mark.parametrize("size", SIZES)
 def test_values_that_live_at_the_same_time_lie_apart(net, size):
-    plan = make_plan(net.weights, net.pool, *size)
+    plan = make_plan(net.weights, net.crew, *size)
     assert len(plan.values) == len(plan.steps) + 1
     for a, b in combinations(plan.values, 2):
         if a.made <= b.read and b.made <= a.read:
@@ -30,13 +30,13 @@ def test_values_that_live_at_the_same_time_lie_apart(net, size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_arena_is_no_larger_than_the_largest_live_set(net, size):
-    plan = make_plan(net.weights, net.pool, *size)
+    plan = make_plan(net.weights, net.crew, *size)
     least = largest_live_set(plan.values, len(plan.steps))
     assert plan.floats == least
 
 
 def test_each_value_is_read_by_the_step_that_says_so(net):
-    plan = make_plan(net.weights, net.pool, 32, 32)
+    plan = make_plan(net.weights, net.crew, 32, 32)
     for index, step in enumerate(plan.steps):
         assert step.output.made == index
         assert all(value.made < index <= value.read for value in step.inputs)
@@ -114,8 +114,8 @@ def counted(function, *arguments):
     before = calls.value
     function(*arguments)
     return calls.value - before
-counted(run, plan.pool, arena, image, logits), counted(np.empty, 10**6)
-print(counted(run, plan.pool, arena, image, logits), counted(np.empty, 10**6))
+counted(run, plan.crew, arena, image, logits), counted(np.empty, 10**6)
+print(counted(run, plan.crew, arena, image, logits), counted(np.empty, 10**6))
 """
 
 
@@ -148,12 +148,12 @@ image, logits = np.load(sys.argv[2]), np.empty(len(net.labels), np.float32)
 plan = net.plan(*image.shape[:2])
 arena, run, result = plan.idle[0], plan.program.run, memoryview(logits)
 libc = ctypes.CDLL(None, use_errno=True)
-run(plan.pool, arena, image, logits)
+run(plan.crew, arena, image, logits)
 logits[:] = 0
 PR_SET_SECCOMP, SECCOMP_MODE_STRICT = 22, 1
 if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0):
     os._exit(77)
-run(plan.pool, arena, image, logits)  # from here on anything but read and write ends the process
+run(plan.crew, arena, image, logits)  # from here on anything but read and write ends the process
 os.write(1, result)
 libc.syscall(60, 0)  # exit, which is allowed; exit_group, the usual end of a process, is not
 """

@@ -1,4 +1,4 @@
-"""ResNet-50: a picture in, its name out.
+"""ResNet-50: a picture in, its label out.
 
 >>> from resnet50 import ResNet50
 >>> net = ResNet50("weights/cifar10")
@@ -7,18 +7,22 @@
 'cat'
 """
 
-from .errors import InstallationError, PictureError, ResNet50Error, UnsupportedProcessor, WeightsError
+from .errors import (
+    InstallationError,
+    PictureError,
+    ResNet50Error,
+    WeightsError,
+)
 
 __all__ = [
     "InstallationError",
     "PictureError",
     "ResNet50",
     "ResNet50Error",
-    "UnsupportedProcessor",
     "WeightsError",
 ]
 
-TYPE_CHECKING = False  # true for type checkers; to import `typing` for it would take 4 ms
+TYPE_CHECKING = False  # True for type checkers; importing it from `typing` would take 4 ms
 if TYPE_CHECKING:
     from .network import ResNet50
 else:
@@ -26,7 +30,7 @@ else:
     def __getattr__(name):
         """ResNet50, imported on first use, after a check of what is installed.
 
-        `python -m resnet50` imports this file first, and __main__.py can prepare for Ctrl-C only after it.
+        `python -m resnet50` imports this file before __main__.py, which can prepare for Ctrl-C only afterwards.
         """
         if name != "ResNet50":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

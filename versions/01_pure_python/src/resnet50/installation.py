@@ -1,4 +1,4 @@
-"""Whether this package is the only one of its name in its environment: several distributions may have one."""
+"""Checks that this package is the only one of its name in its environment: each version is a distribution with one."""
 
 import os
 import sys
@@ -11,12 +11,12 @@ from .errors import InstallationError
 def check() -> None:
     """Raises `InstallationError` if another distribution has a package of the same name in this one's environment.
 
-    The one installed last has overwritten some of the other's files, and imports the rest; an editable one hides the
-    other. pip does not notice, since only the distributions' names differ.
+    The one installed last has overwritten some of the other's files and would import the rest; an editable one hides
+    the other. pip does not notice, because the distributions have different names.
 
-    A package that lies in a folder of sys.path has all its files from there, and what the other folders have does not
-    matter. So a source tree, a copy or a zip file that PYTHONPATH puts in front is used whatever is installed behind
-    it: no record is beside it. An editable package lies elsewhere, and its record in any of the folders.
+    A package in a folder of sys.path has all its files there, so the other folders do not matter. A source tree, a copy
+    or a zip file that PYTHONPATH puts first is therefore used whatever is installed: no record lies beside it. An
+    editable package lies elsewhere, and its record may be in any of the folders.
     """
     package = Path(__file__).parent
     home = str(package.parent)
@@ -37,17 +37,17 @@ def check() -> None:
 
 
 def is_same(folder: str, home: str) -> bool:
-    """Whether a folder of sys.path, "" for the current one, is `home`."""
+    """Whether a folder of sys.path ("" for the current one) is `home`."""
     try:
         return os.path.samefile(folder or os.curdir, home)
-    except OSError:  # it is not there
+    except OSError:  # it does not exist
         return False
 
 
 def has(record: Path, package: str) -> bool:
-    """Whether a distribution has the package, by its RECORD: among its files, or where its editable loader finds it."""
+    """Whether a distribution has the package: its RECORD lists it, or an editable loader that finds it."""
     try:
         files = record.read_bytes()
-    except OSError:  # nothing is known of it, and nothing said
+    except OSError:  # nothing is known about it
         return False
     return f"{package}/__init__.py,".encode() in files or b"_editable_loader.py," in files

@@ -138,7 +138,7 @@ def test_a_tensor_that_is_missing(folder, tensors, name):
 def test_a_deeper_network(folder, tensors):
     extra = {name.replace("layer3.5", "layer3.6"): tensor for name, tensor in tensors.items() if "layer3.5" in name}
     resave(folder, tensors | extra)
-    refused(folder, "no place for layer3.6")
+    refused(folder, "unexpected tensor layer3.6")
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ for name in read_all(folder).weights.required[:-1:7]:
         try:
             read_all(folder)
         except WeightsError as error:
-            assert str(error) == f"{file}: cannot be read any more: it has changed since it was opened", error
+            assert str(error) == f"{file}: can no longer be read: it has changed since it was opened", error
         else:
             raise AssertionError(name)
 print("all refused")
@@ -457,7 +457,7 @@ def test_a_folder_that_is_refused_takes_little_memory_however_large_its_files(fo
 
 
 def test_a_network_with_one_class_has_nothing_to_choose_from(tmp_path):
-    refused(write_weights(tmp_path, narrow_tensors(classes=1)), "weights.safetensors: has one class")
+    refused(write_weights(tmp_path, narrow_tensors(classes=1)), "weights.safetensors: has only one class")
 
 
 def test_labels_come_in_the_order_of_the_file(tmp_path):

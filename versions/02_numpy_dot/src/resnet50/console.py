@@ -1,4 +1,4 @@
-"""What the command line stands on: standard streams that may be closed, lines that are safe for a terminal, Ctrl-C."""
+"""Standard streams that may be closed, lines that are safe for a terminal, and Ctrl-C."""
 
 import io
 import os
@@ -13,8 +13,8 @@ from .errors import InstallationError, ResNet50Error
 def begin() -> None:
     """Prepares the process before the slow imports; ends it if several versions are mixed up.
 
-    Ctrl-C ends the process without a traceback. A standard descriptor that is closed becomes /dev/null: else the next
-    file that is opened would get its number, and with it what C libraries write to stderr.
+    Ctrl-C ends the process without a traceback. A standard descriptor that is closed becomes /dev/null: otherwise the
+    next file that is opened would get its number, and what C libraries write to stderr would go into that file.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # in the background it is ignored, and stays so
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -22,8 +22,8 @@ def begin() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
-    from .installation import check  # only now, since it imports other modules
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
+    from .installation import check  # only now: it imports other modules
 
     try:
         check()
@@ -34,7 +34,7 @@ def begin() -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within it Ctrl-C is a KeyboardInterrupt, so that half-written files can be removed."""
+    """Turns Ctrl-C into a KeyboardInterrupt inside `with`, so that half-written files can be removed."""
     ends_the_process = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
     try:
         if ends_the_process:
@@ -68,7 +68,7 @@ def accept_any_name() -> None:
 
 
 def shown(text: str) -> str:
-    """`text` on one line; what could steer a terminal (ESC, line breaks, bidi overrides) is escaped as repr() does it.
+    """`text` on one line; what could control a terminal (ESC, line breaks, bidi overrides) is escaped as by repr().
 
     >>> shown("a\\x1b[2J.png")
     'a\\\\x1b[2J.png'
@@ -77,14 +77,14 @@ def shown(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """A line on stdout, at once; raises as `write`."""
+    """Writes a line to stdout, at once; raises what `write` raises."""
     write(f"{shown(line)}\n")
 
 
 def write(text: str) -> None:
-    """Text on stdout, at once. Raises BrokenPipeError if its reader has gone, `ResNet50Error` if it cannot be written.
+    """Writes text to stdout, at once, and does not leave a failed write for Python to repeat when it ends.
 
-    Python does not try again when it ends.
+    Raises BrokenPipeError if the reader has gone, `ResNet50Error` if the text cannot be written.
     """
     if sys.stdout is None:  # Python's sign that the descriptor was closed when it started
         raise ResNet50Error("cannot write the output: standard output is closed")
@@ -99,8 +99,8 @@ def write(text: str) -> None:
 
 
 def complain(error: object, program: str = "resnet50") -> None:
-    """A line on stderr, whatever the message holds; if it cannot be written, the exit code must do."""
-    if sys.stderr is None:  # closed as well; `print` would take None for stdout
+    """Writes a line to stderr, whatever the message contains; if that fails, the exit code has to suffice."""
+    if sys.stderr is None:  # closed too; `print` would take None to mean stdout
         return
     try:
         print(f"{program}: {shown(str(error))}", file=sys.stderr, flush=True)
@@ -109,14 +109,14 @@ def complain(error: object, program: str = "resnet50") -> None:
 
 
 def drop(descriptor: int) -> None:
-    """Discards whatever is still to be written to a descriptor."""
+    """Discards whatever is written to a descriptor from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)
 
 
 def lines() -> Iterator[str]:
-    """The lines of stdin, without what ends them; none if it is closed. Raises `ResNet50Error` if it cannot be read."""
+    """The lines of stdin without their ends; none if it is closed. Raises `ResNet50Error` if it cannot be read."""
     try:
         for line in sys.stdin or ():
             yield line.rstrip("\r\n")

@@ -1,8 +1,8 @@
 """A safetensors file (https://huggingface.co/docs/safetensors), opened once and read through one descriptor.
 
 The safetensors library is not used because it maps the file: SIGBUS kills a process that touches a mapping after
-another process has shortened the file. Release 0.8 can read the numbers without a mapping (`backend="pread"`), but not
-the header. Its other function wants the whole file as bytes, which needs 102 MB more.
+another process has truncated the file. Release 0.8 can read the numbers without a mapping (`backend="pread"`), but not
+the header. Its other function needs the whole file as bytes, which takes 102 MB more.
 """
 
 import json
@@ -17,14 +17,14 @@ import numpy as np
 
 from .errors import WeightsError
 
-DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}  # those whose numbers can be read
-LARGEST_HEADER = 10_000_000  # bytes, where a ResNet-50's has 30,000; Python's objects take up to 25 times as much
+DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}  # the types that can be read
+LARGEST_HEADER = 10_000_000  # bytes; a ResNet-50's has 30,000. Python's objects take up to 25 times as much
 MOST_DIMENSIONS = 32
-POSITION = threading.Lock()  # held while a file's position is moved, where there is no preadv
+POSITION = threading.Lock()  # held while a file's position moves, on systems without preadv
 
 
 class Tensor(NamedTuple):
-    """A tensor's entry in the header; `begin` and `end` are in bytes, from the end of the header."""
+    """A tensor's entry in the header; `begin` and `end` are in bytes after the header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -33,7 +33,7 @@ class Tensor(NamedTuple):
 
 
 class TensorFile:
-    """An open safetensors file: `tensors`, what its header says of each by name, and `read`, one's numbers.
+    """An open safetensors file: `tensors` are the header's entries by name, and `read` returns one tensor's numbers.
 
     Several threads may read it at once, and forked children too. Replacing the file under its name changes nothing
     here; if the file itself is written to, reading fails. It is closed with the object, or by `close`.
@@ -44,11 +44,11 @@ class TensorFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            # O_NONBLOCK: a pipe under this name is not waited for. O_BINARY is Windows'.
+            # O_NONBLOCK: opening a pipe does not wait for a writer. O_BINARY is for Windows.
             flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
             self.descriptor = os.open(path, flags)
             self.close = weakref.finalize(self, os.close, self.descriptor)
-            self.close.atexit = False  # a daemon thread may still be reading
+            self.close.atexit = False  # at exit a daemon thread may still be reading
             self.status = os.fstat(self.descriptor)
             length = int.from_bytes(self.bytes_at(0, 8), "little")
             if length > LARGEST_HEADER:
@@ -61,19 +61,19 @@ class TensorFile:
     def read(self, name: str, memory: np.ndarray | None = None) -> np.ndarray:
         """The tensor `name`, float32 or float16, as it is stored; raises `WeightsError`.
 
-        It lies in `memory`, uint8 of at least as many bytes, or in memory of its own.
+        It is in `memory`, uint8 of at least as many bytes, or in memory of its own.
         """
         tensor = self.tensors[name]
         try:
             numbers = self.bytes_at(self.start + tensor.begin, tensor.end - tensor.begin, memory)
         except (OSError, ValueError) as error:
-            raise WeightsError(f"{self.path}: cannot be read any more: {error}") from error
+            raise WeightsError(f"{self.path}: can no longer be read: {error}") from error
         return numbers.view(DTYPES[tensor.dtype]).reshape(tensor.shape)
 
     def bytes_at(self, offset: int, size: int, memory: np.ndarray | None = None) -> np.ndarray:
         """`size` bytes from `offset` on, uint8; raises `OSError`, `ValueError` if the file is too short or has changed.
 
-        A change shows in the file's size or in its modification time, which has ticks of up to 10 ms on Linux.
+        A change shows in the file's size or its modification time, which Linux updates in steps of up to 10 ms.
         """
         if offset + size > self.status.st_size:
             raise ValueError(f"it ends after {self.status.st_size:,} bytes, in its header")
@@ -91,7 +91,7 @@ def read_at(descriptor: int, memory: np.ndarray, offset: int) -> int:
     """Fills `memory`, uint8, from a file at `offset`; returns how many bytes were read."""
     if hasattr(os, "preadv"):
         return os.preadv(descriptor, [memory.data], offset)
-    with POSITION:  # Windows: threads share the file's position, but no forked child does
+    with POSITION:  # Windows: threads share the file's position; there is no fork
         os.lseek(descriptor, offset, os.SEEK_SET)
         part = os.read(descriptor, len(memory))
     memory[: len(part)] = np.frombuffer(part, np.uint8)
@@ -99,11 +99,11 @@ def read_at(descriptor: int, memory: np.ndarray, offset: int) -> int:
 
 
 def parsed(header: bytes, size: int) -> dict[str, Tensor]:
-    """The tensors that a header in JSON describes, which must fill the `size` bytes behind it; raises `ValueError`."""
+    """The tensors that a header in JSON describes; raises `ValueError` unless they fill the `size` bytes after it."""
     entries = json.loads(header.decode(), object_pairs_hook=without_repetition)
     if not isinstance(entries, dict):
         raise ValueError("its header is not an object")
-    tensors = {name: described(name, says) for name, says in entries.items() if name != "__metadata__"}
+    tensors = {name: described(name, entry) for name, entry in entries.items() if name != "__metadata__"}
     end = 0
     for part in sorted(tensors.values(), key=lambda part: (part.begin, part.end)):
         if part.begin != end:
@@ -114,21 +114,21 @@ def parsed(header: bytes, size: int) -> dict[str, Tensor]:
     return tensors
 
 
-def described(name: str, says: object) -> Tensor:
-    """An entry of the header: {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}; raises `ValueError`."""
-    if not isinstance(says, dict) or says.keys() != {"dtype", "shape", "data_offsets"}:
+def described(name: str, entry: object) -> Tensor:
+    """A tensor from its entry, {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}; raises `ValueError`."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"{name} is not described by an object with dtype, shape and data_offsets")
-    dtype, shape, offsets = says["dtype"], says["shape"], says["data_offsets"]
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or not whole_numbers(shape) or not whole_numbers(offsets) or len(offsets) != 2:
-        raise ValueError(f"{name}: dtype must be a name, shape whole numbers, and data_offsets two of them")
+        raise ValueError(f"{name}: dtype must be a string, shape a list of whole numbers, and data_offsets two of them")
     begin, end = offsets
     if end < begin or (dtype in DTYPES and prod(shape) * DTYPES[dtype].itemsize != end - begin):
-        raise ValueError(f"{name}: its shape does not fit its data_offsets")
+        raise ValueError(f"{name}: its shape does not match its data_offsets")
     return Tensor(dtype, tuple(shape), begin, end)
 
 
 def whole_numbers(value: object) -> bool:
-    """Whether `value` is a short list of whole numbers, as sizes and places in a file are."""
+    """Whether `value` is a short list of whole numbers that can be sizes or positions in a file."""
     return (
         isinstance(value, list)
         and len(value) <= MOST_DIMENSIONS
@@ -137,8 +137,8 @@ def whole_numbers(value: object) -> bool:
 
 
 def without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object of JSON; raises `ValueError` if it has a name twice, of which readers take one or the other."""
+    """A JSON object; raises `ValueError` if a name occurs twice: readers disagree on which entry counts."""
     entries = dict(pairs)
     if len(entries) != len(pairs):
-        raise ValueError("its header has a name twice")
+        raise ValueError("a name occurs twice in its header")
     return entries

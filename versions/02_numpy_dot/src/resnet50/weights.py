@@ -1,4 +1,4 @@
-"""A weight folder's tensors and labels: read, checked, and arranged as the operators take them."""
+"""A weight folder's tensors and labels: read, checked, and arranged as the operators expect them."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def weight_folder(path: str | PathLike[str]) -> Path:
 
 def read_small(path: Path, most: int) -> bytes:
     """The content of `path`; raises `OSError`, or `ValueError` if it is not a file or has more than `most` bytes."""
-    # O_NONBLOCK: a pipe under this name is not waited for. Windows has none.
+    # O_NONBLOCK: opening a pipe does not wait for a writer. Windows has no such flag.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("it is not a file")
@@ -41,37 +41,38 @@ def read_small(path: Path, most: int) -> bytes:
 def read_labels(path: Path, classes: int) -> list[str]:
     """The labels in `path`, one class per line, in the order of the logits; raises `WeightsError`.
 
-    Lines end with LF, CR LF or CR; a byte order mark and blank lines at the end are dropped.
+    Lines end with LF, CR LF or CR; a byte order mark and blank lines at the end are ignored.
     """
     try:
         text = read_small(path, MOST_LABELS).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path}: cannot be read as labels in UTF-8: {error}") from error
-    labels = re.split(r"\r\n|\n|\r", text)  # str.splitlines would split at U+2028 and eight more, inside of a label
+    labels = re.split(r"\r\n|\n|\r", text)  # str.splitlines splits at nine more characters, which a label may contain
     while labels and not labels[-1].strip():
         labels.pop()
     if len(labels) != classes:
         raise WeightsError(f"{path}: has {len(labels)} labels, but the weights have {classes} classes")
-    if not all(label.strip() for label in labels):
-        raise WeightsError(f"{path}: line {[bool(label.strip()) for label in labels].index(False) + 1} is empty")
+    for number, label in enumerate(labels, start=1):
+        if not label.strip():
+            raise WeightsError(f"{path}: line {number} is empty")
     return labels
 
 
 def arrange(tensor: np.ndarray) -> np.ndarray:
     """From the file's layout to the operators': kernels (O, I, H, W) -> (O, H, W, I), all else as it is.
 
-    A kernel then lies in memory as the pixels it meets do, channels last.
+    A kernel then has the layout of the pixels that it is multiplied with, channels last.
     """
     return np.ascontiguousarray(tensor.transpose(0, 2, 3, 1)) if tensor.ndim == 4 else tensor
 
 
 def batch_norm_tensors(name: str) -> tuple[str, str, str, str]:
-    """The four tensors of a batch norm, in the order in which the operator takes them."""
+    """The names of a batch norm's four tensors, in the order in which the operator expects them."""
     return f"{name}.weight", f"{name}.bias", f"{name}.running_mean", f"{name}.running_var"
 
 
 class Weights:
-    """The tensors of a safetensors file: shapes at once, values when asked for."""
+    """The tensors of a safetensors file: the shapes are read at once, the values when asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "weights.safetensors"
@@ -90,7 +91,7 @@ class Weights:
         return arrange(stored.astype(np.float32, copy=False))
 
     def check(self, name: str, values: np.ndarray) -> None:
-        """Raises `WeightsError` if the tensor `name` holds what no trained network has."""
+        """Raises `WeightsError` if the tensor `name` has values that no trained network can have."""
         if not np.isfinite(values).all():
             raise WeightsError(f"{self.path}: {name} holds a value that is not finite")
         if name.endswith("running_var") and (values < 0).any():
@@ -103,7 +104,7 @@ class Weights:
         return self.shapes[name][0]
 
     def require(self, name: str, shape: tuple[int, ...]) -> None:
-        """Raises `WeightsError` unless the tensor `name` is there and has `shape`."""
+        """Raises `WeightsError` unless the tensor `name` exists and has `shape`."""
         self.required.append(name)
         if name not in self.shapes:
             raise WeightsError(f"{self.path}: not a ResNet-50: {name} is missing")
@@ -111,6 +112,6 @@ class Weights:
             raise WeightsError(f"{self.path}: {name} has shape {self.shapes[name]}, expected {shape}")
 
     def require_no_others(self) -> None:
-        """Raises `WeightsError` if a tensor was not required: a deeper network's file, say, ResNet-101's."""
+        """Raises `WeightsError` if there are other tensors than the required ones, as in a ResNet-101's file."""
         for name in self.shapes.keys() - self.required:
-            raise WeightsError(f"{self.path}: not a ResNet-50: it has no place for {name}")
+            raise WeightsError(f"{self.path}: not a ResNet-50: unexpected tensor {name}")

@@ -249,7 +249,7 @@ def test_steps_are_done_in_order(tmp_path, tensors):
 
 def test_preprocessing_has_few_steps(tmp_path, tensors):
     folder = write_weights(tmp_path / "weights", tensors, preprocess=PREPROCESS | {"steps": [["resize", 4096]] * 17})
-    with pytest.raises(WeightsError, match=r"preprocess\.json: steps must be at most 16"):
+    with pytest.raises(WeightsError, match=r"preprocess\.json: steps must have at most 16 entries"):
         ResNet50(folder)
 
 

@@ -1,4 +1,4 @@
-"""A picture file becomes the array that the network was trained on, as the weight set's preprocess.json says."""
+"""From a picture file to the array that the network expects, as the weight set's preprocess.json specifies."""
 
 import json
 from os import PathLike
@@ -21,33 +21,34 @@ LARGEST_RESULT = 1 << 24  # pixels: the square of the largest size that a step m
 def load_picture(picture: str | PathLike[str] | Image.Image) -> Image.Image:
     """The picture as 8-bit RGB, upright, over white where it is transparent; the first frame of an animation.
 
-    decode.py says how much memory that takes. For an `Image` it is 4 bytes per pixel more, or 8 if it must be turned.
-    Raises `PictureError` if it is missing, lacks pixels, is too large or of a kind without a defined brightness.
+    decode.py says how much memory that takes. An `Image` takes 4 bytes per pixel more, or 8 if it must be rotated.
+    Raises `PictureError` if the picture is missing, lacks pixels, is too large or has no defined brightness.
     """
     try:
         if picture == "":  # Path("") is the current folder
             raise PictureError("there is no such file")
         opened, turn = loaded(picture) if isinstance(picture, Image.Image) else decoded(Path(picture))
-        opened = to_rgb(opened)  # frees what was decoded before the turn
+        opened = to_rgb(opened)  # frees the decoded picture before the rotation
         return opened if turn is None else opened.transpose(turn)
     except PictureError as error:
         reason = str(error)
     except MemoryError:
         reason = "not enough memory for this picture"
-    except Exception as error:  # a damaged file may raise anything in one of Pillow's decoders
+    except Exception as error:  # with a damaged file Pillow's decoders may raise anything
         reason = f"cannot be read as a picture: {getattr(error, 'strerror', None) or error}"
     raise PictureError(f"{name_of(picture)}: {reason}")
 
 
 def name_of(picture: object) -> str:
-    """What an error calls the picture: its path, or what else it is."""
+    """What an error message calls the picture: its path, or the type of the object."""
     return str(picture) or "''" if isinstance(picture, str | PathLike) else f"the {type(picture).__name__}"
 
 
 def loaded(picture: Image.Image) -> tuple[Image.Image, Turn]:
-    """A picture that the caller opened, its pixels loaded, and the turn that makes it upright; raises `PictureError`.
+    """A picture that the caller opened, with its pixels loaded, and the turn that makes it upright.
 
-    It may come from a file in any format, and for some Pillow starts another program when the pixels are read.
+    It may come from a file in any format, and for some formats Pillow starts another program to read the pixels: those
+    raise `PictureError`.
     """
     if picture.format not in (None, "MPO", *FORMATS):
         raise PictureError(refusal(picture.format))
@@ -55,12 +56,12 @@ def loaded(picture: Image.Image) -> tuple[Image.Image, Turn]:
     picture.load()
     try:
         return picture, TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged EXIF, of which Pillow may raise anything
+    except Exception:  # with damaged EXIF Pillow may raise anything
         return picture, None
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
-    """Any mode that Pillow decodes as RGB; see `load_picture`."""
+    """A picture in any mode as 8-bit RGB over white; raises `PictureError` if its brightness has no defined range."""
     if picture.mode == "F":
         raise PictureError("its pixels are floating-point numbers, whose range is not known")
     if picture.mode.startswith("I"):
@@ -71,7 +72,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def from_16_bits(picture: Image.Image) -> Image.Image:
-    """Grey of 16 bits, which Pillow would clip at 255, scaled to 8: round(v / 257)."""
+    """16-bit grey, which Pillow would clip at 255, scaled to 8 bits: round(v / 257)."""
     values = np.asarray(picture).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise PictureError("its pixels are 32-bit integers, whose range is not known")
@@ -81,25 +82,25 @@ def from_16_bits(picture: Image.Image) -> Image.Image:
 
 
 class Preprocessing:
-    """What preprocess.json says: `steps`, done with Pillow's `filter`, then / 255, - `mean`, / `std`.
+    """What preprocess.json specifies: `steps` with Pillow's `filter`, then / 255, - `mean`, / `std`.
 
-    Calling it with a picture gives float32 (height, width, 3). Raises `WeightsError` if the file is not right,
+    Calling it with a picture gives float32 (height, width, 3). Raises `WeightsError` if the file is invalid,
     `PictureError` when called with a picture that cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
         try:
-            says = json.loads(read_small(path, MOST_PREPROCESSING))
-            if not isinstance(says, dict) or says.keys() != {"steps", "filter", "mean", "std"}:
+            settings = json.loads(read_small(path, MOST_PREPROCESSING))
+            if not isinstance(settings, dict) or settings.keys() != {"steps", "filter", "mean", "std"}:
                 raise ValueError("it must be an object with steps, filter, mean and std")
-            if says["filter"] not in list(FILTERS):
+            if settings["filter"] not in list(FILTERS):
                 raise ValueError(f"filter must be one of {', '.join(FILTERS)}")
-            self.filter = FILTERS[says["filter"]]
-            if len(listed(says["steps"], "steps")) > MOST_STEPS:
-                raise ValueError(f"steps must be at most {MOST_STEPS}")
-            self.steps = [parsed_step(step) for step in says["steps"]]
-            self.mean = three_numbers(says["mean"], "mean")
-            self.std = three_numbers(says["std"], "std")
+            self.filter = FILTERS[settings["filter"]]
+            if len(listed(settings["steps"], "steps")) > MOST_STEPS:
+                raise ValueError(f"steps must have at most {MOST_STEPS} entries")
+            self.steps = [parsed_step(step) for step in settings["steps"]]
+            self.mean = three_numbers(settings["mean"], "mean")
+            self.std = three_numbers(settings["std"], "std")
             if (self.std <= 0).any():
                 raise ValueError("std must be above 0")
         except (OSError, ValueError, OverflowError, RecursionError) as error:
@@ -122,7 +123,7 @@ class Preprocessing:
 
 
 def center_square(picture: Image.Image, size: None, filter: Image.Resampling) -> Image.Image:
-    """The central square as wide as the shorter side."""
+    """The central square whose side is the shorter one of the picture."""
     return center_crop(picture, min(picture.size), filter)
 
 
@@ -150,10 +151,10 @@ def resize_shorter(picture: Image.Image, size: int, filter: Image.Resampling) ->
 
 
 def check_result(picture: Image.Image, width: int, height: int) -> None:
-    """Raises `PictureError` if a step, or all of them, would make more pixels of a picture than are accepted."""
+    """Raises `PictureError` if a step, or all steps together, would give the picture more pixels than are accepted."""
     if width * height > LARGEST_RESULT:
         size = f"{picture.width} x {picture.height}"
-        raise PictureError(f"its {size} pixels leave more than {LARGEST_RESULT:,} to the network")
+        raise PictureError(f"its {size} pixels would become more than {LARGEST_RESULT:,}")
 
 
 STEPS_WITH_SIZE = {"resize": resize, "resize_shorter": resize_shorter, "center_crop": center_crop}

@@ -1,28 +1,24 @@
 """ResNet-50's architecture: table 1 of He et al., "Deep residual learning for image recognition" (2015).
 
-It is the variant v1.5 that torchvision has too: where a stage halves the resolution, the 3x3 convolution
-of its first block has the stride, not the 1x1 convolution before it.
+This is the variant v1.5, as in torchvision: where a stage halves the resolution, the 3x3 convolution of its
+first block has the stride, not the 1x1 convolution before it.
 """
 
-from collections.abc import Callable
 from os import PathLike
-from time import perf_counter
 
 import numpy as np
 
-from . import ops
 from .errors import PictureError, WeightsError
 from .image import Preprocessing
+from .layers import Layers, OnLayer
 from .weights import Weights, batch_norm_tensors, read_labels, weight_folder
 
 STAGES = (("layer1", 3, 1), ("layer2", 4, 2), ("layer3", 6, 2), ("layer4", 3, 2))  # name, blocks, stride
-SMALLEST, LARGEST = 32, 1024  # pixels: five halvings leave one pixel of 32
-
-OnLayer = Callable[[str, object, float], object]
+SMALLEST, LARGEST = 32, 1024  # pixels: halving 32 five times leaves one
 
 
 def forward(layer, x):
-    """The network as a walk over its layers; `layer` says what happens at each of them, and what `x` is."""
+    """The network as a walk over its layers; `layer` decides what happens at each of them, and what `x` is."""
     x = layer.conv2d(x, "conv1", kernel=7, stride=2, padding=3)
     x = layer.batch_norm(x, "bn1")
     x = layer.relu(x, "relu")
@@ -36,7 +32,7 @@ def forward(layer, x):
 
 
 def bottleneck(layer, x, name, stride=1, downsample=False):
-    """1x1 to fewer channels, 3x3, 1x1 to four times as many; then the block's own input is added."""
+    """A 1x1 convolution to fewer channels, a 3x3, a 1x1 to four times as many; then the block's input is added."""
     y = layer.conv2d(x, f"{name}.conv1", kernel=1)
     y = layer.batch_norm(y, f"{name}.bn1")
     y = layer.relu(y, f"{name}.relu1")
@@ -56,10 +52,12 @@ class ResNet50:
     """A ResNet-50 with the weights of one folder.
 
     `weights_dir` holds `weights.safetensors`, `labels.txt` and `preprocess.json`. The channel counts and the
-    number of classes come from the weights. Raises `WeightsError` if the folder does not hold a ResNet-50.
+    number of classes come from the weights.
+
+    Raises `WeightsError` if the folder does not hold a ResNet-50.
 
     `labels`: the name of each class, in the order of the logits. `preprocess(picture)`: a picture file, or a Pillow
-    picture, as the image that the network takes.
+    picture, as the image that the network expects.
     """
 
     def __init__(self, weights_dir: str | PathLike[str]) -> None:
@@ -73,20 +71,21 @@ class ResNet50:
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """The logits, float32 (classes,), of `image`: float32 (height, width, 3), normalised, 32 to 1024 pixels.
 
-        Raises as `run` does.
+        Raises what `run` raises.
         """
         return self.run(image)
 
     def run(self, image: np.ndarray, on_layer: OnLayer | None = None) -> np.ndarray:
-        """As calling the network; after each layer `on_layer(name, output, seconds)` is told, where given.
+        """The same as calling the network; if given, `on_layer(name, output, seconds)` is called after each layer.
 
-        Raises `PictureError` if `image` is not such an array, `WeightsError` if a weight cannot be read.
+        Raises `PictureError` if `image` is not such an array.
+        Raises `WeightsError` if a weight cannot be read.
         """
         return np.asarray(forward(Layers(self.weights, on_layer), checked(image)))
 
 
 def checked(image: np.ndarray) -> np.ndarray:
-    """`image`, contiguous and aligned; raises `PictureError` if the network cannot take it."""
+    """`image`, contiguous and aligned; raises `PictureError` if the network cannot process it."""
     try:
         image = np.asarray(image)
     except ValueError as error:  # a list of rows of different lengths
@@ -103,46 +102,8 @@ def checked(image: np.ndarray) -> np.ndarray:
     return np.require(image, requirements=["C_CONTIGUOUS", "ALIGNED"])
 
 
-class Layers:
-    """Runs each layer's operator on tensors, with the layer's weights, and tells `on_layer`."""
-
-    def __init__(self, weights: Weights, on_layer: OnLayer | None) -> None:
-        self.weights = weights
-        self.on_layer = on_layer
-        self.start = perf_counter()
-
-    def conv2d(self, x, name, kernel, stride=1, padding=0):
-        return self.done(name, ops.conv2d(x, self.weights[f"{name}.weight"], stride, padding))
-
-    def batch_norm(self, x, name):
-        weight, bias, mean, variance = (self.weights[tensor] for tensor in batch_norm_tensors(name))
-        return self.done(name, ops.batch_norm(x, weight, bias, mean, variance))
-
-    def relu(self, x, name):
-        return self.done(name, ops.relu(x))
-
-    def max_pool(self, x, name, kernel, stride, padding):
-        return self.done(name, ops.max_pool(x, kernel, stride, padding))
-
-    def average_pool(self, x, name):
-        return self.done(name, ops.average_pool(x))
-
-    def add(self, x, y, name):
-        return self.done(name, ops.add(x, y))
-
-    def linear(self, x, name):
-        return self.done(name, ops.linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]))
-
-    def done(self, name, output):
-        """Tells `on_layer` of the layer that has just ended; reading its weights is part of its time."""
-        if self.on_layer is not None:
-            self.on_layer(name, output, perf_counter() - self.start)
-            self.start = perf_counter()
-        return output
-
-
 class WeightCheck:
-    """Walks the network with channel counts in place of tensors: every weight it will need must have its shape."""
+    """Walks the network with channel counts in place of tensors, to check that each weight exists with its shape."""
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
@@ -174,7 +135,7 @@ class WeightCheck:
     def linear(self, channels, name):
         classes = self.weights.width(f"{name}.weight")
         if classes == 1:  # softmax would call it 100 % certain, whatever the picture
-            raise WeightsError(f"{self.weights.path}: has one class, so there is nothing to choose from")
+            raise WeightsError(f"{self.weights.path}: has only one class, so there is nothing to choose from")
         self.weights.require(f"{name}.weight", (classes, channels))
         self.weights.require(f"{name}.bias", (classes,))
         return classes

@@ -1,8 +1,8 @@
 """The structure of a picture file: the parts that its pixels depend on, and the metadata that may hold its orientation.
 
-It is read here because Pillow refuses good pixels when the metadata beside them is damaged, and because some structures
-have no bound in Pillow: small files could take hours. Here no file is searched in more than MOST_CHUNKS small pieces,
-and the pixels of a JPEG are walked MOST_SCANS times at most.
+Pillow could read it too, but it rejects intact pixels if the metadata beside them is damaged, and sets no limit to some
+structures: small files could take hours. Here no file is searched in more than MOST_CHUNKS small pieces, and a JPEG's
+pixels are decoded in at most MOST_SCANS passes.
 """
 
 import io
@@ -21,10 +21,10 @@ from .errors import PictureError
 LARGEST_METADATA = 1 << 20  # bytes of a chunk; one that holds an orientation has a few hundred
 ORIENTATION, DNG_VERSION, TILE_WIDTH, TILE_LENGTH = 0x0112, 0xC612, 322, 323  # tags of TIFF and EXIF
 BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-MOST_TAGS = (1 << 16) - 1  # in a directory: as many as a TIFF can count; a BigTIFF can claim 2^64
-MOST_CHUNKS = 1 << 18  # of a PNG, WebP or GIF, each takes some microseconds: the largest file in pieces of 4 KiB
-MOST_SCANS = 100  # of a JPEG, as many as libtiff allows; a progressive one has about ten. Each may walk all pixels
-MOST_NUMBERS = 1 << 20  # of one tag: in the largest picture that many strips or tiles have 256 pixels each
+MOST_TAGS = (1 << 16) - 1  # in a directory: as many as a TIFF can have; a BigTIFF can claim 2^64
+MOST_CHUNKS = 1 << 18  # of a PNG, WebP or GIF, at some microseconds each: the largest file in pieces of 4 KiB
+MOST_SCANS = 100  # of a JPEG, as many as libtiff allows; a progressive one has about ten. Each may visit all pixels
+MOST_NUMBERS = 1 << 20  # of one tag: with as many strips or tiles, the largest picture has 256 pixels in each
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -36,15 +36,15 @@ TURNS = {
 }
 
 Turn = Image.Transpose | None
-# exif, profile and xmp, bytes; orientation, a number; scan, where a JPEG's pixels begin; tile, the pixels of a TIFF's;
-# raw, if a TIFF is a camera's raw data
+# exif, profile and xmp: bytes; orientation: a number; scan: where a JPEG's pixels begin; tile: the pixels of a TIFF's
+# tile; raw: present if a TIFF is a camera's raw data
 Metadata = dict[Any, Any]
 
 
 def png(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
     """A file of the chunks that the pixels depend on, and the metadata that may hold the orientation.
 
-    All other chunks are skipped, however large or damaged they are.
+    All other chunks are skipped, however large or damaged.
     """
     source, metadata = io.BytesIO(), Metadata()
     source.write(file.read(8))
@@ -68,7 +68,7 @@ def png(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
 
 
 def png_metadata(kind: bytes, content: bytes) -> Metadata:
-    """The EXIF or XMP in a chunk, if it holds any; raises `ValueError` or `zlib.error` if that is damaged."""
+    """The EXIF or XMP in a chunk, if there is any; raises `ValueError` or `zlib.error` if it is damaged."""
     if kind == b"eXIf":
         return {"exif": content}
     keyword, _, text = content.partition(b"\0")
@@ -82,16 +82,16 @@ def png_metadata(kind: bytes, content: bytes) -> Metadata:
 
 
 def inflated(packed: bytes) -> bytes:
-    """zlib's data unpacked, up to LARGEST_METADATA; raises `zlib.error`."""
+    """Data unpacked by zlib, up to LARGEST_METADATA; raises `zlib.error`."""
     return zlib.decompressobj().decompress(packed, LARGEST_METADATA)
 
 
-# In front of the byte that says which segment of a JPEG begins: 0xFF, and before it what belongs to no segment.
+# What precedes the byte that says which segment of a JPEG begins: bytes that belong to no segment, then 0xFF.
 JPEG_MARKER = re.compile(rb"(?:[^\xff]++|\xff++[\0\1\xd0-\xd8])*+\xff++")
 
 
 def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """A file of the segments that the pixels depend on; EXIF, XMP, and where the first scan begins.
+    """A file of the segments that the pixels depend on; the metadata: EXIF, XMP, and where the first scan begins.
 
     Comments and application segments are left out, except APP0 (JFIF) and APP14 (Adobe), which define the colours.
     """
@@ -108,7 +108,7 @@ def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
             metadata.setdefault("exif", data[start + 4 : end])
         elif data.startswith(b"http://ns.adobe.com/xap/1.0/\0", start + 4):
             metadata["xmp"] = data[start + 4 : end]
-    # Counting these bytes is quick, but behind the picture they may mean something else.
+    # Counting these bytes is quick, but after the picture they may mean something else.
     if data.count(b"\xff\xda") > MOST_SCANS and sum(code == 0xDA for code, _, _ in segments(data)) > MOST_SCANS:
         raise PictureError(f"is damaged: it has more than {MOST_SCANS} scans")
     del data
@@ -116,7 +116,7 @@ def jpeg(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
 
 
 def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """The segments of a JPEG up to its end mark: the byte that says which it is, where it begins, and where it ends."""
+    """The segments of a JPEG up to its end mark: the byte that says which it is, its begin and its end."""
     place = 2
     while (marker := JPEG_MARKER.match(data, place)) and marker.end() < len(data):
         start, code = marker.end() - 1, data[marker.end()]
@@ -127,15 +127,16 @@ def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def tiff(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """The file as it is, its orientation, a tile's pixels, whether it is raw. Raises `PictureError` for too many tags.
+    """The file as it is; the metadata: orientation, the pixels of a tile, and whether it is raw data.
 
-    Pillow holds all tags of the first directory; each is in the file, but several may share the same bytes.
+    Raises `PictureError` for too many tags: Pillow keeps all of the first directory, and although each is in the file,
+    several may share the same bytes.
     """
     size, total, metadata = file.seek(0, os.SEEK_END), 0, Metadata()
-    tile = {TILE_WIDTH: 0, TILE_LENGTH: 0}  # of a tag that is there twice readers take one or the other
+    tile = {TILE_WIDTH: 0, TILE_LENGTH: 0}  # if a tag occurs twice, readers disagree on which one counts
     for tag, kind, numbers, first in directory(file):
         claimed = numbers * BYTES.get(kind, 0)
-        total += claimed if claimed <= size else 0  # Pillow passes over what ends behind the file
+        total += claimed if claimed <= size else 0  # Pillow skips what ends beyond the file
         if total > 2 * size or (claimed <= size and numbers > MOST_NUMBERS and BYTES.get(kind, 1) > 1):
             raise PictureError("is damaged: its tags claim more than the file holds")
         if tag == DNG_VERSION:
@@ -150,7 +151,7 @@ def tiff(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
 
 
 def webp(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """A file of the chunks that the first frame depends on; EXIF and XMP. libwebp would list every chunk."""
+    """A file of the chunks that the first frame depends on; EXIF and XMP. libwebp would list all chunks."""
     source, metadata, names = io.BytesIO(), Metadata(), {b"EXIF": "exif", b"XMP ": "xmp"}
     source.write(file.read(12))
     wanted, claimed = {b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L"}, 4
@@ -173,7 +174,7 @@ def webp(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
 
 
 def gif(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """The file as it is. Raises `PictureError` if no frame comes soon: Pillow would search for one byte by byte."""
+    """The file as it is. Raises `PictureError` if no frame begins soon: Pillow would search for one byte by byte."""
     flags = file.read(13).ljust(13, b"\0")[10]
     file.seek(3 << (flags & 7) + 1 if flags & 0x80 else 0, os.SEEK_CUR)  # the palette
     inside = False  # an extension, which consists of a label and blocks, the last of them empty
@@ -186,17 +187,17 @@ def gif(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
             inside = byte != b"\0"
         elif byte == b"!":
             inside = bool(file.read(1))
-    raise PictureError("has no frame where one should be")
+    raise PictureError("has no frame where one should begin")
 
 
 def copy(file: IO[bytes], source: IO[bytes], length: int) -> None:
-    """As many of the next `length` bytes as there are."""
+    """Copies the next `length` bytes, or as many as there are."""
     for left in range(length, 0, -(1 << 20)):
         source.write(file.read(min(left, 1 << 20)))
 
 
 def avif(file: IO[bytes]) -> tuple[IO[bytes], Metadata]:
-    """The file without EXIF, which Pillow would parse and libavif check: what turns an AVIF stands elsewhere."""
+    """The file without EXIF, which Pillow would parse and libavif check: an AVIF has its orientation elsewhere."""
     entry = rb"(infe(?:\x02.{7}|\x03.{9}))Exif"  # in the list of items, in either version of its entries
     return io.BytesIO(re.sub(entry, rb"\1none", file.read(), flags=re.DOTALL)), {}
 
@@ -212,9 +213,9 @@ CLEANED: dict[str, Callable[[IO[bytes]], tuple[IO[bytes], Metadata]]] = {
 
 
 def directory(file: IO[bytes]) -> Iterator[tuple[int, int, int, int]]:
-    """The first directory of a TIFF, a BigTIFF or EXIF: tag, type, how many numbers, and the first if it stands there.
+    """The first directory of a TIFF, a BigTIFF or EXIF: tag, type, count of numbers, and the first one if it is inline.
 
-    Raises `struct.error` if it does not have all of its bytes, or claims too many tags.
+    Raises `struct.error` if the directory is incomplete or claims too many tags.
     """
     file.seek(0)
     head = file.read(16)

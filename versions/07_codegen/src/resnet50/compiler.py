@@ -14,26 +14,27 @@ from pathlib import Path
 from . import ops
 from .cache import Patience, load_or_make
 from .codegen import source
+from .cpu_count import cpu_count
 from .errors import CacheError, CompilerError
 from .instruction_sets import InstructionSet
-from .processors import processors
 from .tiles import Convolution
 from .trust import ADVICE
 
-# As the operators are built: no multiply-add that is not written, no arithmetic that trades accuracy for speed.
+# As for the operators: no fused multiply-add that is not in the source, no arithmetic that trades accuracy for speed.
 FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden")
-PATIENCE = 300  # seconds for one file; it takes a quarter of one
-QUIET = 1.0  # seconds before a terminal is told that something is going on
-ENGLISH = {"LC_ALL": "C"}  # so that the version, which is part of the key, is the same in all languages
+PATIENCE = 300  # seconds for one file, which takes about 0.25
+QUIET = 1.0  # seconds before progress is shown on a terminal
+ENGLISH = {"LC_ALL": "C"}  # so that the version, which is part of the key, is the same in every language
 
+Task = Future["ops.Kernel"]  # a convolution that is being compiled
 
-loaded: dict[str, object] = {}  # key -> function, of this process; unloaded when neither this nor a plan has it
-MOST_LOADED = 1000  # functions kept here, for those who come next
-MAPPINGS = 5  # of memory, for each library
+loaded: dict[str, "ops.Kernel"] = {}  # key -> function of this process; unloaded when neither this nor a plan holds it
+MOST_LOADED = 1000  # functions that are kept for later plans
+MAPPINGS = 5  # of memory per library
 
 
 class Compiler:
-    """$CC, or cc, with all that it is told. Raises `CompilerError` if it is not there or does not answer."""
+    """$CC, or cc, with all its arguments. Raises `CompilerError` if it does not exist or does not work."""
 
     def __init__(self, isa: InstructionSet) -> None:
         self.isa = isa
@@ -47,19 +48,19 @@ class Compiler:
         self.version = version(tuple(program))
 
     def key(self, text: str) -> str:
-        """What the library for this C depends on, as a hash."""
+        """A hash of all that the library for this C depends on."""
         return sha256("\0".join([text, *self.command, self.version]).encode("utf-8", "surrogateescape")).hexdigest()
 
     def compile(self, text: str, library: Path) -> None:
         """Compiles C into a shared library; raises `CompilerError` if that fails."""
         run([*self.command, "-o", str(library)], text)
         if not library.is_file():
-            raise CompilerError(f"{shlex.join(self.command)} wrote nothing; is CC a C compiler?")
+            raise CompilerError(f"{shlex.join(self.command)} wrote no library; is CC a C compiler?")
 
 
 @cache
 def version(program: tuple[str, ...]) -> str:
-    """What a compiler says it is."""
+    """What a compiler prints about itself."""
     return run([*program, "--version"])
 
 
@@ -70,32 +71,32 @@ def run(command: list[str], text: str = "") -> str:
         done = subprocess.run(
             command, input=text, capture_output=True, text=True, errors="replace", timeout=PATIENCE, env=english
         )
-    except (OSError, ValueError, RuntimeError) as error:  # the last in a subinterpreter
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError in a subinterpreter
         raise CompilerError(f"the C compiler {command[0]!r} cannot be run: {error}") from error
     except subprocess.TimeoutExpired as error:
-        raise CompilerError(f"the C compiler {command[0]!r} did not end within {PATIENCE} s") from error
+        raise CompilerError(f"the C compiler {command[0]!r} did not finish within {PATIENCE} s") from error
     if done.returncode:
         raise CompilerError(f"{shlex.join(command)} failed with exit code {done.returncode}: {reason(done.stderr)}")
     return done.stdout
 
 
 def reason(stderr: str) -> str:
-    """The line in which a compiler says why: the first with "error" or "cannot" that is not gcc's on its linker."""
-    lines = [line.strip() for line in stderr.splitlines()] or ["it said nothing"]
+    """The line in which a compiler says why it failed: the first with "error" or "cannot"; not gcc's on its linker."""
+    lines = [line.strip() for line in stderr.splitlines()] or ["no message"]
     telling = [line for line in lines if ("error" in line or "cannot" in line) and not line.startswith("collect2:")]
     return (telling or lines)[0]
 
 
 def split(variable: str) -> list[str]:
-    """An environment variable's words, as a shell would see them."""
+    """An environment variable split into words, as a shell would."""
     try:
         return shlex.split(os.environ.get(variable, ""))
     except ValueError as error:
         raise CompilerError(f"{variable} cannot be split into words: {error}") from error
 
 
-def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convolution, object]:
-    """A loaded function for each convolution, compiled side by side on all processors where the cache has none.
+def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convolution, "ops.Kernel"]:
+    """A loaded function for each convolution; those that are not in the cache are compiled in parallel.
 
     Raises `CompilerError` or `CacheError`.
     """
@@ -104,7 +105,7 @@ def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convo
         return {}
     require_room(len(wanted))
     compiler, patience = Compiler(isa), Patience(watched=is_terminal())
-    with ThreadPoolExecutor(processors()) as threads:
+    with ThreadPoolExecutor(cpu_count()) as threads:
         try:
             tasks = submit(threads, [partial(load_one, compiler, conv, patience) for conv in wanted], patience)
             watch(tasks, patience)
@@ -117,9 +118,9 @@ def load(convolutions: Iterable[Convolution], isa: InstructionSet) -> dict[Convo
 
 
 def require_room(libraries: int) -> None:
-    """Raises `CompilerError` where this process has nearly as many memory mappings as Linux allows it.
+    """Raises `CompilerError` if this process has nearly as many memory mappings as Linux allows.
 
-    A tenth is left to others: past the limit any allocation can fail, and not all code survives that.
+    A tenth is left for other purposes: beyond the limit any allocation can fail, and not all code survives that.
     """
     try:
         limit = int(Path("/proc/sys/vm/max_map_count").read_text())
@@ -133,9 +134,9 @@ def require_room(libraries: int) -> None:
         )
 
 
-def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]], patience: Patience) -> list[Future[object]]:
-    """Hands the work to the threads; what they do not accept, as when Python is ending, the calling thread does."""
-    tasks: list[Future[object]] = []
+def submit(threads: ThreadPoolExecutor, work: list[Callable[[], "ops.Kernel"]], patience: Patience) -> list[Task]:
+    """Hands the work to the threads; what they do not accept, because Python is ending, the calling thread does."""
+    tasks: list[Task] = []
     for each in work:
         try:
             tasks.append(threads.submit(each))
@@ -146,8 +147,8 @@ def submit(threads: ThreadPoolExecutor, work: list[Callable[[], object]], patien
     return tasks
 
 
-def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> object:
-    """One loaded function."""
+def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> "ops.Kernel":
+    """The loaded function for one convolution."""
     text = source(conv, compiler.isa)
     key = compiler.key(text)
     if (function := loaded.get(key)) is None:
@@ -156,9 +157,8 @@ def load_one(compiler: Compiler, conv: Convolution, patience: Patience) -> objec
     return function
 
 
-def load_library(name: str, library: Path) -> object:
-    """The function in the library that `name` opens, for ops.Plan; raises `CacheError` or `CompilerError` if the system
-    refuses it."""
+def load_library(name: str, library: Path) -> "ops.Kernel":
+    """The function in the library `name`; raises `CacheError` or `CompilerError` if the system refuses to load it."""
     try:
         return ops.load(os.fsencode(name))
     except OSError as error:
@@ -166,18 +166,18 @@ def load_library(name: str, library: Path) -> object:
             raise CacheError(f"{library.parent}: its file system is mounted noexec, so that compiled code cannot be "
                              f"run from there; {ADVICE}") from error  # fmt: skip
         reason = str(error).replace(name, str(library))
-        raise CompilerError(f"what the C compiler made cannot be loaded: {reason}") from error
+        raise CompilerError(f"the compiled library cannot be loaded: {reason}") from error
 
 
 def is_terminal() -> bool:
-    """Whether somebody watches stderr."""
+    """Whether stderr is a terminal."""
     return bool(sys.stderr and sys.stderr.isatty())
 
 
-def watch(tasks: list[Future[object]], patience: Patience) -> None:
-    """Waits until all have ended, or one has raised, which is then raised here.
+def watch(tasks: list[Task], patience: Patience) -> None:
+    """Waits until all tasks have finished, or one has raised an error, which is then raised here.
 
-    Where stderr is a terminal and it takes its time: shows a line that is written over, and removed in the end.
+    If that takes long and stderr is a terminal, shows a line of progress, which is removed in the end.
     """
     shown = False
     left = set(tasks)

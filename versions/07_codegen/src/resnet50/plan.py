@@ -1,4 +1,4 @@
-"""A network of one input size as a flat plan: the steps, and where in one arena each of their outputs lies."""
+"""The network for one input size as a flat list of steps, and the place of each step's output in one arena."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,18 +7,20 @@ from math import prod
 import numpy as np
 
 from . import compiler, ops
+from .memory import LINE, aligned
+from .rounding import round_up
 from .tiles import Convolution
-from .weights import CACHE_LINE, Weights, aligned, batch_norm_tensors
+from .weights import Weights, batch_norm_tensors
 
-LINE = CACHE_LINE // 4  # float32 numbers
+OnLayer = Callable[[str, object, float], object]
 GENERATED = ("conv2d", "linear")  # a linear layer is a 1x1 convolution of a single pixel
 
 
 @dataclass(eq=False)
 class Value:
-    """What flows from step to step: its shape, its life from the step that makes it to the last that reads it.
+    """A tensor that flows between steps. It lives from the step that makes it to the last step that reads it.
 
-    `place`: where it lies in the arena, in float32 numbers; the network's input is made by step -1.
+    `place`: its offset in the arena, in float32 numbers. The network's input is made by step -1.
     """
 
     shape: tuple[int, ...]
@@ -28,13 +30,13 @@ class Value:
 
     @property
     def floats(self) -> int:
-        """Its size in the arena: whole cache lines."""
-        return -(-prod(self.shape) // LINE) * LINE
+        """Its size in the arena, in float32 numbers: whole cache lines."""
+        return round_up(prod(self.shape), LINE)
 
 
 @dataclass
 class Step:
-    """One layer: name, operator, the values it reads and makes, sizes and weights as ops.Plan takes them."""
+    """One layer: name, operator, the values it reads and makes, sizes and weights as ops.Program takes them."""
 
     name: str
     operator: str
@@ -45,18 +47,18 @@ class Step:
 
     @property
     def convolution(self) -> Convolution | None:
-        """What C is written for, None for the operators that have theirs."""
+        """The sizes that C is generated for, or None if the operator is in C already."""
         return Convolution(*self.sizes) if self.operator in GENERATED else None
 
-    def placed(self, kernels: dict[Convolution, object]) -> tuple:
-        """The step as ops.Plan takes it, once its values have their places."""
+    def placed(self, kernels: dict[Convolution, "ops.Kernel"]) -> tuple:
+        """The step as ops.Program takes it, once its values have their places."""
         x, y = self.inputs[0], self.inputs[-1]
         sizes = kernels[self.convolution] if self.convolution else self.sizes
         return self.operator, self.output.place, x.place, y.place, sizes, self.weights
 
 
 class Planner:
-    """Stands in for the layers on a walk through the network, and writes down what they would do."""
+    """Walks the network in place of its layers, and records what they would do."""
 
     def __init__(self, weights: Weights, height: int, width: int) -> None:
         self.weights = weights
@@ -94,7 +96,7 @@ class Planner:
         return self.step(name, "linear", (x,), outputs, weights=weights)
 
     def step(self, name, operator, inputs, shape, window=(1, 1, 1, 0), weights=()):
-        """Writes the step down and returns its output, a new value; `window`: kernel height, width, stride, padding."""
+        """Records a step and returns its output, a new value; `window`: kernel height, width, stride, padding."""
         here = len(self.steps)
         output = Value(shape, made=here, read=here)
         for value in inputs:
@@ -107,9 +109,9 @@ class Planner:
 
 
 def slide(shape: tuple[int, ...], kernel_height: int, kernel_width: int, stride: int, padding: int) -> tuple[int, int]:
-    """How many windows fit each way into (height, width, ...) padded at all sides; raises `ValueError` if none does."""
+    """How many windows fit along each side of a padded (height, width, ...); raises `ValueError` if none does."""
     if stride < 1 or padding < 0:
-        raise ValueError(f"a window cannot move by {stride} over a padding of {padding}")
+        raise ValueError(f"stride {stride} or padding {padding} is too small")
     rows = (shape[0] + 2 * padding - kernel_height) // stride + 1
     columns = (shape[1] + 2 * padding - kernel_width) // stride + 1
     if rows < 1 or columns < 1:
@@ -118,10 +120,10 @@ def slide(shape: tuple[int, ...], kernel_height: int, kernel_width: int, stride:
 
 
 def place(values: list[Value]) -> int:
-    """Gives every value its place; values that live at the same time lie apart. Returns the size of the arena.
+    """Gives every value a place, so that values that live at the same time do not overlap; returns the arena's size.
 
-    The largest first, each at the lowest place that is free for its whole life (Pisarchyk and Lee, "Efficient memory
-    management for deep neural net inference", 2020: greedy by size).
+    The largest value comes first; each gets the lowest place that is free for its whole life (Pisarchyk and Lee,
+    "Efficient memory management for deep neural net inference", 2020: greedy by size).
     """
     placed: list[Value] = []
     for value in sorted(values, key=lambda value: -value.floats):
@@ -135,28 +137,28 @@ def place(values: list[Value]) -> int:
 
 
 def largest_live_set(values: list[Value], steps: int) -> int:
-    """The most numbers that must be kept at one time, in whole cache lines: no arena can be smaller."""
+    """The most numbers that are alive at one time, in whole cache lines: no arena can be smaller."""
     return max(sum(value.floats for value in values if value.made <= step <= value.read) for step in range(steps))
 
 
 class Plan:
-    """A planned network: `run` it on images of its size, from as many threads as you like.
+    """A planned network: `run` it on images of its size, from any number of threads.
 
-    Each run has an arena to itself: an idle one, or a new one if all are at work. So threads never wait for one
-    another, and a plan never has more arenas than it had runs at one time.
+    Each run has an arena to itself: an idle one, or a new one if all are in use. So threads never wait for one another,
+    and a plan never has more arenas than it had runs at one time.
     """
 
     def __init__(self, planner: Planner, output: Value) -> None:
-        output.read = len(planner.steps)  # it is read after the last step
+        output.read = len(planner.steps)  # the caller reads it after the last step
         self.steps = planner.steps
         self.input, self.output, self.values = planner.input, output, planner.values
         self.floats = place(planner.values)
-        ends = [(value.place, prod(value.shape)) for value in (self.input, output)]
+        source, target = ((value.place, prod(value.shape)) for value in (self.input, output))
         kernels = compiler.load(filter(None, (step.convolution for step in planner.steps)), planner.weights.isa)
-        self.program = ops.Plan(self.floats, *ends, tuple(step.placed(kernels) for step in planner.steps))
+        self.program = ops.Program(self.floats, source, target, tuple(step.placed(kernels) for step in planner.steps))
         self.idle = [aligned(self.floats)]
 
-    def run(self, image: np.ndarray, on_layer: Callable[[str, object, float], object] | None = None) -> np.ndarray:
+    def run(self, image: np.ndarray, on_layer: OnLayer | None = None) -> np.ndarray:
         """The network's output for `image`, float32 of the planned size, contiguous."""
         try:
             arena = self.idle.pop()
@@ -173,10 +175,10 @@ class Plan:
         finally:
             self.idle.append(arena)
 
-    def tell(self, arena: np.ndarray, image: np.ndarray, on_layer: Callable[[str, object, float], object]) -> None:
-        """Tells `on_layer` of each step, with a copy of its output.
+    def tell(self, arena: np.ndarray, image: np.ndarray, on_layer: OnLayer) -> None:
+        """Calls `on_layer` for each step, with a copy of its output.
 
-        The network runs twice: as a whole, to take the times, and step by step, since later outputs overwrite it.
+        The network runs twice: as a whole, for the times, and step by step, as later outputs overwrite earlier ones.
         """
         seconds = np.empty(len(self.steps), np.float32)
         self.program.run(arena, image, np.empty(self.output.shape, np.float32), seconds)
@@ -187,5 +189,5 @@ class Plan:
 
     @staticmethod
     def look(arena: np.ndarray, value: Value) -> np.ndarray:
-        """The part of the arena where `value` lies."""
+        """The part of the arena that holds `value`."""
         return arena[value.place : value.place + prod(value.shape)].reshape(value.shape)

@@ -1,5 +1,17 @@
 """How a convolution is cut into register tiles: pixels of an output row by output channels, their sums in registers.
 
+          columns
+         +--------+--------+-------+-------+
+    rows |  tile  |  tile  | tile  | tile  |   a band: a row of the strip
+         +--------+--------+-------+-------+
+         |  tile  |  tile  | tile  | tile  |   the next band
+         +--------+--------+-------+-------+
+          '---- span -----' '--- span ----'    neighbouring tiles that share their code
+
+A strip is as many output channels as a tile has; the drawing shows one strip, and the others lie behind it. All pixels
+of a pointwise convolution are treated as one row, in which each tile is a band. The taps of a tile are the kernel
+columns that its pixels read: not all of them where the picture ends.
+
 A tile of p pixels by v registers of channels makes p * v multiply-adds for p + v loads. An FMA takes 4 cycles and 2
 start in each, so p * v must be at least 8; 2 loads start in each cycle too, so p * v should not be below p + v; and
 p * v sums, v registers of weights and a pixel's number must fit the registers.
@@ -7,28 +19,27 @@ p * v sums, v registers of weights and a pixel's number must fit the registers.
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from .instruction_sets import InstructionSet
+from .rounding import ceil_div
 
-# Registers of output channels in a tile. The weights are packed for it, once for all picture sizes; so it is the same
+# Registers of output channels in a tile. The weights are packed for it, once for all picture sizes. So it is the same
 # for all layers, and only the pixels are chosen. With 1, a tile of 7 pixels would be too small; 3 and 4 were no faster.
 WIDE = 2
 
 
-def strip(isa: InstructionSet) -> int:
-    """Output channels of a tile."""
+def strip_channels(isa: InstructionSet) -> int:
+    """Output channels of a strip, and so of a tile."""
     return WIDE * isa.lanes
 
 
 def most_pixels(isa: InstructionSet) -> int:
-    """Pixels of the largest tile: 14 for AVX-512 (28 sums, 2 weights, 1 number: 31 of 32 registers), 6 for AVX2."""
+    """Pixels of the largest tile: 6 for AVX2, where 12 sums, 2 weights and 1 number take 15 of 16 registers."""
     return (isa.registers - WIDE - 1) // WIDE
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution's sizes, as a step of ops.Plan has them: all that C is written for."""
+    """A convolution's sizes, as a step of ops.Program has them: all that the generated C depends on."""
 
     height: int
     width: int
@@ -46,33 +57,33 @@ class Convolution:
 
     @property
     def rows(self) -> int:
-        """Of the output. The pixels of a pointwise convolution know no neighbours: they are taken as one long row."""
+        """Rows of the output; 1 for a pointwise convolution, whose pixels are treated as one long row."""
         return 1 if self.pointwise else (self.height + 2 * self.padding - self.kernel_height) // self.stride + 1
 
     @property
     def columns(self) -> int:
-        """Of the output, see `rows`."""
+        """Columns of the output; for a pointwise convolution, all its pixels."""
         if self.pointwise:
             return self.height * self.width
         return (self.width + 2 * self.padding - self.kernel_width) // self.stride + 1
 
     @property
     def kernel_size(self) -> int:
-        """Weights of one output channel."""
+        """How many weights an output channel has."""
         return self.kernel_height * self.kernel_width * self.channels
 
     @property
     def name(self) -> str:
-        """For a file, or a reader."""
+        """A file name that tells a reader the sizes."""
         kernel = f"{self.kernel_height}x{self.kernel_width}_stride{self.stride}_padding{self.padding}"
         return f"conv2d_{self.height}x{self.width}x{self.channels}_to_{self.outputs}_{kernel}"
 
 
 @dataclass(frozen=True)
-class Run:
-    """Neighbouring kernel columns, from `column` to `end`, that the same pixels of a tile read: `first` to `last`.
+class Taps:
+    """Neighbouring kernel columns, `column` to before `end`, that the same pixels of a tile read.
 
-    At the edges of the picture not all do, since some would read outside.
+    These are the pixels `first` to before `last`: at the edges of the picture others would read outside it.
     """
 
     column: int
@@ -82,55 +93,58 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What a tile's code depends on: how many pixels it has, and what they read."""
+class Tile:
+    """What the code of a tile depends on: how many pixels it has, and what they read of each kernel row."""
 
     pixels: int
-    runs: tuple[Run, ...]
+    taps: tuple[Taps, ...]
 
 
 @dataclass(frozen=True)
 class Span:
-    """Neighbouring tiles of one kind, from `column` to `end`."""
+    """Neighbouring tiles that are alike, in the columns `column` to before `end`."""
 
-    kind: Kind
+    tile: Tile
     column: int
     end: int
 
+    @property
+    def tiles(self) -> int:
+        """How many tiles it has."""
+        return (self.end - self.column) // self.tile.pixels
+
 
 def spans(conv: Convolution, isa: InstructionSet) -> list[Span]:
-    """A row of the output in as few tiles as the registers allow, all as wide or one pixel narrower, wide ones first.
+    """A row of the output in as few tiles as the registers allow; they differ by one pixel at most, wide ones first.
 
-    Tiles of one kind that are neighbours make a span; those of a pointwise convolution, two at the most. So rows of 56,
-    28, 14 and 7 pixels leave no remainder with AVX-512, and no tile is left that is too small.
+    Neighbouring tiles of one kind make a span; a pointwise convolution has two spans at most. Full tiles and a
+    remainder would be as many, but a small remainder has too few sums to keep a core busy.
     """
-    count = -(-conv.columns // most_pixels(isa))
+    count = ceil_div(conv.columns, most_pixels(isa))
     narrow, wider = divmod(conv.columns, count)
     found: list[Span] = []
     column = 0
     for index in range(count):
-        pixels = narrow + (index < wider)
-        kind = Kind(pixels, runs(conv, column, pixels))
-        if found and found[-1].kind == kind:
-            found[-1] = Span(kind, found[-1].column, column + pixels)
+        pixels = narrow + 1 if index < wider else narrow
+        tile = Tile(pixels, taps(conv, column, pixels))
+        if found and found[-1].tile == tile:
+            found[-1] = Span(tile, found[-1].column, column + pixels)
         else:
-            found.append(Span(kind, column, column + pixels))
+            found.append(Span(tile, column, column + pixels))
         column += pixels
     return found
 
 
 def bands(conv: Convolution, isa: InstructionSet) -> int:
-    """How many bands an output strip is computed in, one after the other: rows, or a pointwise convolution's tiles."""
-    if conv.pointwise:
-        return -(-conv.columns // most_pixels(isa))
-    return conv.rows
+    """How many bands a strip has: a row each, or a tile each for a pointwise convolution."""
+    return ceil_div(conv.columns, most_pixels(isa)) if conv.pointwise else conv.rows
 
 
-def runs(conv: Convolution, column: int, pixels: int) -> tuple[Run, ...]:
-    """What the tile of `pixels` from `column` on reads of each kernel row."""
+def taps(conv: Convolution, column: int, pixels: int) -> tuple[Taps, ...]:
+    """What a tile of `pixels` that begins at `column` reads of each kernel row."""
     if conv.pointwise:
-        return (Run(0, 1, 0, pixels),)
-    found: list[Run] = []
+        return (Taps(0, 1, 0, pixels),)
+    found: list[Taps] = []
     for j in range(conv.kernel_width):
         left = column * conv.stride - conv.padding + j  # where the first pixel reads
         readers = [p for p in range(pixels) if 0 <= left + p * conv.stride < conv.width]
@@ -138,28 +152,7 @@ def runs(conv: Convolution, column: int, pixels: int) -> tuple[Run, ...]:
             continue
         first, last = readers[0], readers[-1] + 1
         if found and (found[-1].end, found[-1].first, found[-1].last) == (j, first, last):
-            found[-1] = Run(found[-1].column, j + 1, first, last)
+            found[-1] = Taps(found[-1].column, j + 1, first, last)
         else:
-            found.append(Run(j, j + 1, first, last))
+            found.append(Taps(j, j + 1, first, last))
     return tuple(found)
-
-
-def packed_size(outputs: int, kernel_size: int, isa: InstructionSet) -> int:
-    """How many numbers `pack` makes of so many kernels."""
-    return -(-outputs // isa.lanes) * isa.lanes * kernel_size
-
-
-def pack(kernels: np.ndarray, packed: np.ndarray, isa: InstructionSet) -> None:
-    """Writes kernels (O, I, H, W) into `packed`, float32 (packed_size,), in the order in which the tiles read them.
-
-    The kernels of a tile's output channels lie side by side, (H, W, I, channels); the last ones are filled up with
-    zeros to whole registers.
-    """
-    rows = kernels.transpose(0, 2, 3, 1).reshape(len(kernels), -1)
-    size = rows.shape[1]
-    for first in range(0, len(rows), strip(isa)):
-        part = rows[first : first + strip(isa)]
-        width = packed_size(len(part), 1, isa)
-        target = packed[first * size :][: width * size].reshape(size, width)
-        target[:, : len(part)] = part.T
-        target[:, len(part) :] = 0

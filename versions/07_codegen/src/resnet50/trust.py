@@ -1,4 +1,4 @@
-"""Who is trusted with compiled code: where its folder is, and that nobody else can put anything there."""
+"""Who is trusted with compiled code: where its folder is, and checks that nobody else can put anything there."""
 
 import os
 import stat
@@ -16,31 +16,31 @@ WRITABLE = (
 
 
 def cache_folder() -> Path:
-    """$RESNET50_CACHE, else $XDG_CACHE_HOME/resnet50, else ~/.cache/resnet50; made if it is not there.
+    """$RESNET50_CACHE, else $XDG_CACHE_HOME/resnet50, else ~/.cache/resnet50; created if it does not exist.
 
-    What lies there is run, so only root and this user may be able to put it there:
+    Its files are run as code, so only root and this user may be able to put them there:
 
-    - Every folder and link on the way from / belongs to root or to this user. No other user can write to a folder on
-      the way, unless it is sticky as /tmp is: there an entry can be exchanged only by its owner, the folder's, or root.
-      Each is checked before anything in it is looked at, so nothing can be exchanged once it was checked. The path
-      that is returned has no links.
+    - Every folder and link on the path from / belongs to root or to this user. No other user can write to a folder on
+      the path, unless it is sticky like /tmp: there only an entry's owner, the folder's owner or root can exchange the
+      entry. Each folder is checked before anything in it is looked at, so nothing can be exchanged after its check. The
+      returned path has no links.
     - The last folder belongs to this user, and no other user can write to it.
     - A group without other members does not count as another user: under umask 002, Debian's default for users with
-      such a group, it can write to all that they make. From the last folder that permission is removed, in case
-      somebody joins. Where it cannot be removed, as on a read-only file system, the folder is used as it is: the group
-      has nobody else in it, which every process asks anew. A folder that others could write to is refused, not
-      repaired: what they put there would stay, and it may be one of this user's own files, found elsewhere and moved.
+      such a group, it can write to everything that they create. That permission is removed from the last folder, in
+      case somebody joins the group. If it cannot be removed, as on a read-only file system, the folder is used as it
+      is: every process checks again that the group has no other member. A folder that others could write to is
+      rejected, not repaired: what they put there would stay, and it may be one of this user's own files, moved there.
     - A library is opened once. Its owner, permissions and digest are checked through that descriptor, and it is loaded
-      through it (cache.py's `load_intact` and `name_of`).
+      through it (`load_intact` and `name_of` in cache.py).
 
-    Raises `CacheError` if one of these does not hold, or if the folder cannot be made.
+    Raises `CacheError` if one of these conditions does not hold, or if the folder cannot be created.
     """
     folder = location()
     try:
         for place, found in walk(folder):
             check(place, found, folder)
         if not stat.S_ISDIR(found.st_mode):
-            raise CacheError(f"{place}: is no folder, so compiled code cannot be kept there; {ADVICE}")
+            raise CacheError(f"{place}: is not a folder, so compiled code cannot be kept there; {ADVICE}")
         if found.st_uid != os.geteuid():
             raise CacheError(f"{place}: belongs to another user, who could change what is run from there; {ADVICE}")
         if others_can_write(place, found):  # a sticky one
@@ -50,13 +50,13 @@ def cache_folder() -> Path:
                 place.chmod(stat.S_IMODE(found.st_mode) & ~0o022)
         return place
     except OSError as error:
-        raise CacheError(f"{folder}: the cache folder cannot be made: {error.strerror}; {ADVICE}") from error
+        raise CacheError(f"{folder}: the cache folder cannot be created: {error.strerror}; {ADVICE}") from error
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Each folder and link that an absolute path leads through, from / on, with its status; made if it is missing.
+    """Each folder and link on an absolute path, from / on, with its status; folders that are missing are created.
 
-    The last one is the folder, without links. Raises `OSError`.
+    The last one is the folder itself, without links. Raises `OSError`.
     """
     here, names = Path("/"), list(reversed(folder.parts[1:]))
     yield here, here.lstat()
@@ -70,7 +70,7 @@ def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             place = here.parent
         yield place, found
         if stat.S_ISLNK(found.st_mode):
-            place.stat()  # raises where it leads nowhere, or to itself
+            place.stat()  # raises if the link leads nowhere, or to itself
             target = here / place.readlink()
             here, place = Path("/"), Path("/")
             names += reversed(target.parts[1:])
@@ -78,7 +78,7 @@ def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def check(place: Path, found: os.stat_result, folder: Path) -> None:
-    """Raises `CacheError` if another user could exchange what lies in `place`, on the way to `folder`."""
+    """Raises `CacheError` if another user could exchange an entry of `place`, which is on the path to `folder`."""
     if found.st_uid not in (0, os.geteuid()):
         raise CacheError(
             f"{folder}: {place} belongs to another user, who could change what is run from there; {ADVICE}"
@@ -95,15 +95,15 @@ def others_can_write(place: Path, found: os.stat_result) -> bool:
 
 
 def has_list(place: Path) -> bool:
-    """Whether a folder has an access control list (Linux): then the group's permissions are the most that it grants."""
+    """Whether a folder has an access control list (Linux): then the group permission is the most that it grants."""
     try:
         return "system.posix_acl_access" in os.listxattr(place)
-    except (AttributeError, OSError):  # another system, or a file system that has none
+    except (AttributeError, OSError):  # another system, or a file system without such lists
         return False
 
 
 def is_private(group: int) -> bool:
-    """Whether a group has this user's name and no other member, by the system's lists."""
+    """Whether a group has this user's name and no other member, according to the system's lists."""
     import grp  # not on Windows
     import pwd
 
@@ -116,14 +116,14 @@ def is_private(group: int) -> bool:
 
 
 def location() -> Path:
-    """Where the folder is to be; raises `CacheError` if there is no telling."""
+    """Where the folder should be; raises `CacheError` if that is undefined."""
     if own := os.environ.get("RESNET50_CACHE"):
         try:
             return Path(own).absolute()
         except OSError as error:
             raise CacheError(f"RESNET50_CACHE is {own!r}, in a folder that is no longer there; {ADVICE}") from error
     xdg = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(xdg):  # the XDG base directory specification: a relative path is to be ignored
+    if os.path.isabs(xdg):  # the XDG base directory specification: a relative path must be ignored
         return Path(xdg) / "resnet50"
     try:
         return Path.home() / ".cache" / "resnet50"

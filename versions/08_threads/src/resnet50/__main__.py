@@ -34,7 +34,7 @@ NO_WEIGHTS = (
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The parser of the whole command line."""
     top = Parser(prog="python -m resnet50", description=__doc__, epilog="Exit code 0, or 2 and a line that says why.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     weights = Parser(add_help=False)
@@ -81,7 +81,7 @@ def load_network(args: argparse.Namespace) -> ResNet50:
 
 
 def run_classify(args: argparse.Namespace) -> int:
-    """Each picture's labels as soon as it is done; a picture that fails does not stop the others."""
+    """Prints each picture's labels as soon as they are known; a picture that fails does not stop the others."""
     net = load_network(args)
     exit_code = 0
     for picture in args.pictures:
@@ -102,7 +102,7 @@ def run_classify(args: argparse.Namespace) -> int:
 
 
 def run_logits(args: argparse.Namespace) -> int:
-    """One picture's logits into a file."""
+    """Saves one picture's logits to a file."""
     net = load_network(args)
     logits, _ = infer(net, load_image(net, args.picture), args.picture)
     try:
@@ -137,7 +137,7 @@ def run_bench(args: argparse.Namespace) -> int:
 
 
 def run_plan(args: argparse.Namespace) -> int:
-    """Prints a line for each step, then the size of the arena beside what it could be at least and at most."""
+    """Prints a line for each step, then the arena's size, the least it could be, and the size without reuse."""
     plan = load_network(args).plan(args.size, args.size)
     say(f"{'step':24} {'operator':13} {'output':>14} {'place':>10}  last read by")
     for step in plan.steps:
@@ -151,7 +151,7 @@ def run_plan(args: argparse.Namespace) -> int:
 
 
 def run_codegen(args: argparse.Namespace) -> int:
-    """Writes a file for each shape of convolution and prints which layers have it."""
+    """Writes a file for each distinct shape of convolution, and prints which layers have that shape."""
     net = load_network(args)
     layers: dict[Convolution, list[str]] = {}
     for step in planned(net.weights, args.size, args.size)[0].steps:
@@ -175,8 +175,8 @@ def run_codegen(args: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    warnings.simplefilter("ignore")  # Pillow's, of damaged EXIF or many pixels: image.py decides what is an error
-    np.seterr(all="ignore")  # NaN and infinity are carried to the logits and reported there
+    warnings.simplefilter("ignore")  # Pillow's, about damaged EXIF or many pixels: image.py decides what is an error
+    np.seterr(all="ignore")  # NaN and infinity propagate to the logits and are reported there
     console.accept_any_name()
     try:
         with console.interruptible():
@@ -188,9 +188,9 @@ def main(arguments: list[str] | None = None) -> int:
         complain("not enough memory")
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
         return 0
-    except OSError as error:  # too many open files, say
+    except OSError as error:  # too many open files, for example
         complain(f"{error.filename or 'the system'}: {error.strerror}")
     return 2
 

@@ -1,4 +1,4 @@
-"""Writes C line by line: Python that calls it stands in the order of the C that it writes."""
+"""Writes C line by line: Python code that uses it has the same order as the C that it writes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,18 +7,18 @@ WIDEST = 120  # characters
 
 
 class Emitter:
-    """The lines written so far; those of a block are indented."""
+    """The lines written so far; those inside a block are indented."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.indent = ""
 
     def line(self, text: str = "") -> None:
-        """One line, or an empty one."""
+        """Writes a line, by default an empty one."""
         self.lines.append((self.indent + text).rstrip())
 
     def comment(self, *lines: str) -> None:
-        """A comment of one or more lines."""
+        """Writes a comment of one or more lines."""
         first, *others = lines
         for start, text in (("/*", first), *((" *", other) for other in others)):
             self.line(f"{start} {text}")
@@ -26,7 +26,7 @@ class Emitter:
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
-        """A loop or a condition; what is written inside `with` stands between its braces."""
+        """Writes a loop or a condition; what is written inside `with` goes between its braces."""
         self.line(f"{head} {{")
         with self.indented():
             yield
@@ -34,7 +34,7 @@ class Emitter:
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """Braces alone: names that are declared inside `with` end there."""
+        """Writes a pair of braces: names declared inside `with` are valid only there."""
         self.line("{")
         with self.indented():
             yield
@@ -42,7 +42,7 @@ class Emitter:
 
     @contextmanager
     def function(self, name: str, *arguments: str) -> Iterator[None]:
-        """A function; its fourth and later arguments begin a second line if one would be too wide."""
+        """Writes a function; its fourth and later arguments go to a second line if one line would be too wide."""
         first, later = ", ".join(arguments[:3]), ", ".join(arguments[3:])
         head = f"{name}({first}, {later})" if later else f"{name}({first})"
         if len(head) > WIDEST:
@@ -54,11 +54,11 @@ class Emitter:
 
     @contextmanager
     def indented(self) -> Iterator[None]:
-        """One level deeper, as the body of a loop without braces is."""
+        """Indents by one level, as for the body of a loop without braces."""
         outer, self.indent = self.indent, self.indent + "    "
         yield
         self.indent = outer
 
     def text(self) -> str:
-        """All lines, each with its end."""
+        """All lines as one string."""
         return "".join(f"{line}\n" for line in self.lines)

@@ -1,31 +1,29 @@
 """ResNet-50's architecture: table 1 of He et al., "Deep residual learning for image recognition" (2015).
 
-It is the variant v1.5 that torchvision has too: where a stage halves the resolution, the 3x3 convolution
-of its first block has the stride, not the 1x1 convolution before it.
+This is the variant v1.5, as in torchvision: where a stage halves the resolution, the 3x3 convolution of its
+first block has the stride, not the 1x1 convolution before it.
 """
 
-from collections.abc import Callable
 from functools import lru_cache, partial
 from os import PathLike
 
 import numpy as np
 
+from . import ops
 from .errors import PictureError, WeightsError
 from .image import Preprocessing
 from .instruction_sets import instruction_set
-from .plan import Plan, Planner, Value
-from .threads import make_pool
+from .plan import OnLayer, Plan, Planner, Value
+from .threads import make_crew
 from .weights import Weights, batch_norm_tensors, read_labels, weight_folder
 
 STAGES = (("layer1", 3, 1), ("layer2", 4, 2), ("layer3", 6, 2), ("layer4", 3, 2))  # name, blocks, stride
-SMALLEST, LARGEST = 32, 1024  # pixels: five halvings leave one pixel of 32
-PLANS = 4  # input sizes whose plans are kept; an arena has 9.6 MB at 224 x 224 pixels and 200 MB at 1024 x 1024
-
-OnLayer = Callable[[str, object, float], object]
+SMALLEST, LARGEST = 32, 1024  # pixels: halving 32 five times leaves one
+PLANS = 4  # input sizes whose plans are kept; an arena takes 9.6 MB at 224 x 224 pixels and 200 MB at 1024 x 1024
 
 
 def forward(layer, x):
-    """The network as a walk over its layers; `layer` says what happens at each of them, and what `x` is."""
+    """The network as a walk over its layers; `layer` decides what happens at each of them, and what `x` is."""
     x = layer.conv2d(x, "conv1", kernel=7, stride=2, padding=3)
     x = layer.batch_norm(x, "bn1")
     x = layer.relu(x, "relu")
@@ -39,7 +37,7 @@ def forward(layer, x):
 
 
 def bottleneck(layer, x, name, stride=1, downsample=False):
-    """1x1 to fewer channels, 3x3, 1x1 to four times as many; then the block's own input is added."""
+    """A 1x1 convolution to fewer channels, a 3x3, a 1x1 to four times as many; then the block's input is added."""
     y = layer.conv2d(x, f"{name}.conv1", kernel=1)
     y = layer.batch_norm(y, f"{name}.bn1")
     y = layer.relu(y, f"{name}.relu1")
@@ -59,14 +57,17 @@ class ResNet50:
     """A ResNet-50 with the weights of one folder.
 
     `weights_dir` holds `weights.safetensors`, `labels.txt` and `preprocess.json`. The channel counts and the
-    number of classes come from the weights. Raises `WeightsError` if the folder does not hold a ResNet-50,
-    `UnsupportedProcessor` if the operators cannot run here, `ThreadsError` for threads that there cannot be.
+    number of classes come from the weights.
 
-    `threads` share the work of an inference, the calling one among them. By default there are $RESNET50_THREADS, or as
-    many as there are processors for this process. They are made here and end with the network.
+    `threads` share the work of an inference, the calling one among them: by default $RESNET50_THREADS, or as many as
+    there are processors for this process. They are started here and end with the network.
+
+    Raises `WeightsError` if the folder does not hold a ResNet-50.
+    Raises `UnsupportedProcessor` if the operators cannot run here.
+    Raises `ThreadsError` if the number of threads is invalid, or more than the system can provide.
 
     `labels`: the name of each class, in the order of the logits. `preprocess(picture)`: a picture file, or a Pillow
-    picture, as the image that the network takes.
+    picture, as the image that the network expects.
     """
 
     def __init__(self, weights_dir: str | PathLike[str], threads: int | None = None) -> None:
@@ -78,30 +79,30 @@ class ResNet50:
         self.labels = read_labels(folder / "labels.txt", classes)
         self.preprocess = Preprocessing(folder / "preprocess.json")
         self.weights.load()
-        self.pool = make_pool(threads)
-        self.plan = lru_cache(PLANS)(partial(make_plan, self.weights, self.pool))
+        self.crew = make_crew(threads)
+        self.plan = lru_cache(PLANS)(partial(make_plan, self.weights, self.crew))
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """The logits, float32 (classes,), of `image`: float32 (height, width, 3), normalised, 32 to 1024 pixels.
 
-        Raises as `run` does.
+        Raises what `run` raises.
         """
         return self.run(image)
 
     def run(self, image: np.ndarray, on_layer: OnLayer | None = None) -> np.ndarray:
-        """As calling the network; after each layer `on_layer(name, output, seconds)` is told, where given.
+        """The same as calling the network; if given, `on_layer(name, output, seconds)` is called after each layer.
 
-        Raises `PictureError` if `image` is not such an array. The first image of a size has C written and compiled,
-        which raises `CompilerError` or `CacheError` if it cannot be. The first one in a forked child has threads of its
-        own made, which raises `ThreadsError` if they cannot be.
+        Raises `PictureError` if `image` is not such an array.
+        Raises `CompilerError` or `CacheError` if the C for the first image of a size cannot be compiled or kept.
+        Raises `ThreadsError` if a forked child, which needs threads of its own, cannot start them.
         """
         image = checked(image)
         return self.plan(*image.shape[:2]).run(image, on_layer)
 
 
-def make_plan(weights: Weights, pool: object, height: int, width: int) -> Plan:
+def make_plan(weights: Weights, crew: "ops.Crew", height: int, width: int) -> Plan:
     """The network as a plan for images of `height` x `width` pixels."""
-    return Plan(*planned(weights, height, width), pool)
+    return Plan(*planned(weights, height, width), crew)
 
 
 def planned(weights: Weights, height: int, width: int) -> tuple[Planner, Value]:
@@ -111,7 +112,7 @@ def planned(weights: Weights, height: int, width: int) -> tuple[Planner, Value]:
 
 
 def checked(image: np.ndarray) -> np.ndarray:
-    """`image`, contiguous and aligned; raises `PictureError` if the network cannot take it."""
+    """`image`, contiguous and aligned; raises `PictureError` if the network cannot process it."""
     try:
         image = np.asarray(image)
     except ValueError as error:  # a list of rows of different lengths
@@ -129,7 +130,7 @@ def checked(image: np.ndarray) -> np.ndarray:
 
 
 class WeightCheck:
-    """Walks the network with channel counts in place of tensors: every weight it will need must have its shape."""
+    """Walks the network with channel counts in place of tensors, to check that each weight exists with its shape."""
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
@@ -161,7 +162,7 @@ class WeightCheck:
     def linear(self, channels, name):
         classes = self.weights.width(f"{name}.weight")
         if classes == 1:  # softmax would call it 100 % certain, whatever the picture
-            raise WeightsError(f"{self.weights.path}: has one class, so there is nothing to choose from")
+            raise WeightsError(f"{self.weights.path}: has only one class, so there is nothing to choose from")
         self.weights.require(f"{name}.weight", (classes, channels))
         self.weights.require(f"{name}.bias", (classes,))
         return classes

@@ -57,7 +57,7 @@ def calls(folder: Path):
 def programs(folder: Path):
     """A plan is made, run as a whole, and run by a step."""
     kernels = compiled()
-    pool = [ops.pool(2, False)] if hasattr(ops, "pool") else []
+    crew = [ops.crew(2, False)] if hasattr(ops, "crew") else []
 
     def step(name, output, x, y, sizes, weights):
         kernel = kernels.get((name, *(sizes or ())))
@@ -69,13 +69,13 @@ def programs(folder: Path):
     def call(data: bytes) -> None:
         given = json.loads(data)
         floats, source, target = given["plan"]
-        plan = ops.Plan(floats, tuple(source), tuple(target), tuple(step(*one) for one in given["steps"]))
+        plan = ops.Program(floats, tuple(source), tuple(target), tuple(step(*one) for one in given["steps"]))
         arena, image, output = map(built, given["run"])
         if given["one_memory"]:
             memory = np.zeros(200, np.float32)
             arena, image, output = memory[:96], memory[50:148], memory[148:]
-        plan.run(*pool, arena, image, output)
-        plan.run_step(*pool, arena, given["step"])
+        plan.run(*crew, arena, image, output)
+        plan.run_step(*crew, arena, given["step"])
 
     return call, NAMED
 
@@ -86,7 +86,8 @@ def compiled() -> dict[tuple, tuple[object, int]]:
         return {}
     from resnet50 import compiler
     from resnet50.instruction_sets import instruction_set
-    from resnet50.tiles import Convolution, packed_size
+    from resnet50.packing import packed_size
+    from resnet50.tiles import Convolution
 
     isa, found = instruction_set(), {}
     for name, sizes in (("conv2d", SIZES), ("linear", [1, 1, *SIZES[2:]])):

@@ -9,12 +9,12 @@ from markdown_it import MarkdownIt
 from ladder.__main__ import main
 from ladder.core.errors import LadderError
 from ladder.core.versions import ROOT
-from ladder.timing import bench_readme as readme
+from ladder.timing import bench_readme
 
 from .conftest import Tree, write
 from .test_chart import line, results
 
-TEXT = f"# A ladder\n\nbefore\n\n{readme.BEGIN}\nold\n{readme.END}\n\nafter\n"
+TEXT = f"# A ladder\n\nbefore\n\n{bench_readme.BEGIN}\nold\n{bench_readme.END}\n\nafter\n"
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -51,7 +51,7 @@ def measured(root: Path) -> None:
 def test_the_tables_say_what_was_measured_at_both_sizes(tree: Tree):
     write(tree.root / "README.md", TEXT)
     measured(tree.root)
-    readme.write(tree.root)
+    bench_readme.write(tree.root)
     text = (tree.root / "README.md").read_text()
     versions, peers = tables(text)
     assert versions[0] == ["version", "the idea", "64 x 64", "224 x 224", "against the one before", "of peak"]
@@ -73,11 +73,11 @@ def test_only_what_is_between_the_markers_changes(tree: Tree):
     write(tree.root / "README.md", TEXT)
     measured(tree.root)
     for _ in range(2):  # to write again changes nothing
-        readme.write(tree.root)
-        before, _, rest = (tree.root / "README.md").read_text().partition(readme.BEGIN)
-        between, _, after = rest.partition(readme.END)
+        bench_readme.write(tree.root)
+        before, _, rest = (tree.root / "README.md").read_text().partition(bench_readme.BEGIN)
+        between, _, after = rest.partition(bench_readme.END)
         assert (before, after) == ("# A ladder\n\nbefore\n\n", "\n\nafter\n")
-        assert between.strip() == readme.section(readme.read(tree.root))
+        assert between.strip() == bench_readme.section(bench_readme.read(tree.root))
     assert (tree.root / "versions" / "bench.svg").read_bytes().startswith(b"<?xml")
 
 
@@ -85,7 +85,7 @@ def test_a_size_that_is_missing_is_named(tree: Tree, capsys):
     measured(tree.root)
     (tree.root / "build" / "bench" / "results-64.json").unlink()
     write(tree.root / "README.md", TEXT)
-    readme.write(tree.root)
+    bench_readme.write(tree.root)
     err = capsys.readouterr().err
     assert "build/bench/results-64.json is missing: `nox -s bench -- --size 64` makes it\n" in err
     assert [row[2] for row in tables((tree.root / "README.md").read_text())[0][1:]] == ["", "", "", ""]
@@ -94,13 +94,13 @@ def test_a_size_that_is_missing_is_named(tree: Tree, capsys):
 def test_without_any_result_or_without_markers_there_is_a_sentence(tree: Tree):
     write(tree.root / "README.md", "# no markers\n")
     with pytest.raises(LadderError, match="nothing to write was measured"):
-        readme.write(tree.root)
+        bench_readme.write(tree.root)
     measured(tree.root)
     with pytest.raises(LadderError, match="has no lines <!-- bench: begin --> and <!-- bench: end -->"):
-        readme.write(tree.root)
+        bench_readme.write(tree.root)
     write(tree.root / "build" / "bench" / "results-64.json", "{")
     with pytest.raises(LadderError, match=r"results-64\.json is damaged"):
-        readme.write(tree.root)
+        bench_readme.write(tree.root)
 
 
 def test_bench_writes_what_it_has_just_measured(machine, tree: Tree, capsys):
@@ -127,8 +127,8 @@ def test_parts_of_a_ladder_and_of_a_run_are_not_written(machine, steady, tree: T
 
 
 def test_this_repositorys_table_parses_and_names_versions_that_there_are():
-    before, begin, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(readme.BEGIN)
-    between, end, _ = rest.partition(readme.END)
+    before, begin, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(bench_readme.BEGIN)
+    between, end, _ = rest.partition(bench_readme.END)
     assert begin and end and "## The ladder" in before
     versions = tables(between)[0]
     assert versions[0] == ["version", "the idea", "64 x 64", "224 x 224", "against the one before", "of peak"]

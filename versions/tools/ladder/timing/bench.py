@@ -14,8 +14,7 @@ from ladder.core.worker import Worker, load_twice
 from ladder.machine import peak
 from ladder.machine.peak import Peak
 from ladder.outputs import agreement
-from ladder.timing import bench_readme as readme
-from ladder.timing import chart, peers, rounds
+from ladder.timing import bench_readme, chart, peers, rounds
 from ladder.timing.bench_text import show, warn
 from ladder.timing.contestants import Contestant, contestants
 from ladder.timing.peers import Kit, PeerWorker
@@ -102,7 +101,7 @@ def bench(
     if write and code:
         terminal.note("ladder: README.md stays as it is")
     elif write:
-        readme.write(root)
+        bench_readme.write(root)
     return code
 
 

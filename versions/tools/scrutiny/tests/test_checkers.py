@@ -79,8 +79,8 @@ def test_generated_c_is_among_what_is_analysed(tmp_path):
 
 def test_a_version_that_does_not_start_cannot_be_analysed(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET50_ISA", "none")
-    with pytest.raises(LadderError, match="07_codegen: resnet50: RESNET50_ISA"):
-        analyzers.generated(find(discover(ROOT), "07"), tmp_path)
+    with pytest.raises(LadderError, match="09_avx512: resnet50: RESNET50_ISA"):
+        analyzers.generated(find(discover(ROOT), "09"), tmp_path)
 
 
 REPORT = """<valgrindoutput>
@@ -134,7 +134,7 @@ def test_a_version_without_c_has_nothing_to_check():
 FAULTS = {
     "relu.c": ("i < count", "i <= count"),
     "linear.c": ("o = 0; o < outputs", "o = 1; o < outputs"),
-    "module.c": ("in[0] * in[1] * in[2]);", "in[0] * in[1] * in[2]), views[1].obj = NULL; /* never given back */"),
+    "wrappers.c": ("in[0] * in[1] * in[2]);", "in[0] * in[1] * in[2]), views[1].obj = NULL; /* never given back */"),
 }
 
 

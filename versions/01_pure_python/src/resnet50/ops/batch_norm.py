@@ -1,4 +1,4 @@
-"""Batch normalisation with the statistics of the training set: every channel to mean 0, variance 1, then its own."""
+"""Batch normalisation with the statistics of the training set: each channel to mean 0 and variance 1, then rescaled."""
 
 from math import sqrt
 
@@ -9,7 +9,7 @@ EPSILON = 1e-5  # PyTorch's default, with which the weights were trained
 
 
 def batch_norm(x, weight, bias, mean, variance):
-    """(height, width, channels) and four times (channels,) -> (height, width, channels).
+    """(height, width, channels) and four vectors (channels,) -> (height, width, channels).
 
     output = (x - mean) / sqrt(variance + 1e-5) * weight + bias, in each channel (Ioffe and Szegedy, 2015).
     Raises `ValueError` if the shapes do not fit.

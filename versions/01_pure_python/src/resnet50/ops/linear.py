@@ -10,7 +10,7 @@ def linear(x, weight, bias):
     Raises `ValueError` if the shapes do not fit.
     """
     inputs, outputs = len(x), len(bias)
-    require(weight.shape == (outputs, inputs), f"weight {weight.shape} cannot take {inputs} to {outputs}")
+    require(weight.shape == (outputs, inputs), f"weight {weight.shape} does not map {inputs} inputs to {outputs}")
     values = x.tolist()
     sums = []
     for factors, offset in zip(weight.tolist(), bias.tolist()):

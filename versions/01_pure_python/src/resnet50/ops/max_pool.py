@@ -9,8 +9,8 @@ from .tensor import tensor
 def max_pool(x, kernel, stride, padding):
     """(height, width, channels) -> (rows, columns, channels).
 
-    Outside of x lies minus infinity, so that padding never wins over a negative number; NaN wins over all.
-    Raises `ValueError` if no window fits, or if one could lie wholly outside.
+    Outside x, the input is minus infinity, so that padding never beats a negative number; NaN beats everything.
+    Raises `ValueError` if no window fits, or if one could lie entirely in the padding.
     """
     height, width, channels = x.shape
     require(padding < kernel, f"padding {padding} leaves windows of {kernel} without a pixel")

@@ -1,4 +1,4 @@
-"""A tensor of this version: a memoryview of float32 values with a shape, and nothing else."""
+"""The tensors of this version: a memoryview of float32 values with a shape, and nothing else."""
 
 from array import array
 from collections.abc import Iterable

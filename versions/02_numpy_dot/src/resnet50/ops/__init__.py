@@ -12,4 +12,4 @@ from .relu import relu
 
 __all__ = ["add", "average_pool", "batch_norm", "conv2d", "linear", "max_pool", "relu"]
 
-threadpool_limits(limits=1, user_api="blas")  # one thread: several are an idea of its own, further up the ladder
+threadpool_limits(limits=1, user_api="blas")  # one thread: using several is the idea of a later version

@@ -10,11 +10,11 @@ def conv2d(x, weight, stride, padding):
     """(height, width, channels) * (outputs, kernel_height, kernel_width, channels) -> (rows, columns, outputs).
 
     output[r, c, o] = sum over i, j, k of x[r * stride - padding + i, c * stride - padding + j, k] * weight[o, i, j, k];
-    what lies outside of x is 0. Raises `ValueError` if the shapes do not fit.
+    outside x, the input is 0. Raises `ValueError` if the shapes do not fit.
     """
     height, width, channels = x.shape
     outputs, kernel_height, kernel_width, kernel_channels = weight.shape
-    require(channels == kernel_channels, f"a kernel of {kernel_channels} channels cannot meet {channels} channels")
+    require(channels == kernel_channels, f"a kernel of {kernel_channels} channels does not fit {channels} channels")
     out_height = output_size(height, kernel_height, stride, padding)
     out_width = output_size(width, kernel_width, stride, padding)
     padded = np.pad(x, ((padding, padding), (padding, padding), (0, 0)))

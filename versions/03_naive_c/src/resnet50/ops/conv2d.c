@@ -1,7 +1,7 @@
 /* Convolution: each output pixel is a sum over the window of input pixels around it. */
 #include "operators.h"
 
-/* The sum for one output channel of the window whose corner is (top, left), which may lie outside of x. */
+/* The sum for one output channel of the window whose corner is (top, left), which may lie outside x. */
 static float window_sum(const float *restrict x, const float *restrict kernel, ptrdiff_t top, ptrdiff_t left,
                         const window_shape *s)
 {

@@ -3,7 +3,7 @@
 
 #include "operators.h"
 
-/* The largest value of one channel in the window whose corner is (top, left), which may lie outside of x. */
+/* The largest value of one channel in the window whose corner is (top, left), which may lie outside x. */
 static float window_max(const float *restrict x, ptrdiff_t top, ptrdiff_t left, const window_shape *s)
 {
     float best = -INFINITY;

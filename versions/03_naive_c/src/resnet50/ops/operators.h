@@ -1,7 +1,7 @@
 /* The operators of ResNet-50: plain functions over pointers and sizes, which know nothing of Python and cannot fail.
  *
- * Activations are (height, width, channels), kernels (outputs, kernel_height, kernel_width, channels), both float32,
- * row-major and dense.  The output comes first, is written whole, and overlaps no input; sizes are at least 1. */
+ * Tensors are float32, row-major and dense; activations are (height, width, channels).  The output comes first, is
+ * written completely, and overlaps no input; sizes are at least 1. */
 #ifndef OPERATORS_H
 #define OPERATORS_H
 
@@ -14,7 +14,8 @@ typedef struct {
     ptrdiff_t kernel_height, kernel_width, stride, padding;
 } window_shape;
 
-/* output (out_height, out_width, outputs); what lies outside of x is 0. */
+/* output (out_height, out_width, outputs); weight (outputs, kernel_height, kernel_width, channels); outside x lies
+ * zero. */
 void conv2d(float *restrict output, const float *restrict x, const float *restrict weight, const window_shape *shape);
 
 /* output, x (pixels, channels); weight, bias, mean, variance (channels). */
@@ -25,7 +26,7 @@ void batch_norm(float *restrict output, const float *restrict x, const float *re
 /* output, x (count); NaN stays NaN. */
 void relu(float *restrict output, const float *restrict x, ptrdiff_t count);
 
-/* output (out_height, out_width, channels); outside of x lies minus infinity; NaN wins over all. */
+/* output (out_height, out_width, channels); outside x lies minus infinity; NaN wins over all. */
 void max_pool(float *restrict output, const float *restrict x, const window_shape *shape);
 
 /* output (channels) is the mean over x (pixels, channels). */

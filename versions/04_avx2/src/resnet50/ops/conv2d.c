@@ -4,8 +4,8 @@
 
 #include "operators.h"
 
-/* An FMA takes 4 cycles and 2 start in each, so 8 sums must be under way at once: one pixel by 8 registers of 8 output
- * channels. */
+/* An FMA takes 4 cycles and 2 start in each, so 8 sums must be under way at once, which is called
+ * instruction-level parallelism: one pixel by 8 registers of 8 output channels. */
 enum { STRIP = 64 };
 
 /* The sums for the 64 output channels of a strip.  Lanes lie along the output channels, which the strip holds side by
@@ -46,8 +46,8 @@ static void strip_sums(float *restrict output, const float *restrict x, const fl
     _mm256_storeu_ps(output + 56, sum7);
 }
 
-/* The sum for one output channel of the window whose corner is (top, left), which may lie outside of x.  It is rounded
- * as a lane of strip_sums is: kernels that are equal give equal sums, wherever they stand. */
+/* The sum for one output channel of the window whose corner is (top, left), which may lie outside x.  It is rounded
+ * as a lane of strip_sums is: equal kernels give equal sums, wherever they stand. */
 static float window_sum(const float *restrict x, const float *restrict kernel, ptrdiff_t top, ptrdiff_t left,
                         const window_shape *s)
 {
@@ -68,7 +68,7 @@ static float window_sum(const float *restrict x, const float *restrict kernel, p
 }
 
 /* Strip after strip, so that its kernels (up to 1.2 MB: 64 of 3x3x512) come from the L2 cache for all pixels but the
- * first.  The channels that fill no strip, none in the convolutions of a full ResNet-50, are summed one by one. */
+ * first.  The channels left over from the strips are summed one by one; a full ResNet-50's convolutions have none. */
 void conv2d(float *restrict output, const float *restrict x, const float *restrict weight, const window_shape *shape)
 {
     const ptrdiff_t kernel_size = shape->kernel_height * shape->kernel_width * shape->channels;

@@ -1,10 +1,10 @@
-/* Batch normalisation with the statistics of the training set: every channel to mean 0, variance 1, then its own. */
+/* Batch normalisation with the statistics of the training set: each channel is normalised, then scaled and shifted. */
 #include "lanes.h"
 #include "operators.h"
 
 static const float EPSILON = 1e-5f; /* PyTorch's default, with which the weights were trained */
 
-enum { BLOCK = 256 }; /* channels whose scales are kept at hand, so that the picture is walked through in order */
+enum { BLOCK = 256 }; /* channels per block: their scales stay in cache while the picture is read in order */
 
 void batch_norm(float *restrict output, const float *restrict x, const float *restrict weight,
                 const float *restrict bias, const float *restrict mean, const float *restrict variance,

@@ -6,8 +6,8 @@
 
 typedef enum { CONV2D, BATCH_NORM, RELU, MAX_POOL, AVERAGE_POOL, LINEAR, ADD } operator_kind;
 
-/* One layer: x, y (only ADD has it) and output are places in the arena, counted in floats; `weights` are what the
- * operator takes beside them, in its order, at most the four of BATCH_NORM.  `shape` is complete for every kind. */
+/* One layer: output, x and y (of ADD only) are places in the arena, counted in floats; `weights` are the operator's
+ * other arguments, in its order, at most the four of BATCH_NORM.  `shape` is complete for every kind. */
 typedef struct {
     operator_kind kind;
     ptrdiff_t output, x, y;
@@ -22,13 +22,14 @@ typedef struct {
     plan_step *steps;
 } plan;
 
-/* Runs one step in `arena`. */
-void plan_run_step(const plan_step *step, float *arena);
+/* Runs `count` steps in `arena`.
+ * It writes to `seconds`, unless that is NULL, how long each step took; only then does it read the clock. */
+void plan_run_steps(const plan_step *steps, ptrdiff_t count, float *arena, float *seconds);
 
-/* Runs the whole network from `input` (input_size) to `output` (output_size).  It allocates nothing, calls no system
- * and changes only `arena` and `output`, so that one plan serves several threads, each with an arena of its own.
- * Neither the weights nor the input lie in the arena.  `seconds`, unless it is NULL, is told how long each step took;
- * for that the clock is read. */
+/* Runs the whole network from `input` (input_size) to `output` (output_size).
+ * It allocates nothing and makes no system call.
+ * It changes only `arena` and `output`, so that one plan serves several threads, each with an arena of its own.
+ * Neither the weights nor the input lie in the arena.  `seconds`: as above. */
 void plan_run(const plan *plan, float *arena, const float *restrict input, float *restrict output,
               float *restrict seconds);
 

@@ -1,8 +1,9 @@
-/* The operators of ResNet-50 but for those whose C is generated, convolution and linear layer: plain functions over
- * pointers and sizes, which know nothing of Python and cannot fail.
+/* The operators of ResNet-50: plain functions over pointers and sizes, which know nothing of Python and cannot fail.
  *
- * Activations are (height, width, channels), float32, row-major and dense.  The output comes first, is written whole,
- * and overlaps no input; sizes are at least 1. */
+ * Tensors are float32, row-major and dense; activations are (height, width, channels).  The output comes first, is
+ * written completely, and overlaps no input; sizes are at least 1.
+ *
+ * Convolution and linear layer are missing: their C is generated. */
 #ifndef OPERATORS_H
 #define OPERATORS_H
 
@@ -23,7 +24,7 @@ void batch_norm(float *restrict output, const float *restrict x, const float *re
 /* output, x (count); NaN stays NaN. */
 void relu(float *restrict output, const float *restrict x, ptrdiff_t count);
 
-/* output (out_height, out_width, channels); outside of x lies minus infinity; NaN wins over all. */
+/* output (out_height, out_width, channels); outside x lies minus infinity; NaN wins over all. */
 void max_pool(float *restrict output, const float *restrict x, const window_shape *shape);
 
 /* output (channels) is the mean over x (pixels, channels). */

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-void plan_run_step(const plan_step *step, float *arena)
+static void run_step(const plan_step *step, float *arena)
 {
     const window_shape *s = &step->shape;
     const ptrdiff_t pixels = s->height * s->width;
@@ -38,7 +38,7 @@ void plan_run_step(const plan_step *step, float *arena)
     }
 }
 
-/* In seconds, by a clock that nobody sets. */
+/* In seconds, on a clock that is never set. */
 static double now(void)
 {
     struct timespec time;
@@ -46,15 +46,20 @@ static double now(void)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
+void plan_run_steps(const plan_step *steps, ptrdiff_t count, float *arena, float *seconds)
+{
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const double start = seconds != NULL ? now() : 0.0;
+        run_step(&steps[i], arena);
+        if (seconds != NULL)
+            seconds[i] = (float)(now() - start);
+    }
+}
+
 void plan_run(const plan *plan, float *arena, const float *restrict input, float *restrict output,
               float *restrict seconds)
 {
     memcpy(arena + plan->input, input, (size_t)plan->input_size * sizeof(float));
-    for (ptrdiff_t i = 0; i < plan->count; i++) {
-        const double start = seconds != NULL ? now() : 0.0;
-        plan_run_step(&plan->steps[i], arena);
-        if (seconds != NULL)
-            seconds[i] = (float)(now() - start);
-    }
+    plan_run_steps(plan->steps, plan->count, arena, seconds);
     memcpy(output, arena + plan->output, (size_t)plan->output_size * sizeof(float));
 }

@@ -10,7 +10,7 @@ static __m256 larger(__m256 best, __m256 value)
     return _mm256_blendv_ps(_mm256_max_ps(best, value), best, _mm256_cmp_ps(best, best, _CMP_UNORD_Q));
 }
 
-/* The largest values of up to 8 channels in the window whose corner is (top, left), which may lie outside of x. */
+/* The largest values of up to 8 channels in the window whose corner is (top, left), which may lie outside x. */
 static __m256 window_max(const float *restrict x, __m256i lanes, ptrdiff_t top, ptrdiff_t left, const window_shape *s)
 {
     __m256 best = _mm256_set1_ps(-INFINITY);

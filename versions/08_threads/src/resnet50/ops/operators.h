@@ -1,8 +1,10 @@
-/* The operators of ResNet-50 but for those whose C is generated, convolution and linear layer: plain functions over
- * pointers and sizes, which know nothing of Python and cannot fail.
+/* The operators of ResNet-50: plain functions over pointers and sizes, which know nothing of Python and cannot fail.
  *
- * Activations are (height, width, channels), float32, row-major and dense.  The output comes first, is written whole,
- * and overlaps no input; sizes are at least 1, but there may be no pixel and nothing to count: a worker's share. */
+ * Tensors are float32, row-major and dense; activations are (height, width, channels).  The output comes first, is
+ * written completely, and overlaps no input; sizes are at least 1.
+ *
+ * A worker's share, which may be empty, is the rows or channels from `first` to `end`, or some of the pixels.
+ * Convolution and linear layer are missing: their C is generated. */
 #ifndef OPERATORS_H
 #define OPERATORS_H
 
@@ -23,12 +25,11 @@ void batch_norm(float *restrict output, const float *restrict x, const float *re
 /* output, x (count); NaN stays NaN. */
 void relu(float *restrict output, const float *restrict x, ptrdiff_t count);
 
-/* The rows from `first` to `end` of output (out_height, out_width, channels); outside of x lies minus infinity; NaN
- * wins over all. */
+/* output (out_height, out_width, channels); outside x lies minus infinity; NaN wins over all. */
 void max_pool(float *restrict output, const float *restrict x, const window_shape *shape, ptrdiff_t first,
               ptrdiff_t end);
 
-/* The channels from `first` to `end` of output (channels), the mean over x (pixels, channels). */
+/* output (channels) is the mean over x (pixels, channels). */
 void average_pool(float *restrict output, const float *restrict x, ptrdiff_t pixels, ptrdiff_t channels,
                   ptrdiff_t first, ptrdiff_t end);
 
