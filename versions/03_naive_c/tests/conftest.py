@@ -26,6 +26,8 @@ PREPROCESS = {
     "std": [0.229, 0.224, 0.225],
 }
 
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n"
+
 
 def random(seed, *shape):
     """float32 normal numbers."""
@@ -123,6 +125,17 @@ def net(weights_dir):
     from resnet50 import ResNet50
 
     return ResNet50(weights_dir)
+
+
+@pytest.fixture
+def ghostscript(tmp_path, monkeypatch):
+    """A `gs` that comes first in PATH; the file that it would write."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "gs").write_text(f"#!/bin/sh\necho ran >> '{tmp_path}/marker'\n")
+    (folder / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return tmp_path / "marker"
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def run(units: list[Unit], arguments: list[str], absent: list[str]) -> int:
     """Run the units, tell of them, and return the exit code."""
     tests = [unit for unit in units if not isinstance(unit, Build)]
     shown = bool(arguments) and len(tests) == 1  # somebody looks on: it may ask for something, such as --pdb
-    report = Report(units, whole=bool(arguments) and not shown)
+    report = Report(units, bool(arguments) and not shown, shown)
     try:
         with report.progress():
             scheduler.run(units, processor.processors(), shown, report)

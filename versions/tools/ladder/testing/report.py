@@ -15,10 +15,13 @@ from ladder.testing.units import NOTHING_SELECTED, Build, Stage, Unit
 
 
 class Report:
-    """Follows the units of a run. `whole`: what passes is shown in full too, since somebody asked for something."""
+    """Follows the units of a run.
 
-    def __init__(self, units: list[Unit], whole: bool):
-        self.units, self.whole = units, whole
+    `whole`: what passes is printed in full too, since it was asked for; `shown`: pytest has printed it already.
+    """
+
+    def __init__(self, units: list[Unit], whole: bool, shown: bool):
+        self.units, self.whole, self.shown = units, whole, shown
         self.console: Console = terminal.output()
         self.running: list[Unit] = []
         self.ready: set[str] = set()  # parts that are through
@@ -29,7 +32,7 @@ class Report:
         """Shows how far the run is, where there is a terminal, and which units are running."""
         step = TextColumn("{task.fields[step]}", markup=False)
         columns = TextColumn("testing"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), step
-        silent = not self.console.is_terminal
+        silent = self.shown or not self.console.is_terminal
         with Progress(*columns, console=self.console, transient=True, disable=silent) as bar:
             self.bar, self.task = bar, bar.add_task("", total=len(self.units), step="")
             yield
@@ -45,7 +48,7 @@ class Report:
             self.tell(unit)
         self.refresh()
         own = [other for other in self.units if other.part == unit.part]
-        if unit.part not in self.ready and all(other.ended for other in own):
+        if unit.part not in self.ready and all(other.ended for other in own) and not self.shown:
             self.ready.add(unit.part)
             self.say(f"{unit.part}: {closing(own)}", bold=True)
 
@@ -60,7 +63,7 @@ class Report:
         failed = unit.stage is Stage.FAILED
         if (failed or self.whole) and unit.result.output:
             self.console.print(Text.from_ansi(unit.result.output.rstrip("\n")), soft_wrap=True)
-        if isinstance(unit, Build) and not failed:
+        if (isinstance(unit, Build) and not failed) or self.shown:
             return
         state = f"FAILED, exit code {unit.result.code}" if failed else "passed"
         numbers = str(unit.counts) if any(vars(unit.counts).values()) else ""
