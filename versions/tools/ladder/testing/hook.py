@@ -49,7 +49,8 @@ def see(path: Any, kind: str = "file") -> None:
 
 
 def opened(path: Any, *_: Any) -> None:
-    if path != TRACE:
+    """But for what shutil.rmtree does, which names what it removes relative to a descriptor."""
+    if path != TRACE and not sys._getframe(2).f_code.co_name.startswith("_rmtree"):
         see(path)
 
 
@@ -128,7 +129,7 @@ def hook(event: str, arguments: tuple[Any, ...]) -> None:
 class Lookups:
     """The first finder of modules: finds nothing, and tells which modules of the tests and the package are looked for.
 
-    Those of the standard library are left out, and the inner ones of other packages.
+    Of other packages the outer names alone, which stand for their versions; none of the standard library.
     """
 
     @staticmethod
@@ -140,5 +141,7 @@ class Lookups:
             tell("import", name)
 
 
+for name in {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names:
+    tell("import", name)
 sys.addaudithook(hook)
 sys.meta_path.insert(0, Lookups)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What a test's outcome may depend on beside the files: the interpreter, the libraries, the compiler, the machine."""
+"""What a test's outcome may depend on beside files and libraries: the interpreter, the compiler, the machine."""
 
 import os
 import platform
@@ -23,15 +23,14 @@ TOOLS = Path(__file__).parent
 
 def state(interpreter: Path, build: str) -> str:
     """A digest of all that, for tests that `interpreter` runs: only where it is the same does an earlier pass count."""
-    return digest([packages(interpreter), BUILDS[build].setup, compilers(BUILDS[build].compiler), *machine()])
-
-
-def packages(interpreter: Path) -> list[str]:
-    """The interpreter, and the libraries in its environment with their versions; the tested package is not of them."""
-    names = [path.name for path in site_packages(interpreter).glob("*.dist-info")]
     lines = (interpreter.parents[1] / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
-    settings = [line for line in lines if line.startswith(("home", "implementation", "version"))]
-    return settings + sorted(name for name in names if not name.startswith("resnet50"))
+    python = [line for line in lines if line.startswith(("home", "implementation", "version", "virtualenv"))]
+    return digest([python, BUILDS[build].setup, compilers(BUILDS[build].compiler), *machine()])
+
+
+def libraries(interpreter: Path) -> list[str]:
+    """The libraries in an environment with their versions."""
+    return sorted(path.name for path in site_packages(interpreter).glob("*.dist-info"))
 
 
 def site_packages(interpreter: Path) -> Path:

@@ -1,7 +1,7 @@
 """What has passed, and the rule by which it need not run again.
 
 A test file has passed when pytest ran all of it and ended with exit code 0. Then a record is written: the state of the
-machine (machine.py), and everything that the test file exercised (tracing.py), each with a digest of its content. The
+machine (machine.py), and everything that the test file exercised (tracing.py), each with a digest of its state. The
 rule: where a version has the same test file, and for each thing in a record of it the same digest, on a machine in
 the same state, the test file need not run. The version may be the one that ran it, which is then unchanged in all that
 matters to the test; or a later one, whose files are then the same in all that matters.
@@ -12,7 +12,7 @@ else. It is told of a version's files by these ways only:
 
 - It runs or reads a file. In V that was recorded, so in W the file is the same, or is not there either.
 - It looks for a module. Which files could be meant by the name was recorded, also where there was none: so W finds
-  the same file, and one that only W has is not found in its place.
+  the same file, and one that only W has is not found in its place. A library counts with its version.
 - It lists a folder. Then the names in it were recorded, but not where the import system or pytest lists: of what they
   look for, the names are told as above, and those that pytest looks for unasked (conftest.py, pytest.ini) always count.
 - It loads the extension module. For that stand all C sources and headers with meson.build, compiled by the same
@@ -22,8 +22,8 @@ else. It is told of a version's files by these ways only:
   If a child cannot tell, then everything in the folder counts.
 
 So by induction over what it is told, the run in W does what the run in V did, and passes. Package files count as they
-are installed, so that what meson.build forgets is missed; pyproject.toml counts without the version's name and
-[tool.ladder]. What is left out: that a file is there or how long it is (`os.stat` tells no hook) counts only where it
+are installed, so that what meson.build forgets is missed; of pyproject.toml, what it says to pytest, and for C, how it
+is built. What is left out: that a file is there or how long it is (`os.stat` tells no hook) counts only where it
 is also opened or imported; what a program finds by itself below a folder that its arguments do not name; the record
 that pip leaves of the package's own name, which is another in every version; and time. Programs that the tests start
 lie outside of the folder, and find what they need by the arguments.

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import tomllib
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from ladder.core import files
@@ -14,6 +14,7 @@ from ladder.core.versions import Version
 
 ALWAYS = ("conftest", "__init__", "pytest", "setup", "sitecustomize", "tox", "usercustomize")  # looked for unasked
 C_FILES = (".c", ".h")
+STARTER = "ladder_trace.pth"  # of this runner: what it starts only watches
 
 
 class Snapshot:
@@ -24,7 +25,7 @@ class Snapshot:
 
     def __init__(self, version: Version, site_packages: Path):
         self.folder, self.package = version.folder.resolve(), (site_packages / "resnet50").resolve()
-        self.roots = (self.folder, self.package)
+        self.roots, self.site_packages = (self.folder, self.package), site_packages
         self.names = files.names(self.folder) + sorted(
             f"installed/{path.relative_to(self.package).as_posix()}"
             for path in self.package.rglob("*")
@@ -55,8 +56,8 @@ class Snapshot:
         """A digest of one thing that can be exercised.
 
         `file NAME`: what is in it. `list NAME`, `tree NAME`: the names in a folder; all that is in it. `import NAME`:
-        which files could be meant by a module's name. `c`: all of which the extension module is made. `project`: what
-        pyproject.toml says to pip and pytest. `everything`: all files.
+        which files could be meant by a module's name, and which version of a library. `c`: all of which the extension
+        module is made. `project`: what is done at the start of Python and pytest. `everything`: all files.
         """
         kind, _, name = thing.partition(" ")
         match kind:
@@ -67,12 +68,14 @@ class Snapshot:
             case "tree":
                 return digest([(inside, self.content(inside)) for inside in self.below(name)])
             case "import":
-                return digest(self.candidates(name))
+                return digest([self.candidates(name), self.libraries.get(name)])
             case "c":
                 made = [name for name in self.below(".") if name.endswith(C_FILES) or name.endswith("meson.build")]
-                return digest([(name, self.content(name)) for name in made])
+                return digest(
+                    [self.project("build-system", "meson-python"), [(name, self.content(name)) for name in made]]
+                )
             case "project":
-                return digest([self.project(), self.unasked()])
+                return digest([self.project("pytest"), self.unasked(), self.starters()])
             case "everything":
                 return digest([(name, self.content(name)) for name in self.names if not name.endswith(".so")])
         raise AssertionError(f"no such thing: {thing}")
@@ -103,12 +106,26 @@ class Snapshot:
         own = [name for name in self.names if name.startswith("tests/") or "/" not in name]
         return [name for name in own if (stem := Path(name).stem) in ALWAYS or stem in sys.stdlib_module_names]
 
-    def project(self) -> object:
-        """pyproject.toml without what is different in every version: the name, the idea, what is changed."""
+    def project(self, *names: str) -> object:
+        """Tables of pyproject.toml, at the top or below [tool]."""
         document = tomllib.loads((self.folder / "pyproject.toml").read_text(encoding="utf-8"))
-        project = {key: value for key, value in document["project"].items() if key not in ("name", "description")}
-        tools = {name: table for name, table in document["tool"].items() if name != "ladder"}
-        return document | {"project": project, "tool": tools}
+        return [document.get(name, document.get("tool", {}).get(name)) for name in names]
+
+    @cached_property
+    def libraries(self) -> dict[str, str]:
+        """The modules and packages in the environment, each with the name and version of its distribution."""
+        found = {}
+        for record in sorted(self.site_packages.glob("*.dist-info/RECORD")):
+            for line in record.read_text(encoding="utf-8").splitlines():
+                found[line.partition(",")[0].partition("/")[0].partition(".")[0]] = record.parent.name
+        return {name: library for name, library in found.items() if not library.startswith("resnet50")}
+
+    def starters(self) -> list[tuple[str, str]]:
+        """What Python runs at each start, and which libraries have a plugin that pytest loads."""
+        found = [*self.site_packages.glob("*.pth"), *self.site_packages.glob("*.dist-info/entry_points.txt")]
+        texts = [(path, path.read_text(encoding="utf-8")) for path in sorted(found)]
+        wanted = [(path, text) for path, text in texts if path.suffix == ".pth" or "[pytest11]" in text]
+        return [(f"{path.parent.name}/{path.name}", text) for path, text in wanted if path.name != STARTER]
 
 
 def digest(value: object) -> str:

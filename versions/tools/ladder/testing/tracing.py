@@ -5,18 +5,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ladder.testing.snapshot import Snapshot, replace
+from ladder.testing.snapshot import STARTER, Snapshot, replace
 
 HOOK = Path(__file__).with_name("hook.py")
 VARIABLE = "LADDER_TRACE"
 # Python runs such a line at each start, in every child too, unless it is told -S.
-STARTER = f'import os; os.environ.get("{VARIABLE}") and __import__("ladder_trace")\n'
+START = f'import os; os.environ.get("{VARIABLE}") and __import__("ladder_trace")\n'
 C = (".c", ".h", ".so", ".pyd")
 
 
 def install(site_packages: Path) -> None:
     """Put the hook into an environment; it is silent there until the variable is set."""
-    for name, content in (("ladder_trace.py", HOOK.read_bytes()), ("ladder_trace.pth", STARTER.encode())):
+    for name, content in (("ladder_trace.py", HOOK.read_bytes()), (STARTER, START.encode())):
         path = site_packages / name
         if not path.exists() or path.read_bytes() != content:
             replace(path, content)

@@ -11,6 +11,7 @@ from ladder.testing import machine
 from ladder.testing.memory import Memory, Record, State, differs
 from ladder.testing.outcome import Counts, counts
 from ladder.testing.process import Result
+from ladder.testing.snapshot import digest
 from ladder.testing.subjects import Subject
 
 NOTHING_SELECTED = 5  # pytest's exit code
@@ -93,8 +94,8 @@ class Chore(Unit):
 
     @cached_property
     def machine(self) -> str:
-        """The state of the machine, for this part's environment, which must be there."""
-        return machine.state(self.interpreter, "release")
+        """The state of the machine and of this part's environment, which must be there."""
+        return digest([machine.state(self.interpreter, "release"), machine.libraries(self.interpreter)])
 
     @cached_property
     def expected(self) -> float:

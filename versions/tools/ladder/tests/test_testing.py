@@ -260,10 +260,24 @@ def test_another_variable_makes_all_run_again(run, monkeypatch):
     assert run() == ALL
 
 
-def test_the_state_of_the_machine_is_compiler_libraries_interpreter_variables_and_processor(tmp_path, monkeypatch):
+def test_a_library_counts_for_those_that_load_it_and_a_plugin_of_pytest_for_all(run, versions: Tree):
+    for name in ("01_one", "02_two"):
+        versions.write(f"{name}/src/resnet50/alpha.py", FAST_OR_NOT.replace("resnet50.fast", "fast"))
+    assert run() == ALL
+    for version, again in (("1.0", {TWO + "test_alpha.py"}), ("1.1", {TWO + "test_alpha.py"})):
+        packages = packages_of(versions, "02_two")
+        for old in packages.glob("fast-*"):
+            shutil.rmtree(old)
+        write(packages / f"fast-{version}.dist-info" / "RECORD", "fast.py,,\n")
+        write(packages / "fast.py", "")
+        assert run() == again
+    write(packages / "fast-1.1.dist-info" / "entry_points.txt", "[pytest11]\nfast = fast\n")
+    assert run() == {TWO + "test_alpha.py", TWO + "test_beta.py"}
+
+
+def test_the_state_of_the_machine_is_compiler_interpreter_variables_programs_and_processor(tmp_path, monkeypatch):
     """It is another one after each of the changes, and the same without any."""
     python = tmp_path / "env" / "bin" / "python"
-    packages = tmp_path / "env" / "lib" / "python3.11" / "site-packages"
     write(tmp_path / "env" / "pyvenv.cfg", "version = 3.11.7\n")
     write(tmp_path / "cc", "#!/bin/sh\necho a compiler\n")
     (tmp_path / "cc").chmod(0o755)
@@ -271,8 +285,6 @@ def test_the_state_of_the_machine_is_compiler_libraries_interpreter_variables_an
         lambda: None,
         lambda: monkeypatch.setenv("CC", str(tmp_path / "cc")),
         lambda: write(tmp_path / "cc", "#!/bin/sh\necho a newer compiler\n"),
-        lambda: (packages / "numpy-9.0.dist-info").mkdir(parents=True),
-        lambda: (packages / "numpy-9.0.dist-info").rename(packages / "numpy-9.1.dist-info"),
         lambda: write(tmp_path / "env" / "pyvenv.cfg", "version = 3.12.1\n"),
         lambda: monkeypatch.setenv("CFLAGS", "-O1"),
         lambda: monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}"),
@@ -288,8 +300,6 @@ def test_the_state_of_the_machine_is_compiler_libraries_interpreter_variables_an
             states.append(machine.state(python, "release"))
     assert states[::2] == states[1::2] and len(set(states)) == len(changes)
     assert machine.state(python, "sanitize") not in states
-    (packages / "resnet50_01_one-1.0.0.dist-info").mkdir()
-    assert machine.state(python, "release") == states[-1]
 
 
 def test_an_edit_while_a_test_runs_is_seen(run, versions: Tree):
