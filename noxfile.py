@@ -184,9 +184,9 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
-def numbers(session: nox.Session) -> None:
+def rounding(session: nox.Session) -> None:
     """Compare the versions with float64 on random networks and unusual images: -- --seeds 200 --versions 07 08."""
-    python(session, "-m", "scrutiny", "numbers", *session.posargs)
+    python(session, "-m", "scrutiny", "rounding", *session.posargs)
 
 
 @nox.session
@@ -199,12 +199,6 @@ def soak(session: nox.Session) -> None:
 def checkers(session: nox.Session) -> None:
     """Check all C with valgrind's memcheck, gcc -fanalyzer and clang-tidy: -- --versions 07 08."""
     python(session, "-m", "scrutiny", "checkers", *session.posargs, group="lint")
-
-
-@nox.session
-def hardening(session: nox.Session) -> None:
-    """Measure what the stack protector costs every C version, for ten minutes: -- --versions 04 05 --starts 12."""
-    python(session, "-m", "scrutiny", "hardening", *session.posargs)
 
 
 @nox.session

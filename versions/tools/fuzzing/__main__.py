@@ -13,10 +13,8 @@ import argparse
 from pathlib import Path
 
 from fuzzing.targets import TARGETS
-from ladder.__main__ import VERSION_HELP, Parser
 from ladder.core import terminal
-from ladder.core.arguments import path
-from ladder.core.errors import BuildError, LadderError
+from ladder.core.arguments import Parser, add_versions, path
 from ladder.core.versions import ROOT
 
 
@@ -26,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="fuzzing", description=__doc__, epilog=epilog)
     top.add_argument("--minutes", type=minutes, metavar="N", help="in all (default: 2 s for each target and version)")
     top.add_argument("--targets", nargs="+", choices=TARGETS, default=[], metavar="NAME", help=", ".join(TARGETS))
-    top.add_argument("--versions", nargs="+", default=[], metavar="NAME", help=f"{VERSION_HELP} (default: all)")
+    add_versions(top)
     top.add_argument("--seed", type=int, default=0, metavar="N", help="another number, other inputs (default: 0)")
     top.add_argument("--again", type=path, metavar="FILE", help="only try this input from build/fuzz once more")
     return top
@@ -43,21 +41,15 @@ def minutes(text: str) -> float:
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     """Run the command line `argv` on the project in `root`; returns the exit code."""
     arguments = parser().parse_args(argv)
-    try:
+
+    def run() -> int:
         from fuzzing.fuzz import again, fuzz
 
         if arguments.again:
             return again(root, arguments.again)
-        return fuzz(root, arguments.minutes, arguments.targets, arguments.versions, arguments.seed)
-    except LadderError as error:
-        if isinstance(error, BuildError):
-            terminal.note(error.output.rstrip())
-        terminal.complain(f"fuzzing: {error}")
-    except OSError as error:
-        terminal.complain(f"fuzzing: {error.filename or 'the system'}: {error.strerror}")
-    except KeyboardInterrupt:
-        return 130
-    return 2
+        return fuzz(root, arguments.minutes, arguments.targets, arguments.names, arguments.seed)
+
+    return terminal.exit_code("fuzzing", run)
 
 
 if __name__ == "__main__":

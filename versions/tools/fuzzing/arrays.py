@@ -1,4 +1,4 @@
-"""Arrays in files: `.npy`, which the command line takes in place of a picture, and MNIST's IDX."""
+"""Arrays in files: `.npy`, which the command line accepts in place of a picture, and MNIST's IDX."""
 
 import gzip
 import io
@@ -12,7 +12,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from fuzzing.mutation import damage, damaged, whole_numbers
 
-HEADERS = [  # what stands in a .npy file before the numbers, as a Python literal
+HEADERS = [  # a .npy file's header, a Python literal
     "{'descr': '<f4', 'fortran_order': %s, 'shape': (%d, %d, 3)}",
     "{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d)}",
     "{'descr': [('x', '<f4', (%s, %d))], 'fortran_order': False, 'shape': (%d,)}",
@@ -43,7 +43,7 @@ def npy_headers(draw: DrawFn) -> bytes:
 
 
 def npy() -> SearchStrategy[bytes]:
-    """Files .npy, most of them damaged."""
+    """Contents of .npy files, most of them damaged."""
     return damaged(npy_seeds) | npy_headers()
 
 
@@ -56,7 +56,7 @@ def idx(draw: DrawFn) -> bytes:
     count = draw(st.integers(11, 14))
     images = struct.pack(">4I", 0x803, count, 28, 28) + bytes(784 * count)
     labels = struct.pack(">2I", 0x801, count) + bytes([*range(10), *draw(st.lists(st.integers(0, 10), min_size=4))])
-    if draw(st.booleans()):  # numbers of the header that are wrong
+    if draw(st.booleans()):  # wrong numbers in the header
         place, number = 4 * draw(st.integers(0, 3)), draw(whole_numbers()) % 2**32
         images = images[:place] + struct.pack(">I", number) + images[place + 4 :]
     pair = [labels[: 8 + count], images]

@@ -1,4 +1,4 @@
-"""Command lines, as JSON: what is right with words left out, repeated, exchanged and put in, and environments.
+"""Command lines and environments, as JSON: correct ones with words left out, repeated, exchanged and added.
 
 Files are named relative to the child's folder; child/commands.py lays them out. Nothing is drawn that would rightly
 take long (`--repeat 1000000`), or write elsewhere (a path with a slash).
@@ -9,7 +9,9 @@ import json
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from fuzzing import parsers
 from fuzzing.mutation import texts
+from fuzzing.parsers import PARSERS
 
 NUMBERS = ["1", "2", "0", "-1", "007", "1.5", "1e3", "0x10", "", " ", "٣", "²", "3" * 5000, "1_0", "+1", "nan", "None"]
 SIZES = ["32", "0032", "31", "1025", "0", "-32", "٣٢", "9" * 5000, "32.0", "", "x", "32x32"]
@@ -46,7 +48,7 @@ def words() -> SearchStrategy[str]:
 
 @st.composite
 def option(draw: DrawFn, name: str) -> list[str]:
-    """An option with a value, in one word or in two; sometimes without one."""
+    """An option with its value, in one word or two; sometimes without a value."""
     values = OPTIONS[name]
     if not values or draw(st.integers(0, 19)) == 0:
         return [name]
@@ -56,7 +58,7 @@ def option(draw: DrawFn, name: str) -> list[str]:
 
 @st.composite
 def version_commands(draw: DrawFn) -> bytes:
-    """A command line of a version, its environment, and the lines that a worker is told."""
+    """A command line of a version, its environment, and the input of a worker."""
     name = draw(st.sampled_from(list(COMMANDS)))
     files, needed = COMMANDS[name]
     parts = [[file] for file in files] + [draw(option(need)) for need in needed]
@@ -78,24 +80,11 @@ def version_commands(draw: DrawFn) -> bytes:
     return json.dumps({"arguments": arguments, "variables": variables, "input": "\n".join(lines)}).encode()
 
 
-TOOLS = {  # the words that each of the other command lines knows
-    "mnist": "train evaluate predict dropout bench --epochs --batch --optimizer adam sgd --learning-rate --seed "
-    "--resume --plain --data --download --weights --out --threads --rounds",
-    "cv_basics": "gray color mean_blur gaussian_blur canny otsu all bench --out --readme --side --rounds --write "
-    "--size --sigma --low --high",
-    "shared_weights": "synthetic imagenet structure --v1 --size --svg --onnx --weights",
-    "ladder": "classify compare bench diff lineage carry new asm test build reference --version --versions --weights "
-    "--top --size --threads --rounds --seconds --json --full --stat --html --from --idea --out --build --write",
-    "fuzzing": "--minutes --targets --versions --seed --again",
-    "scrutiny": "numbers soak checkers --versions --seeds --inferences --loads --minutes",
-}
-
-
 @st.composite
 def tool_commands(draw: DrawFn) -> bytes:
     """A command line of one of the other tools; it is parsed and not run."""
-    tool = draw(st.sampled_from(sorted(TOOLS)))
-    known = st.sampled_from(TOOLS[tool].split())
+    tool = draw(st.sampled_from(sorted(PARSERS)))
+    known = st.sampled_from(parsers.words(tool))
     word = known | known | st.sampled_from(NUMBERS) | st.sampled_from(SIZES) | words()
     joined = st.tuples(known, word).map("=".join)
     return json.dumps({"tool": tool, "arguments": draw(st.lists(word | joined, max_size=6))}).encode()

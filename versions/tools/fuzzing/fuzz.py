@@ -5,7 +5,7 @@ import re
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from fuzzing.workplace import furnish
 from ladder.core import terminal
 from ladder.core.errors import LadderError
 
-SECONDS = 2.0  # for each trial, unless the command says more
-BATCH = 500  # inputs that Hypothesis makes of one seed; it never makes one twice in a batch
+SECONDS = 2.0  # for each trial, by default
+BATCH = 500  # inputs that Hypothesis makes from one seed, no two of them the same
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Tally:
     failures: dict[str, tuple[Path, Verdict]] = field(default_factory=dict)
 
     def count(self, verdict: Verdict, keep: Callable[[], Path]) -> None:
-        """Take one more verdict in; `keep` is asked to keep the input if it is the first of its kind to fail."""
+        """Count a verdict; `keep` is called to keep the input if it is the first to fail in its way."""
         self.inputs += 1
         if verdict.kind == "answered":
             self.answered += 1
@@ -46,18 +46,18 @@ class Tally:
 
 
 def gist(text: str) -> str:
-    """An error without what differs from input to input: what is quoted, paths, names of tensors, and numbers."""
+    """An error message without quotations, paths, tensors' names and numbers, which differ from input to input."""
     text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\S*[/.]\S+", "_", text)
     return re.sub(r"\w*\d\w*|[^\x20-\x7e]+", "N", text)[:120]
 
 
-def fuzz(root: Path, minutes: float | None, targets: list[str], versions: list[str], first_seed: int) -> int:
+def fuzz(root: Path, minutes: float | None, targets: Sequence[str], names: Sequence[str], first_seed: int) -> int:
     """Try inputs on every trial in turn, print a table; returns 1 if a promise was broken, else 0.
 
     `minutes`: for all trials together, in equal parts; by default each gets SECONDS. The same seed gives the same
     inputs, as many as the time allows. After Ctrl-C, what was tried so far is shown, and the exit code is 130.
     """
-    chosen = trials(root, targets or list(TARGETS), versions)
+    chosen = trials(root, targets or list(TARGETS), names)
     seconds = minutes * 60 / len(chosen) if minutes else SECONDS
     tallies = {trial.target: Tally() for trial in chosen}
     interrupted = False
@@ -79,7 +79,7 @@ def fuzz(root: Path, minutes: float | None, targets: list[str], versions: list[s
 def attempt(
     trial: Trial, seconds: float, first_seed: int, tally: Tally, kept: Path, tell: Callable[[float], None]
 ) -> None:
-    """Try inputs on one trial for so long, and count them in `tally`; `tell` hears which part of the time is over."""
+    """Try inputs on one trial for so long, and count them in `tally`; `tell` gets the part of the time that is over."""
     with tempfile.TemporaryDirectory() as folder:
         furnish(Path(folder))
         child = start(trial, Path(folder))
@@ -96,7 +96,7 @@ def attempt(
             tell(part)
             verdict = child.ask(data)
             tally.count(verdict, lambda: keep(trial, data, verdict, kept))
-            if verdict.failed:  # whatever it was left in
+            if verdict.failed:  # its state is unknown now
                 child.close()
                 child = start(trial, Path(folder))
 
@@ -109,7 +109,7 @@ def attempt(
 
 
 def batch(target: str, number: int, try_one: Callable[[bytes], None]) -> None:
-    """Call `try_one` with the BATCH inputs of a target that Hypothesis makes of the seed `number`."""
+    """Call `try_one` with the BATCH inputs of a target that Hypothesis makes from the seed `number`."""
     made = settings(
         max_examples=BATCH,
         phases=[Phase.generate],
@@ -121,12 +121,12 @@ def batch(target: str, number: int, try_one: Callable[[bytes], None]) -> None:
 
 
 def start(trial: Trial, folder: Path) -> Child:
-    """The trial's process."""
+    """Start the trial's process."""
     return Child(trial.python, TARGETS[trial.target].call, folder, trial.variables)
 
 
 def keep(trial: Trial, data: bytes, verdict: Verdict, kept: Path) -> Path:
-    """Write an input that broke a promise, and beside it what is known of that; returns the input's file."""
+    """Write an input that broke a promise, and beside it what is known about that; returns the input's file."""
     kept.mkdir(parents=True, exist_ok=True)
     file = kept / f"{trial.target}.{trial.place}.{hashlib.sha256(data).hexdigest()[:8]}"
     file.write_bytes(data)
@@ -135,11 +135,11 @@ def keep(trial: Trial, data: bytes, verdict: Verdict, kept: Path) -> Path:
 
 
 def again(root: Path, file: Path) -> int:
-    """Try a kept input again; returns 1 if it breaks its promise still, else 0. Raises LadderError if it is none."""
+    """Try a kept input again; returns 1 if it breaks its promise still, else 0. Raises LadderError if it is not one."""
     target, _, rest = file.name.partition(".")
     place = rest.partition(".")[0]
     if target not in TARGETS or not file.is_file():
-        raise LadderError(f"{file} is no input that `fuzz` has kept, such as build/fuzz/pictures.08_threads.1a2b3c4d")
+        raise LadderError(f"{file} is not an input that `fuzz` kept, such as build/fuzz/pictures.08_threads.1a2b3c4d")
     (trial,) = trials(root, [target], [place] if TARGETS[target].takes else [])
     with tempfile.TemporaryDirectory() as folder:
         furnish(Path(folder))

@@ -1,4 +1,4 @@
-"""Hypothesis strategies that damage what was right: bytes, whole numbers, texts, JSON."""
+"""Hypothesis strategies that damage correct bytes, whole numbers, texts and JSON."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -12,9 +12,9 @@ Seeds = Callable[[], Sequence[bytes]]
 
 EDITS = ["number"] * 4 + ["bit"] * 4 + ["bytes"] * 2 + ["insert", "repeat", "remove", "end"]
 MOST_EDITS = 3
-MOST_BYTES = 1 << 20  # an input that has grown longer is cut off
+MOST_BYTES = 1 << 20  # longer inputs are cut off
 
-# Where programs count wrongly: around zero, and around the ends of the types that hold sizes.
+# Where programs miscount: around zero, and around the limits of the types that hold sizes.
 EDGES = sorted({sign * (2**bits + near) for bits in (0, 7, 8, 15, 16, 31, 32, 53, 63, 64) for near in (-1, 0, 1)
                 for sign in (1, -1)})  # fmt: skip
 
@@ -67,7 +67,7 @@ def damaged(draw: DrawFn, seeds: Seeds, repair: Callable[[bytes], bytes] | None 
 
 @cache
 def texts() -> SearchStrategy[str]:
-    """Short texts of any characters, also of such that no file's encoding has (lone surrogates)."""
+    """Short texts of any characters, including lone surrogates, which no file's encoding has."""
     return st.text(st.characters(exclude_categories=()), max_size=12)
 
 

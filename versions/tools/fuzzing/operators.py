@@ -14,7 +14,7 @@ from fuzzing.mutation import EDGES
 LAYOUTS = ["dense"] * 6 + ["every_other", "reversed", "broadcast", "transposed", "unaligned", "read_only", "memoryview",
            "grown", "nothing", "bytes", "list"]  # fmt: skip
 DTYPES = ["<f4"] * 6 + [">f4", "<f8", "<f2", "<i4", "<c8", "V4", "O", "S4", "?", "M8[s]"]
-OPERATORS = {  # the numbers of dimensions of each one's tensors, and its numbers
+OPERATORS = {  # name -> its tensors' numbers of dimensions, and its other parameters
     "conv2d": ([3, 4], ["stride", "padding"]),
     "batch_norm": ([3, 1, 1, 1, 1], []),
     "relu": ([3], []),
@@ -33,7 +33,7 @@ def sizes() -> SearchStrategy[int]:
 
 
 def maybe(number: int) -> SearchStrategy[int]:
-    """This number, or sometimes another one."""
+    """The given number, or sometimes another one."""
     near = st.integers(number - 2, number + 2) | st.sampled_from(EDGES)
     return st.integers(0, 19).flatmap(lambda chance: near if chance == 1 else st.just(number))
 
@@ -93,7 +93,7 @@ def steps(draw: DrawFn) -> Any:
 
 @st.composite
 def plans(draw: DrawFn) -> Any:
-    """A plan, and what it is run with."""
+    """A plan, and the buffers that it is run with."""
     return {
         "plan": [draw(maybe(96)), [draw(maybe(0)), draw(maybe(48))], [draw(maybe(48)), draw(maybe(48))]],
         "steps": draw(st.lists(steps(), min_size=1, max_size=3)),

@@ -33,17 +33,17 @@ def strangers() -> list[bytes]:
     Image.init()
     for format in sorted(Image.SAVE.keys() - {Image.open(io.BytesIO(seed)).format for seed in seeds()}):
         for mode in ("RGB", "L", "1"):
-            # Left out: modes that a format has not, libraries that Pillow was built without, formats that it will drop.
+            # Left out: modes that a format lacks, libraries that Pillow was built without, formats that it will drop.
             with suppress(Exception), warnings.catch_warnings(action="error"):
                 found.append(saved(rgb.convert(mode), format))
     box = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 7\n%%EndComments\n"
-    binary = b"\xc5\xd0\xd3\xc6" + struct.pack("<7I", 32, 99, *[0] * 5)  # a header that says where the program lies
+    binary = b"\xc5\xd0\xd3\xc6" + struct.pack("<7I", 32, 99, *[0] * 5)  # a header that says where the program is
     return [*found, box + b"showpage\n", box + b"{} loop\n", binary + box]
 
 
 @cache
 def seeds() -> list[bytes]:
-    """Right pictures of 9 x 7 pixels."""
+    """Valid pictures of 9 x 7 pixels."""
     numbers = np.random.RandomState(0)
     rgb = Image.fromarray(numbers.randint(0, 256, (7, 9, 3), np.uint8))
     alpha = Image.fromarray(numbers.randint(0, 256, (7, 9, 4), np.uint8))
@@ -81,7 +81,7 @@ def saved(picture: Image.Image, format: str, **settings: Any) -> bytes:
 
 
 def repaired(data: bytes) -> bytes:
-    """A PNG file with every chunk's checksum made right, so that more than the first check sees what was damaged."""
+    """A PNG file with every chunk's checksum corrected, so that the damage gets past the first check."""
     if not data.startswith(SIGNATURE):
         return data
     result, place = SIGNATURE, len(SIGNATURE)

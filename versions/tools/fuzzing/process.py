@@ -1,4 +1,4 @@
-"""A process in which inputs are tried, from outside: what it answers, and how it ended if it did not."""
+"""A process in which inputs are tried, seen from outside: its answers, and how it ended if there was none."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from ladder.core.errors import LadderError
 
 CHILD = Path(__file__).parent / "child" / "main.py"
 PATIENCE = 300  # seconds without an answer; an endless loop ends itself earlier, see child/main.py, a deadlock does not
-MOST_MEMORY = 2 << 30  # bytes that a process may need for what it is given, beside the sanitizer's own
+MOST_MEMORY = 2 << 30  # bytes that a process may need for its input, without the sanitizer's own
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
-            # noxfile.py sets it for this process; but CHILD imports what lies beside it.
+            # noxfile.py sets it for this process, but CHILD imports the modules beside it.
             env={name: value for name, value in variables.items() if name != "PYTHONSAFEPATH"},
-            start_new_session=True,  # Ctrl-C is for the process that counts
+            start_new_session=True,  # Ctrl-C is for the parent
         )
         ready = self.receive()
         if ready.kind != "ready":
@@ -70,21 +70,21 @@ class Child:
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.stderr):
-            with contextlib.suppress(BrokenPipeError):  # an input that it did not read to the end
+            with contextlib.suppress(BrokenPipeError):  # it did not read its input to the end
                 stream.close()  # type: ignore[union-attr]
 
     def ask(self, data: bytes) -> Verdict:
-        """What becomes of an input. After a failure the process may have ended, or be in no state to go on."""
+        """The verdict on an input. After a failure the process may have ended, or be unusable."""
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(len(data).to_bytes(8, "little") + data)  # type: ignore[union-attr]
             self.process.stdin.flush()  # type: ignore[union-attr]
         return self.receive()
 
     def receive(self) -> Verdict:
-        """The next answer, or how the process ended in place of it."""
+        """The next answer, or how the process ended instead."""
         pipe = self.process.stdout.fileno()  # type: ignore[union-attr]
         line = b""
-        for _ in range(PATIENCE):  # seconds that passed for this process too: it may be stopped together with the child
+        for _ in range(PATIENCE):  # counted in steps, since this process may be stopped together with the child
             if not select.select([pipe], [], [], 1.0)[0]:
                 continue
             part = os.read(pipe, 1 << 16)
@@ -98,14 +98,14 @@ class Child:
 
     @staticmethod
     def parsed(line: bytes) -> Verdict:
-        """An answer; as bad as a crash if it took too much memory."""
+        """The verdict in a line of JSON; using too much memory is a failure."""
         answer = json.loads(line)
         if answer["memory"] > MOST_MEMORY and answer["kind"] in ("answered", "refused"):
             return Verdict("memory", f"{answer['memory'] / 1e9:.1f} GB in use; {answer['text']}")
         return Verdict(answer["kind"], " ".join(answer.get("text", "").split()), answer.get("details", ""))
 
     def obituary(self) -> Verdict:
-        """How the process ended: by itself or by a sanitizer (crash), or because its time was over (hang)."""
+        """How the process ended: by itself or by a sanitizer (crash), or because its time was up (hang)."""
         code = self.process.wait()
         words = self.last_words()
         if code == -signal.SIGPROF:
@@ -115,6 +115,6 @@ class Child:
         return Verdict("crash", reports[0] if reports else ended, words)
 
     def last_words(self) -> str:
-        """What it wrote to stderr, at most the last 20 kB."""
+        """The end of what the process wrote to stderr, at most 20 kB."""
         self.stderr.seek(max(0, self.stderr.seek(0, os.SEEK_END) - 20_000))
         return self.stderr.read().decode(errors="replace").strip()

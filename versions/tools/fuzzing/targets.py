@@ -1,39 +1,40 @@
-"""What is tried: every kind of input, and in which processes."""
+"""The targets: every kind of input, and the processes in which it is tried."""
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis.strategies import SearchStrategy
 
 from fuzzing import arrays, changes, commands, operators, pictures, texts, weights
-from ladder.core import environment, sanitizers, terminal
+from ladder.core import environment, sanitizers
 from ladder.core.errors import LadderError
-from ladder.core.versions import Version, discover, find, obstacle
+from ladder.core.selection import select
+from ladder.core.versions import Version
 
-TOOLS = "tools"  # what stands in a version's place where the rest of the repository is tried
+TOOLS = "tools"  # stands for a version where the rest of the repository is tried
 
 
 def any_version(version: Version) -> bool:
-    """Whatever it is written in, the input goes through all of it."""
+    """Every version takes this input."""
     return True
 
 
 def with_another(file: str) -> Callable[[Version], bool]:
-    """Those that do not have this source file from their predecessor, byte for byte, as `lineage` checks."""
+    """A test for versions whose source file of this name is not their predecessor's, as `lineage` checks."""
     return lambda version: version.previous is None or f"src/resnet50/{file}" in version.changes
 
 
 def has_plan(version: Version) -> bool:
-    """From 06 on: the operators are only reached through a plan."""
-    return (version.folder / "src/resnet50/plan.py").exists()
+    """Whether a version's operators are reached only through a plan, as from 06 on."""
+    return version.plans
 
 
 def has_operators(version: Version) -> bool:
-    """03 to 05: the operators are C, and are called from Python."""
-    return version.has_c() and not has_plan(version)
+    """Whether a version's operators are C that Python calls, as in 03 to 05."""
+    return version.has_c() and not version.plans
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,12 @@ class Trial:
     variables: Mapping[str, str]
 
 
-def trials(root: Path, targets: Iterable[str], names: Iterable[str]) -> list[Trial]:
+def trials(root: Path, targets: Iterable[str], names: Sequence[str]) -> list[Trial]:
     """The named targets in the named versions, by default all, target by target; the versions are built first.
 
     Those that cannot run here are left out with a sentence. Raises LadderError if a name is unknown, or nothing left.
     """
-    versions = discover(root)
-    chosen = [find(versions, name) for name in names] or versions
-    for reason in filter(None, map(obstacle, chosen)):
-        terminal.note(reason)
-    chosen = [version for version in chosen if not obstacle(version)]
-    found = []
+    found, chosen = [], select(root, names)
     for name in targets:
         target = TARGETS[name]
         if target.takes is None:
@@ -97,11 +93,11 @@ def trials(root: Path, targets: Iterable[str], names: Iterable[str]) -> list[Tri
 
 
 def in_version(name: str, version: Version, root: Path) -> Trial:
-    """The trial in a version: its C with the sanitizers, if it has C."""
+    """The trial of a target in a version, whose C, if it has any, is built with the sanitizers."""
     variables = environment.variables() | {"RESNET50_CACHE": str(root / "build" / "fuzz" / "cache")}
     if not version.has_c():
         return Trial(name, version.name, environment.python(version), variables)
     variables |= sanitizers.variables()
-    # What a header claims may be more than there is memory for, and the sanitizer's notes on 16 GB take 2 themselves.
+    # A header may claim more than the memory holds, and the sanitizer's own records of 16 GB take 2 GB.
     variables["ASAN_OPTIONS"] += ":max_allocation_size_mb=2048"
     return Trial(name, version.name, environment.python(version, "sanitize"), variables)

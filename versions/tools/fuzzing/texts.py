@@ -15,12 +15,12 @@ PREPROCESSINGS = [
 
 
 def preprocessings() -> SearchStrategy[bytes]:
-    """Files preprocess.json, most of them wrong."""
+    """Contents of preprocess.json, most of them wrong."""
     return json_bytes(PREPROCESSINGS)
 
 
 def labels() -> SearchStrategy[bytes]:
-    """Files labels.txt: often as many lines as there are classes, in any characters, with any line ends."""
+    """Contents of labels.txt: often as many lines as there are classes, with any characters and line ends."""
     ends = st.sampled_from(["\n", "\r\n", "\r", "\u2028", "\0", ""])
     lines = st.lists(st.tuples(texts(), ends).map("".join), min_size=CLASSES - 1, max_size=CLASSES + 1)
     written = lines.map(lambda parts: "".join(parts).encode("utf-8", "surrogatepass"))

@@ -22,7 +22,7 @@ DTYPES = ["F32", "F16", "BF16", "F64", "I8", "U8", "I64", "BOOL", "F8_E4M3", "F8
 
 @cache
 def narrow() -> bytes:
-    """The right file: 90 kB of numbers near those of a trained network."""
+    """A valid file: 90 kB of numbers close to those of a trained network."""
     numbers = np.random.RandomState(0)
     drawn = {name: numbers.uniform(0.1, 0.3, shape) for name, shape in tensors(BASE_WIDTH, CLASSES).items()}
     return save({name: tensor.astype(np.float32) for name, tensor in drawn.items()})
@@ -35,7 +35,7 @@ def split(file: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def joined(header: bytes, numbers: bytes) -> bytes:
-    """The file with this header."""
+    """The safetensors file with this header and these numbers."""
     return struct.pack("<Q", len(header)) + header + numbers
 
 
@@ -103,7 +103,7 @@ def headers(draw: DrawFn) -> bytes:
 
 @st.composite
 def damaged_headers(draw: DrawFn) -> bytes:
-    """Files whose header is damaged, and whose length of the header may be."""
+    """Files whose header is damaged, and perhaps the header's length too."""
     header, (_, numbers) = draw(headers()), split(narrow())
     if draw(st.integers(0, 3)):
         return joined(header, numbers)
@@ -113,7 +113,7 @@ def damaged_headers(draw: DrawFn) -> bytes:
 
 @st.composite
 def other_numbers(draw: DrawFn) -> bytes:
-    """Files with a right header and hostile numbers: NaN, infinities, denormals, the largest, a sign that is wrong."""
+    """Files with a valid header and hostile numbers: NaN, infinities, denormals, the largest, a wrong sign."""
     header, numbers = split(narrow())
     values = np.frombuffer(numbers, np.float32).copy()
     for _ in range(draw(st.integers(1, 4))):
@@ -123,13 +123,13 @@ def other_numbers(draw: DrawFn) -> bytes:
 
 
 def inputs() -> SearchStrategy[bytes]:
-    """Files weights.safetensors, most of them damaged."""
+    """Contents of weights.safetensors, most of them damaged."""
     return damaged_headers() | damaged_headers() | other_numbers() | damaged(lambda: [narrow()])
 
 
 @st.composite
 def mnist_inputs(draw: DrawFn) -> bytes:
-    """Weight files of the digit classifier: damaged, or with something else noted in them than `train` notes."""
+    """Weight files of the digit classifier: damaged, or with other metadata than `train` writes."""
     if draw(st.booleans()):
         return damage(draw, SHIPPED.read_bytes())
     header, numbers = split(SHIPPED.read_bytes())

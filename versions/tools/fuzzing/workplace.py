@@ -1,4 +1,4 @@
-"""The folder in which inputs are tried: right files to stand beside a wrong one, and some wrong ones."""
+"""The folder in which inputs are tried: valid files to stand beside an invalid one, and some invalid ones."""
 
 import json
 import struct
@@ -12,7 +12,7 @@ from fuzzing.weights import narrow
 
 
 def furnish(folder: Path) -> None:
-    """Write what child/ and commands.py expect."""
+    """Write the files that child/ and commands.py expect."""
     for name in ("weights", "other", "damaged"):
         (folder / name).mkdir()
         (folder / name / "weights.safetensors").write_bytes(narrow()[: -8 if name == "damaged" else None])

@@ -17,9 +17,9 @@ from scrutiny import networks
 from scrutiny.networks import LISTED
 
 FINDING = re.compile(r": (warning|error): ")
-ENGLISH = os.environ | {"LC_ALL": "C"}  # and plain quotes, wherever gcc runs
+ENGLISH = os.environ | {"LC_ALL": "C"}  # messages in English with plain quotes
 TARGETS = {"-o", "-MF", "-MQ"}  # before the name of a file that a compiler writes
-FLAGS = "What they are compiled with: "  # stands before them in what `codegen` prints
+COMPILER_FLAGS = Path(__file__).parent / "inside" / "compiler_flags.py"
 
 
 def databases(version: Version, scratch: Path) -> list[Path]:
@@ -28,31 +28,32 @@ def databases(version: Version, scratch: Path) -> list[Path]:
     One is meson's; the other, of C that is generated, is made in `scratch`.
     """
     found = [environment.home_of(version, "release") / "meson"]
-    if (version.folder / "src/resnet50/codegen.py").exists():
+    if version.generates:
         found.append(generated(version, scratch))
     return found
 
 
 def generated(version: Version, scratch: Path) -> Path:
-    """Has a version write the C for a narrow network into `scratch`; returns that."""
+    """Have a version write the C for a narrow network into `scratch`; returns that folder."""
     size = LISTED[0]
     weights = networks.write(scratch / "weights", networks.random_tensors(size, 0))
-    command: list[str | Path] = [environment.python(version), "-m", "resnet50", "codegen"]
-    done = subprocess.run(
-        [*command, "--weights", weights, "--out", scratch, "--size", str(size.width)],
-        env=environment.variables(),
-        capture_output=True,
-        encoding="utf-8",
-    )
-    if done.returncode:
-        raise LadderError(f"{version.name}: {done.stderr.strip()}")
-    flags = shlex.split(done.stdout.partition(FLAGS)[2])
+    run(version, "-m", "resnet50", "codegen", "--weights", weights, "--out", scratch, "--size", size.width)
+    flags = json.loads(run(version, COMPILER_FLAGS))
     entries = [
         {"directory": str(scratch), "file": str(file), "arguments": ["cc", *flags, "-c", str(file)]}
         for file in sorted(scratch.glob("*.c"))
     ]
     (scratch / "compile_commands.json").write_text(json.dumps(entries))
     return scratch
+
+
+def run(version: Version, *arguments: object) -> str:
+    """What a version's Python prints when it is called with these arguments; raises LadderError if it fails."""
+    command = [str(word) for word in (environment.python(version), *arguments)]
+    done = subprocess.run(command, env=environment.variables(), capture_output=True, encoding="utf-8")
+    if done.returncode:
+        raise LadderError(f"{version.name}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def commands(database: Path) -> list[tuple[Path, list[str]]]:
@@ -82,7 +83,7 @@ def clang_tidy(database: Path, root: Path) -> list[str]:
     command: list[str | Path] = [Path(sys.executable).with_name("clang-tidy"), "--quiet", "-p", database]
     command += [f"--config-file={root / '.clang-tidy'}", *(file for file, _ in commands(database))]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
-    found = dict.fromkeys(line for line in done.stdout.splitlines() if FINDING.search(line))  # a header's come again
+    found = dict.fromkeys(line for line in done.stdout.splitlines() if FINDING.search(line))  # a header's are repeated
     if done.returncode and not found:
         raise LadderError(f"clang-tidy failed: {done.stderr.strip()}")
     return list(found)

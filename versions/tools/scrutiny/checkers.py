@@ -1,15 +1,15 @@
 """`checkers`: memcheck, gcc -fanalyzer and clang-tidy on every version that has C."""
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.text import Text
 
 from ladder.core import environment, terminal
 from ladder.core.errors import LadderError
+from ladder.core.selection import select
 from ladder.core.versions import Version
-from ladder.outputs import agreement
 from scrutiny.analyzers import clang_tidy, databases, fanalyzer
 from scrutiny.memcheck import memcheck
 
@@ -17,9 +17,9 @@ CHECKERS = ("memcheck", "gcc -fanalyzer", "clang-tidy")
 Findings = dict[str, list[str]]  # one of CHECKERS -> a line for each finding
 
 
-def checkers(root: Path, names: Iterable[str]) -> int:
+def checkers(root: Path, names: Sequence[str]) -> int:
     """Print a table and all findings; the exit code is 1 if there is one."""
-    versions = [version for version in agreement.select(root, names) if version.has_c()]
+    versions = [version for version in select(root, names) if version.has_c()]
     if not versions:
         raise LadderError("none of these versions has C")
     found: dict[str, Findings] = {}

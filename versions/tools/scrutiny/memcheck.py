@@ -21,9 +21,9 @@ HERE = Path(__file__).parent
 # written. So no layer of this network has a smaller output; nor do its channels fill whole registers.
 SIZE = Size(9, 300, 33, 47)
 # A version's extension module, what it compiles and keeps in the cache, and the question about the logits. Python and
-# NumPy are not judged: valgrind has something to say about each of their starts.
+# NumPy are not judged: valgrind complains about every start of theirs.
 OURS = re.compile(r"/resnet50/ops\.[^/]*\.so|/[0-9a-f]{64}\.so|/defined\.so")
-LOST = ("Leak_PossiblyLost", "Leak_StillReachable")  # what Python has not freed when it ends
+LOST = ("Leak_PossiblyLost", "Leak_StillReachable")  # what Python does not free at exit
 
 
 def memcheck(version: Version, root: Path, scratch: Path) -> list[str]:
@@ -40,7 +40,7 @@ def memcheck(version: Version, root: Path, scratch: Path) -> list[str]:
         [
             *("valgrind", "--quiet", "--leak-check=full", "--num-callers=24"),
             *("--xml=yes", f"--xml-file={scratch / 'found.xml'}"),
-            *(environment.python(version), "-P", HERE / "under_valgrind.py"),  # -P: Python's numbers.py, not ours
+            *(environment.python(version), HERE / "inside" / "under_valgrind.py"),
             *(folder, scratch / "image.npy", library, scratch / "logits.npy"),
         ],
         env=environment.variables() | {"PYTHONMALLOC": "malloc", "RESNET50_THREADS": "2"},

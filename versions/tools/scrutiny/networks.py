@@ -19,7 +19,7 @@ PREPROCESS = {"steps": [["resize", 32]], "filter": "bilinear", "mean": [0.485, 0
 
 @dataclass(frozen=True)
 class Size:
-    """A network's: channels after the first convolution, and classes; and an image's, in pixels."""
+    """The size of a network (channels after the first convolution, classes) and of an image (pixels)."""
 
     base_width: int
     classes: int
@@ -40,7 +40,7 @@ BASE_WIDTHS, CLASSES, PIXELS = (1, 16), (7, 200), (32, 96)
 
 
 def free_size(seed: int) -> Size:
-    """One of all sizes, the same for the same seed."""
+    """A random size; the same seed gives the same size."""
     generator = np.random.default_rng(seed)
     base_width, classes, height, width = (
         int(generator.integers(low, high, endpoint=True)) for low, high in (BASE_WIDTHS, CLASSES, PIXELS, PIXELS)
@@ -82,7 +82,7 @@ def random_image(size: Size, seed: int) -> np.ndarray:
 
 
 def write(folder: Path, weights: Tensors) -> Path:
-    """Writes a weight folder and returns it."""
+    """Write a weight folder and return it."""
     folder.mkdir(exist_ok=True)
     tensor_file.write(folder / "weights.safetensors", weights, {})
     (folder / "labels.txt").write_text("".join(f"class {index}\n" for index in range(len(weights["fc.bias"]))))

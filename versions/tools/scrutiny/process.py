@@ -1,4 +1,4 @@
-"""A version in a process of its own, which is kept alive and asked for one thing after another."""
+"""A version in a process of its own, which is kept alive and answers requests."""
 
 import shlex
 from pathlib import Path
@@ -13,7 +13,7 @@ from ladder.core.versions import Version
 
 PATIENCE = 1800.0  # seconds for one answer; the longest, a hundred loads of 04, takes a hundredth of it
 LEAVE = 5.0
-REMOTE = Path(__file__).with_name("remote.py")
+REMOTE = Path(__file__).parent / "inside" / "remote.py"
 
 
 class Process:
@@ -25,7 +25,7 @@ class Process:
 
     def __init__(self, version: Version, **variables: str) -> None:
         self.name = version.name
-        # None of PYTHONPATH, which could put another `resnet50` in front of the installed one.
+        # No PYTHONPATH, which could put another `resnet50` before the installed one.
         settings = {"PYTHONPATH": ""} | variables
         spec = [f"popen//python={shlex.quote(str(environment.python(version)))}"]
         spec += [f"env:{name}={value}" for name, value in settings.items()]

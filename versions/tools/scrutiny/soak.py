@@ -1,8 +1,8 @@
-"""`soak`: long runs, whether they leave anything behind, and whether their outputs stay the same."""
+"""`soak`: whether long runs leave anything behind, and whether their outputs stay the same."""
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -12,15 +12,15 @@ import psutil
 from rich.text import Text
 
 from ladder.core import terminal, weights
+from ladder.core.selection import select
 from ladder.core.versions import Version
-from ladder.outputs import agreement
 from scrutiny import networks
 from scrutiny.networks import LISTED, Size
 from scrutiny.process import Process, packed
 
-FIRST = 100  # times, or a third if that is less, after which a process shall hold what it holds in the end
-SLACK = 2.0  # MB of memory more that it may hold then: the allocator's own, which comes in pages and arenas
-FEWER = 100  # versions without C do so many times less
+FIRST = 100  # after this many times, or a third of all, a process must hold what it holds at the end
+SLACK = 2.0  # MB that it may hold more at the end: the allocator works in pages and arenas
+FEWER = 100  # versions without C do this many times fewer
 FULL = Size(64, 1000, 224, 224)
 BATCH = 10  # inferences of the full network between two looks at the clock
 
@@ -38,14 +38,14 @@ class Footprint:
 
     @classmethod
     def of(cls, pid: int) -> Self:
-        """What that process holds now."""
+        """What the process with this number holds now."""
         process = psutil.Process(pid)
         return cls(process.memory_info().rss / 1e6, process.num_fds(), process.num_threads())
 
 
 @dataclass
 class Run:
-    """The same again and again: what the process held at first and in the end, the seconds of each, the outputs.
+    """A repeated operation: what the process held at first and at the end, the seconds of each time, the outputs.
 
     `expected`: the first logits for each image; `different`: how many were others.
     """
@@ -58,7 +58,7 @@ class Run:
     different: int = 0
 
     def step(self, process: Process, ask: Ask, times: int) -> None:
-        """Asks for so many more, and looks at what the process holds then."""
+        """Ask for the operation so many more times, and see what the process holds then."""
         for image, seconds, logits in ask(times):
             self.seconds.append(seconds)
             self.different += logits != self.expected.setdefault(image, logits)
@@ -77,13 +77,13 @@ class Run:
 
 
 def judged(words: str, right: bool) -> Text:
-    """In red if it is not right."""
+    """Words in green if they are right, else in red."""
     return Text(words, style="green" if right else "red")
 
 
-def soak(root: Path, names: Iterable[str], inferences: int, loads: int, minutes: float) -> int:
-    """Print what the runs came to; the exit code is 1 if anything was left behind or has changed."""
-    versions = agreement.select(root, names)
+def soak(root: Path, names: Sequence[str], inferences: int, loads: int, minutes: float) -> int:
+    """Run the versions and print the table; the exit code is 1 if anything was left behind or has changed."""
+    versions = select(root, names)
     runs: list[Run] = []
     with tempfile.TemporaryDirectory() as scratch:
         for version in versions:
@@ -116,7 +116,7 @@ def narrow(version: Version, scratch: Path, inferences: int, loads: int) -> list
 
 
 def count(run: Run, process: Process, ask: Ask, times: int) -> Run:
-    """So many times, FIRST at a time."""
+    """Do the operation so many times, FIRST at a time."""
     step = min(FIRST, -(-times // 3))
     with terminal.progress(f"{run.version}: {run.what}", -(-times // step)) as begin:
         while (done := len(run.seconds)) < times:
@@ -126,7 +126,7 @@ def count(run: Run, process: Process, ask: Ask, times: int) -> Run:
 
 
 def full(version: Version, minutes: float) -> Run:
-    """The full network on an image of 224 x 224 pixels for so long."""
+    """Run the full network on an image of 224 x 224 pixels for so many minutes."""
     run = Run(version.name, "224 x 224")
     folder, images = str(weights.find("synthetic")), [packed(networks.random_image(FULL, 0))]
     with Process(version) as process, terminal.still_progress(f"{run.version}: {run.what}") as tell:

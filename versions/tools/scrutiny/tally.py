@@ -19,7 +19,7 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
 
     def add(self, where: str, distance: float, limit: float) -> None:
-        """One more trial, wrong if the distance is past the limit."""
+        """Add a trial, which is wrong if the distance is past the limit."""
         self.tried += 1
         if distance > self.worst or not self.where:
             self.worst, self.where = distance, where
@@ -27,29 +27,29 @@ class Tally:
             self.wrong.append(where)
 
     def require(self, where: str, condition: bool) -> None:
-        """One more trial, wrong if the condition does not hold."""
+        """Add a trial, which is wrong if the condition does not hold."""
         self.add(where, 0.0 if condition else math.inf, 0.0)
 
     def count(self) -> Text:
-        """How many trials."""
+        """The number of trials, as text."""
         return Text(str(self.tried))
 
     def place(self) -> Text:
-        """Where the largest distance was."""
+        """The trial with the largest distance, as text."""
         return Text(self.where)
 
     def distance(self) -> Text:
-        """The largest one."""
+        """The largest distance, as text."""
         return self.coloured(f"{self.worst:.1e}" if 0 < self.worst < math.inf else "wrong" if self.worst else "right")
 
     def verdict(self) -> Text:
-        """How many were as they should be, or were not."""
+        """How many trials were right, or how many were wrong."""
         if not self.tried:
             return Text("-", style="dim")
         return self.coloured(f"{len(self.wrong)} of {self.tried} differ" if self.wrong else f"{self.tried} same")
 
     def coloured(self, words: str) -> Text:
-        """In red if anything was wrong."""
+        """Words in red if any trial was wrong, else in green."""
         return Text(words, style="red" if self.wrong else "green")
 
 

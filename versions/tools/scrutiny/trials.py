@@ -1,4 +1,4 @@
-"""What `numbers` tries: images for narrow networks, ordinary ones and others."""
+"""The trials of `rounding`: random and unusual images for narrow networks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 
 from scrutiny.networks import LISTED, Size, Tensors, free_size, random_image, random_tensors
 
-BLACK, WHITE = -2.0, 2.6  # about what preparing makes of 0 and 255
+BLACK, WHITE = -2.0, 2.6  # about what 0 and 255 are after normalisation
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Kind:
 
 
 def flat(value: float) -> Callable[[np.ndarray], np.ndarray]:
-    """An image of this value alone."""
+    """A function that makes an image of this value alone."""
     return lambda image: np.full_like(image, value)
 
 
 def spoilt(value: float) -> Callable[[np.ndarray], np.ndarray]:
-    """The image with this value in one place."""
+    """A function that puts this value into one place of an image."""
 
     def change(image: np.ndarray) -> np.ndarray:
         image = image.copy()
@@ -40,7 +40,7 @@ def spoilt(value: float) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def times(factor: float) -> Callable[[np.ndarray], np.ndarray]:
-    """The image multiplied."""
+    """A function that multiplies an image by a factor."""
     return lambda image: image * np.float32(factor)
 
 
@@ -55,7 +55,7 @@ SPECIAL = (
     Kind("one colour", "black", flat(BLACK)),
     Kind("one colour", "white", flat(WHITE)),
     Kind("chequered", "chequered", chequered),
-    # The smallest normal float32 is 1.2e-38. If smaller ones were taken for zero, so would be all that follows.
+    # The smallest normal float32 is 1.2e-38. If smaller numbers were flushed to zero, all that follows would be too.
     Kind("denormal", "denormal image", times(1e-39), 1e38),
     Kind("denormal", "denormal kernels", times(3e37), 3e-38),
     Kind("NaN", "NaN", spoilt(np.nan)),

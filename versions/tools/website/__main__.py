@@ -14,8 +14,8 @@ from sphinx.errors import SphinxError
 from sphinx.util.console import color_terminal, nocolor
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-from ladder.__main__ import Parser
 from ladder.core import terminal
+from ladder.core.arguments import Parser
 from ladder.core.errors import LadderError
 from ladder.core.installing import held
 from ladder.core.versions import ROOT

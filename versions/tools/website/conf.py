@@ -51,7 +51,7 @@ def write_stylesheet(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Called by Sphinx."""
+    """Register this project's additions; Sphinx calls this."""
     app.add_transform(links.RepositoryLinks)
     app.connect("source-read", add_to_page)
     app.connect("html-collect-pages", sources.collect)

@@ -56,7 +56,7 @@ def addition(root: Path, page: str) -> str:
 
 
 def nothing(root: Path) -> str:
-    """No Markdown."""
+    """The addition to most pages: none."""
     return ""
 
 

@@ -15,7 +15,7 @@ DRAWN = {
 
 
 def chart(root: Path) -> str:
-    """The chart of the last benchmark."""
+    """The chart of the last benchmark, as Markdown."""
     file = "build/bench/chart.svg"
     text = "\n\n## Measured on this machine\n\n"
     if not (root / file).exists():
@@ -24,14 +24,14 @@ def chart(root: Path) -> str:
 
 
 def curves(root: Path) -> str:
-    """What the last training of the digit classifier drew."""
+    """The figures of the digit classifier's last training, as Markdown."""
     drawn = [(name, what) for name, what in DRAWN.items() if (root / f"build/mnist/{name}.png").exists()]
     shown = "\n\n".join(f"![{what}](/build/mnist/{name}.png)" for name, what in drawn)
     return f"\n\n## The last training\n\n{shown or 'There is none yet: `nox -s mnist` trains and draws the curves.'}\n"
 
 
 def pictures(root: Path) -> str:
-    """All pictures, each with what it shows."""
+    """All pictures with captions, as Markdown."""
     shown = "".join(
         f"```{{figure}} /pics/{picture.name}\n:alt: {picture.shows}\n\n{picture.shows}\n```\n"
         for picture in own_pictures(root / "pics", "cifar10")

@@ -14,12 +14,12 @@ LOG = logging.getLogger(__name__)
 
 
 class RepositoryLinks(SphinxTransform):
-    """Turns them while a page is read; Sphinx itself only knows links between Markdown files."""
+    """Rewrites links into the repository while a page is read; Sphinx only knows those between Markdown files."""
 
     default_priority = 1  # before Sphinx looks for what else a link could mean
 
     def apply(self, **settings: object) -> None:
-        """Turn every link that is neither to a page nor to another site."""
+        """Rewrite every link that is neither to a page nor to another site."""
         for kind in (addnodes.download_reference, addnodes.pending_xref):
             for node in list(self.document.findall(kind)):
                 if node["reftype"] == "myst" and node["refdomain"] is None:

@@ -22,7 +22,7 @@ Page = tuple[str, dict[str, Any], str]  # its name, what the template is told, t
 
 
 def wanted(env: BuildEnvironment) -> set[PurePosixPath]:
-    """The files and folders that pages link to, as far as these have been read; to be added to."""
+    """The set of files and folders that the pages read so far link to."""
     found: set[PurePosixPath] = env.__dict__.setdefault("repository_paths", set())
     return found
 
@@ -57,7 +57,7 @@ def collect(app: Sphinx) -> Iterator[Page]:
 
 
 def listing(root: Path, folder: PurePosixPath, inside: list[PurePosixPath]) -> str:
-    """Links to what is in a folder."""
+    """The content of a folder as a list of links, in HTML."""
     links = [
         f'<li><a href="{relative_uri(f"{folder}/", address(root, path))}">{escape(path.name)}</a></li>'
         for path in inside
@@ -66,7 +66,7 @@ def listing(root: Path, folder: PurePosixPath, inside: list[PurePosixPath]) -> s
 
 
 def page(path: PurePosixPath, name: str, body: str) -> Page:
-    """A page with the path as its heading."""
+    """A page for a file or folder, with its path as the heading."""
     heading = f"<h1>{escape(path.name)}</h1><p><code>{escape(str(path))}</code></p>"
     return name, {"title": path.name, "body": heading + body}, "page.html"
 

@@ -1,7 +1,6 @@
 """Command lines, in this process: exit code 0 and silence on stderr, or 2 and a line that says why."""
 
 import base64
-import importlib
 import io
 import json
 import os
@@ -11,22 +10,13 @@ from pathlib import Path
 
 from watch import alone, changing
 
-PARSERS = {
-    "mnist": ("mnist.cli", "parser"),
-    "cv_basics": ("cv_basics.cli", "build_parser"),
-    "shared_weights": ("shared_weights.__main__", "_parser"),
-    "ladder": ("ladder.__main__", "parser"),
-    "fuzzing": ("fuzzing.__main__", "parser"),
-    "scrutiny": ("scrutiny.__main__", "parser"),
-}
-
 
 class Refused(Exception):
-    """The command ended with code 2 and a right message, which this one is."""
+    """The command ended with code 2 and a proper message, which is this exception's."""
 
 
 def version(folder: Path):
-    """The version's own commands, run in `folder`."""
+    """The version's own commands, which are run in `folder`."""
     from resnet50 import __main__ as cli
 
     def call(data: bytes) -> None:
@@ -39,7 +29,7 @@ def version(folder: Path):
 
 
 def pictures(folder: Path):
-    """A picture, as a user has it named; the network is loaded once."""
+    """`classify` on a picture; the network is loaded once."""
     from resnet50 import ResNet50
     from resnet50 import __main__ as cli
 
@@ -77,11 +67,13 @@ def changing_pictures(folder: Path):
 
 def tools(folder: Path):
     """The other command lines: they are parsed, and not run."""
-    parsers = {tool: getattr(importlib.import_module(module), name)() for tool, (module, name) in PARSERS.items()}
+    from fuzzing.parsers import parsers
+
+    made = parsers()
 
     def call(data: bytes) -> None:
         given = json.loads(data)
-        parser = parsers[given["tool"]]
+        parser = made[given["tool"]]
 
         def parse() -> int:
             parser.parse_args(given["arguments"])
@@ -93,7 +85,7 @@ def tools(folder: Path):
 
 
 def run(command: Callable[[], int], lines: str, most_lines: int = 1) -> None:
-    """Runs it with `lines` on stdin; raises Refused if it refuses as it should, AssertionError if it does not."""
+    """Run a command with `lines` on stdin; raises Refused or, if it does not end as it should, AssertionError."""
     before = sys.stdin, sys.stdout, sys.stderr
     written = os.fstat(2).st_size
     sys.stdin = io.TextIOWrapper(io.BytesIO(lines.encode("utf-8", "surrogatepass")), "utf-8")

@@ -24,17 +24,17 @@ Named = tuple[type[BaseException], ...]
 
 
 def main(name: str, folder: Path) -> None:
-    """Prepares, says so, and answers inputs until there are no more."""
+    """Prepare, say so, and answer inputs until there are no more."""
     answers, inputs = os.fdopen(os.dup(1), "w"), sys.stdin.buffer
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever else is printed is not an answer
-    logging.lastResort = logging.StreamHandler()  # on the descriptor, also where a call is given another sys.stderr
+    logging.lastResort = logging.StreamHandler()  # on the descriptor, even when a call gets another sys.stderr
     os.chdir(folder)
     module, function = name.split(".")
     call, named = getattr(importlib.import_module(module), function)(folder)
     say(answers, kind="ready")
     while length := inputs.read(8):
         data = inputs.read(int.from_bytes(length, "little"))
-        # By processor time, so that a machine that is busy or was stopped makes no hang.
+        # In processor time, so that a busy or suspended machine does not look like a hang.
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         verdict = judge(call, named, data)
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -42,18 +42,18 @@ def main(name: str, folder: Path) -> None:
 
 
 def say(answers: IO[str], **verdict: Any) -> None:
-    """A line on what was stdout, with the most memory that this process ever had, in bytes."""
+    """Print an answer on the original stdout, with the most memory that this process ever had, in bytes."""
     verdict["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps(verdict), file=answers, flush=True)
 
 
 def judge(call: Call, named: Named, data: bytes) -> dict[str, str]:
-    """What became of an input: "answered", "refused" with a named exception, or another "exception"."""
+    """The verdict on an input: "answered", "refused" with a named exception, or another "exception"."""
     try:
         call(data)
     except named as error:
         return {"kind": "refused", "text": f"{type(error).__name__}: {error}"}
-    except BaseException as error:  # also what Rust's panics become, which are no Exceptions
+    except BaseException as error:  # including Rust's panics, which are not Exceptions
         place = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} ({Path(place.filename).name}, {place.name})"
         return {"kind": "exception", "text": text, "details": traceback.format_exc()}

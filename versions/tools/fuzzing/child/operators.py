@@ -13,7 +13,7 @@ SIZES = [4, 4, 3, 3, 1, 1, 1, 0]
 
 
 def built(given: dict[str, Any]) -> Any:
-    """An array, or what is handed over in place of one."""
+    """An array, or what is passed in place of one."""
     shape, dtype = given["shape"], np.dtype(given["dtype"])
     if any(size < 0 for size in shape) or prod(shape) > 1 << 20:
         shape = [1]
@@ -45,7 +45,7 @@ def built(given: dict[str, Any]) -> Any:
 
 
 def calls(folder: Path):
-    """One operator on its tensors."""
+    """Calls of one operator with its tensors."""
 
     def call(data: bytes) -> None:
         given = json.loads(data)
@@ -55,7 +55,7 @@ def calls(folder: Path):
 
 
 def programs(folder: Path):
-    """A plan is made, run as a whole, and run by a step."""
+    """Plans, each made, run as a whole, and run step by step."""
     kernels = compiled()
     crew = [ops.crew(2, False)] if hasattr(ops, "crew") else []
 

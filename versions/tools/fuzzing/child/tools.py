@@ -18,7 +18,7 @@ from mnist.weights import SHIPPED, load_parameters
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Whatever is refused: no library says a word on stderr, which is a file here."""
+    """Fail if a library writes anything to stderr, which is a file here."""
     written = os.fstat(2).st_size
     try:
         yield
@@ -27,7 +27,7 @@ def silent() -> Iterator[None]:
 
 
 def cv_basics_pictures(folder: Path):
-    """A picture for the lessons on pictures."""
+    """Pictures for the image lessons."""
 
     def call(data: bytes) -> None:
         (folder / "input").write_bytes(data)
@@ -38,7 +38,7 @@ def cv_basics_pictures(folder: Path):
 
 
 def mnist_pictures(folder: Path):
-    """A picture of a digit, which is then named."""
+    """Pictures of digits, which are then classified."""
     network = Network(load_parameters(SHIPPED)[0])
     limits = measured_limits(network, embedded().validation)
 
@@ -51,7 +51,7 @@ def mnist_pictures(folder: Path):
 
 
 def mnist_digits(folder: Path):
-    """The four files of MNIST; the last two are right."""
+    """The four files of MNIST, of which the last two are valid."""
 
     def call(data: bytes) -> None:
         end = 4 + int.from_bytes(data[:4], "big")
@@ -63,7 +63,7 @@ def mnist_digits(folder: Path):
 
 
 def mnist_weights(folder: Path):
-    """Weights from `train`."""
+    """Weight files as `train` writes them."""
 
     def call(data: bytes) -> None:
         (folder / "input").write_bytes(data)

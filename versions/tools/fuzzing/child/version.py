@@ -1,4 +1,4 @@
-"""A version's own readers of files, each followed by what the file is read for."""
+"""A version's own file readers, each followed by the use of what was read."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ IMAGE = np.random.RandomState(0).standard_normal((32, 32, 3)).astype(np.float32)
 
 
 def arrays(folder: Path):
-    """An .npy file, as the command line takes it in place of a picture."""
+    """.npy files, which the command line accepts in place of pictures."""
     net = ResNet50(folder / "weights")
 
     def call(data: bytes) -> None:
@@ -25,7 +25,7 @@ def arrays(folder: Path):
 
 
 def weights(folder: Path):
-    """weights.safetensors: a network is made, and run."""
+    """weights.safetensors, from which a network is made and run."""
 
     def call(data: bytes) -> None:
         (folder / "other" / "weights.safetensors").write_bytes(data)
@@ -35,7 +35,7 @@ def weights(folder: Path):
 
 
 def changing_weights(folder: Path):
-    """A weight folder of which a file changes while a network is made of it, and run."""
+    """Weight folders in which a file changes while a network is made from it and run."""
     place = folder / "other"
     right = {name: (folder / "weights" / name).read_bytes() for name in FILES}
 
@@ -51,7 +51,7 @@ def changing_weights(folder: Path):
 
 
 def preprocessings(folder: Path):
-    """preprocess.json, and what it makes of a picture of 24 x 16 pixels."""
+    """preprocess.json, which is then applied to a picture of 24 x 16 pixels."""
 
     def call(data: bytes) -> None:
         (folder / "input").write_bytes(data)

@@ -11,7 +11,7 @@ STARTS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork
 
 
 def alone(call: Callable[[bytes], object]) -> Callable[[bytes], None]:
-    """`call`, which fails if a program is started meanwhile: Pillow has readers that start one."""
+    """`call`, made to fail if it starts a program: some of Pillow's readers do."""
     started: list[str] = []
     sys.addaudithook(lambda event, arguments: started.append(event) if event in STARTS else None)
 
@@ -47,7 +47,7 @@ def changing(file: Path, given: dict[str, Any]) -> Iterator[None]:
 
 
 def change(file: Path, how: str, place: int, byte: bytes) -> None:
-    """Changes a file as another program might."""
+    """Change a file as another program might."""
     match how:
         case "cut":
             os.truncate(file, place)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from fuzzing.child.commands import Refused, run
+from fuzzing.parsers import PARSERS, words
 
 
 def ending(code: int, words: str = "") -> Callable[[], int]:
@@ -36,3 +37,9 @@ def test_silence_and_a_refusal_in_one_line_are_as_promised(capfd):
 def test_a_broken_promise_is_seen(command: Callable[[], int], reason: str, capfd):
     with pytest.raises(AssertionError, match=reason):
         run(command, "")
+
+
+def test_the_words_of_the_tools_are_those_of_their_parsers():
+    assert {"bench", "--peers", "--threads", "carry", "--from", "release"} <= set(words("ladder"))
+    assert {"rounding", "--seeds"} <= set(words("scrutiny")) and {"train", "--epochs", "adam"} <= set(words("mnist"))
+    assert all(words(tool) for tool in PARSERS)

@@ -25,7 +25,7 @@ MEANING = (
 
 @dataclass(frozen=True)
 class Unit:
-    """A C file, the object file made of it, and those arguments of the compiler that say what code to make."""
+    """A C file, its object file, and the compiler's arguments that affect the generated code."""
 
     source: Path
     target: Path
@@ -66,13 +66,13 @@ def units(meson: Path) -> list[Unit]:
 
 
 def flags(command: str) -> str:
-    """Of a compiler's command the arguments that say what code to make."""
+    """The arguments of a compiler's command that affect the generated code."""
     chosen = (word for word in shlex.split(command) if word.startswith(("-O", "-f", "-m", "-std", "-g")))
     return " ".join(word for word in chosen if not word.startswith(("-fdiagnostics", "-fvisibility")))
 
 
 def compiler(meson: Path) -> str:
-    """The compiler's name and version, as it says them itself."""
+    """The compiler's name and version, as it reports them."""
     found = json.loads((meson / "meson-info" / "intro-compilers.json").read_text(encoding="utf-8"))
     return str(found["host"]["c"]["full_version"])
 
@@ -107,7 +107,7 @@ def show(console: Console, head: str, functions: list[Function]) -> None:
 
 
 def tabulate(functions: list[Function]) -> Table:
-    """How many instructions of each kind: a row for each function, and below it one for each innermost loop."""
+    """A table of instruction counts: a row for each function, and below it one for each innermost loop."""
     table = terminal.table()
     table.add_column("function\n  loop, lines", overflow="fold")
     for kind in KINDS:
@@ -122,7 +122,7 @@ def tabulate(functions: list[Function]) -> Table:
 
 
 def add_counts(table: Table, name: Text, instructions: list[Instruction]) -> None:
-    """A row with the counts."""
+    """Add a row with the counts."""
     counts = count(instructions)
     table.add_row(name, *(str(counts[kind] or "-") for kind in KINDS))
 

@@ -1,4 +1,4 @@
-"""The innermost loops of a program, found in who can follow whom."""
+"""The innermost loops of a program, found in its control-flow graph."""
 
 from collections.abc import Callable, Sequence
 
@@ -28,7 +28,7 @@ def innermost(successors: Graph, is_padding: Callable[[int], bool] = lambda node
 
 
 def find_entries(successors: Graph, is_padding: Callable[[int], bool]) -> tuple[set[int], set[int]]:
-    """Where execution may begin, and all nodes that it may then reach."""
+    """All nodes that execution may reach, beginning at node 0."""
     entries: set[int] = set()
     reached: set[int] = set()
     for node in range(len(successors)):

@@ -1,4 +1,4 @@
-"""Compiled functions as objdump shows them, with the source lines that they come from, and what they are made of."""
+"""Compiled functions as objdump shows them, with their source lines and counts of instructions."""
 
 import os
 import re
@@ -19,9 +19,9 @@ PREFIXES = {"bnd", "cs", "data16", "ds", "lock", "notrack", "rep", "repz", "repn
 
 KINDS = ("FMA", "vector", "scalar", "loads", "stores", "calls", "all")
 FMA = re.compile(r"vfn?m(add|sub).*|vpdp.*")
-SCALAR = re.compile(r"(?!v?(broadcast|p)).+s[sd]")  # vpmaxsd and its like are integer instructions on all lanes
+SCALAR = re.compile(r"(?!v?(broadcast|p)).+s[sd]")  # vpmaxsd and similar are integer instructions on all lanes
 ZERO = re.compile(r"v?p?xor.* ([xyz]mm\d+)(,\1)+")
-NOTHING = re.compile(r"nop.*|xchg ax,ax|int3 *")  # what fills the space before an aligned address
+NOTHING = re.compile(r"nop.*|xchg ax,ax|int3 *")  # padding before an aligned address
 COPY = re.compile(r"v?mov.* [xyz]mm\d+,[xyz]mm\d+")
 # What may have its first operand in memory without writing there, or without writing only.
 READ_ONLY = re.compile(r"cmp|test|bt|v?u?comis[sd]|call|jmp|push|i?mul|i?div")
@@ -41,7 +41,7 @@ class Instruction:
         return f"{self.mnemonic} {self.operands}"
 
     def target(self) -> int | None:
-        """Where it may jump to, if it is a jump to a known address."""
+        """The target address, if this is a jump to a known one."""
         found = re.match(r"([0-9a-f]+) <", self.operands)
         return int(found[1], 16) if self.mnemonic.startswith("j") and found else None
 
@@ -91,7 +91,7 @@ class Function:
 
 
 def count(instructions: Iterable[Instruction]) -> Counter[str]:
-    """Of each kind how many."""
+    """The number of instructions of each kind."""
     return Counter(kind for instruction in instructions for kind in instruction.kinds())
 
 

@@ -1,4 +1,4 @@
-"""`carry`: take a change that was made in one version forward into all later ones."""
+"""`carry`: carry a change that was made in one version forward into all later ones."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from ladder.core.versions import OWN, Version, discover, find
 
 @dataclass(frozen=True)
 class Step:
-    """What carrying one edit into one version comes to.
+    """The result of carrying one edit into one version.
 
     The file as it is in HEAD, as it lies there, and as it will be; the predecessor's edit; a word for what is done.
     """
@@ -54,7 +54,7 @@ class History:
         )
 
     def committed(self, path: str) -> bytes | None:
-        """The file in HEAD."""
+        """The file's content in HEAD."""
         return self.head.get(path) if self.head is not None else None
 
     def former(self, path: str) -> bytes | None:
@@ -92,7 +92,7 @@ def carry(root: Path, name: str, revision: str) -> int:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """While no other process does the same; says so if there is one to be waited for."""
+    """Keep other processes from carrying meanwhile; says so if it has to wait for one."""
     path.parent.mkdir(exist_ok=True)
     lock = FileLock(path)
     try:
@@ -107,7 +107,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def edited(source: History) -> set[str]:
-    """The files that differ from the revision, README.md and pyproject.toml left out."""
+    """The files that differ from the revision, except README.md and pyproject.toml."""
     before = source.before or {}
     return {
         path for path in before.keys() | source.working.keys() if before.get(path) != source.working.get(path)
@@ -171,7 +171,7 @@ def carry_into(history: History, path: str, edit: Edit, ledger: Ledger) -> Step 
 
 
 def obstacles(steps: list[Step], source: Version) -> list[str]:
-    """Why some of the files cannot be written, each as a sentence."""
+    """A sentence for each file that cannot be written."""
     changed = [step for step in steps if step.content != step.present]
     gone = {step.version.folder / step.path for step in changed if step.content is None}
     found = [
@@ -186,7 +186,7 @@ def obstacles(steps: list[Step], source: Version) -> list[str]:
 
 
 def write(root: Path, source: Version, steps: list[Step], ledger: Ledger) -> None:
-    """Do what the steps say, and note it; if anything fails, everything is as it was."""
+    """Carry out the steps and record them; if anything fails, everything is left as it was."""
     for step in steps:
         ledger.enter(step.place, step.committed, step.content, step.edit)
     writes = [
@@ -197,7 +197,7 @@ def write(root: Path, source: Version, steps: list[Step], ledger: Ledger) -> Non
     for left in (root / "versions").glob(f"{STAGING}*"):  # by a carry that was killed, for this one has the lock
         shutil.rmtree(left)
     with ExitStack() as undone:
-        ledger.save()  # first: an entry for what was never written says nothing
+        ledger.save()  # first, since an entry for something that was never written is harmless
         undone.callback(ledger.restore)
         commit(writes, root / "versions")
         undone.pop_all()

@@ -1,4 +1,4 @@
-"""`diff`: what one version changes against another, as a reader wants it; and the whole ladder as a table."""
+"""`diff`: what one version changes against another, for a reader; and the whole ladder as a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ladder.chain import diff_html, diff_text
 from ladder.chain.difference import Change, compare
-from ladder.chain.lineage import Step, check
+from ladder.chain.lineage import Size, Step, check
 from ladder.core import highlight, terminal
 from ladder.core.errors import LadderError
 from ladder.core.files import working_tree
@@ -20,6 +20,13 @@ from ladder.timing.gains import HOW, Gain, Measured
 from shared_weights.tensor_file import appearing_whole
 
 BAR = 24  # characters for the file with the most changed lines
+# The heads of the ladder's table -> the part of a step whose size stands below it.
+HEADS = {
+    "src\nboth": ("src", True),
+    "src\nnew": ("src", False),
+    "tests\nboth": ("tests", True),
+    "tests\nnew": ("tests", False),
+}
 
 
 @dataclass(frozen=True)
@@ -125,13 +132,13 @@ def bar(change: Change, scale: float) -> Text:
 
 
 def total(changes: list[Change]) -> str:
-    """The sums, and what of them is source."""
+    """The total size of the changes, and the size of those in src."""
     source = [change for change in changes if change.path.startswith("src/")]
     return f"{size(changes)}; of these {size(source)} in src."
 
 
 def size(changes: list[Change]) -> str:
-    """How many files and lines."""
+    """The number of files and lines that change."""
     added, removed = sum(change.added for change in changes), sum(change.removed for change in changes)
     return f"{len(changes)} file{'s' * (len(changes) != 1)} (+{added} -{removed})"
 
@@ -150,8 +157,9 @@ def show_ladder(root: Path) -> None:
     console = terminal.output()
     console.print(tabulate_ladder(steps, measured))
     console.print(
-        f"Files and lines changed: against the version before, without {' and '.join(OWN)}. Python, C: lines of code "
-        "in src, without blank lines, comments and docstrings. `nox -s diff -- 06` shows one step.",
+        "Lines changed against the version before: in source and tests, each in the files that both have, and in those "
+        f"that are new or gone. Files: without {' and '.join(OWN)}. Python, C: lines of code in src, without blank "
+        "lines, comments and docstrings. `nox -s diff -- 06` shows one step.",
         markup=False,
     )
     console.print(
@@ -163,10 +171,10 @@ def show_ladder(root: Path) -> None:
 
 
 def tabulate_ladder(steps: list[Step], measured: Measured) -> Table:
-    """A row for each version."""
+    """The ladder's table: a row for each version."""
     table = terminal.table()
     table.add_column("version\nidea")
-    for head in ("files", "lines", "Python", "C", "gain"):
+    for head in ("files", *HEADS, "Python", "C", "gain"):
         table.add_column(head, justify="right", no_wrap=True)
     before: Version | None = None
     for step in steps:
@@ -174,7 +182,7 @@ def tabulate_ladder(steps: list[Step], measured: Measured) -> Table:
         table.add_row(
             Text.assemble((version.name, "bold"), "\n", (version.idea, "dim")),
             str(step.files) if before else "",
-            Text.assemble((f"+{step.added}", "green"), "\n", (f"-{step.removed}", "red")) if before else "",
+            *(lines(step.parts[part]) if before else Text() for part in HEADS.values()),
             str(counted.get("Python", "")),
             str(counted.get("C", "")),
             figures(measured.gains(before, version) if before else []),
@@ -183,8 +191,13 @@ def tabulate_ladder(steps: list[Step], measured: Measured) -> Table:
     return table
 
 
+def lines(size: Size) -> Text:
+    """A size as text: the lines added and, below them, removed."""
+    return Text.assemble((f"+{size.added}", "green"), "\n", (f"-{size.removed}", "red"))
+
+
 def figures(gains: list[Gain]) -> Text:
-    """Ratios, one below the other."""
+    """The gains as text, one below the other."""
     shown = [gain.figure + f" @{gain.threads}" * (gain.threads > 1) for gain in gains]
     return Text("\n".join(shown) or "-")
 

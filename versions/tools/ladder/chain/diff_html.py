@@ -60,12 +60,12 @@ def fragment(changes: list[Change], full: bool = False) -> str:
 
 
 def anchor(change: Change) -> str:
-    """The id of a file's part."""
+    """The HTML id of a file's section."""
     return "diff-" + re.sub(r"[^\w]+", "-", change.path)
 
 
 def count(sign: str, lines: int) -> str:
-    """Lines added or removed, or nothing."""
+    """A count of lines with its sign; empty if there are none."""
     return f'<span class="{"plus" if sign == "+" else "minus"}">{sign}{lines}</span>' if lines else ""
 
 

@@ -14,7 +14,7 @@ from ladder.core.highlight import Piece, mark, tokens
 from ladder.core.terminal import printable
 
 LONG = 60  # lines; a new or removed test longer than this is not shown in full ...
-HEAD = 20  # ... but so many lines of it
+HEAD = 20  # ... but only this many lines of it
 BLANK = Piece(Whitespace, "")
 
 
@@ -40,7 +40,7 @@ class Colours:
         return self.changed.get_style_for_token(piece.kind) + ground
 
     def edge(self, sign: str) -> Style:
-        """The style of the line's number and sign."""
+        """The style of a line's number and sign."""
         if sign not in self.grounds:
             return Style(dim=True)
         return Style(color="red" if sign == "-" else "green", bold=True)
@@ -63,14 +63,14 @@ def is_light(colours: str) -> bool:
 
 
 def heading(change: Change) -> Text:
-    """The file's name, what happened to it and the lines it gained and lost."""
+    """The heading of a file: its name, what happened to it, and the lines it gained and lost."""
     state = f"  {change.state}" if change.state else ""
     counts = [f"{sign}{count}" for sign, count in (("+", change.added), ("-", change.removed)) if count]
     return Text.assemble((f"== {change.title}", "bold cyan"), state, (f"  {' '.join(counts)}", "dim"))
 
 
 def listing(change: Change, colours: Colours, width: int, full: bool) -> Iterator[Text]:
-    """The file's lines, each padded to `width`, unchanged parts left out unless `full`."""
+    """The file's lines, each padded to `width`, without unchanged parts unless `full`."""
     before, after = tokens(change.old or "", change.before), tokens(change.new or "", change.after)
     alone = change.old is None or change.new is None
     rows = change.rows()

@@ -50,36 +50,36 @@ class Change:
 
     @property
     def path(self) -> str:
-        """Its name, the new one if it has two."""
+        """The file's name, the new one if it has two."""
         return self.new or self.old or ""
 
     @property
     def title(self) -> str:
-        """Its name, or both: `ops/conv2d.py -> conv2d.c`."""
+        """The file's name, or both names: `ops/conv2d.py -> conv2d.c`."""
         return f"{self.old} -> {PurePosixPath(self.path).name}" if self.rewritten else self.path
 
     @property
     def state(self) -> str:
-        """In a word what happened to it: nothing for a plain change."""
+        """What happened to the file, in a word; empty for a plain change."""
         return "rewritten" if self.rewritten else "removed" if self.new is None else "new" if self.old is None else ""
 
     @property
     def rewritten(self) -> bool:
-        """Whether it has the same name in another language."""
+        """Whether the file was rewritten under the same name in another language."""
         return None not in (self.old, self.new) and self.old != self.new
 
     @property
     def added(self) -> int:
-        """Lines that only the new file has."""
+        """The number of lines that only the new file has."""
         return sum(len(hunk.new) for hunk in self.hunks)
 
     @property
     def removed(self) -> int:
-        """Lines that only the old file had."""
+        """The number of lines that only the old file has."""
         return sum(len(hunk.old) for hunk in self.hunks)
 
     def rows(self) -> list[Row]:
-        """The whole file, side by side."""
+        """All rows of the file, old and new side by side."""
         rows: list[Row] = []
         old = new = 0
         height, width = len(self.before), len(self.after)
@@ -117,7 +117,7 @@ def stem(path: str) -> str:
 
 
 def order(path: str) -> tuple[int, str]:
-    """Where a file stands in the difference."""
+    """The sort key of a file in the difference."""
     if path in LAST:
         return 4 + LAST.index(path), path
     starts = ("src/resnet50/ops/", "src/", "tests/")
@@ -132,13 +132,13 @@ def split(content: bytes) -> list[str]:
 
 
 def opposite(hunk: Hunk) -> list[Row]:
-    """The lines of both sides from the top, whatever they hold."""
+    """Pair the lines of both sides from the top, whatever they hold."""
     height = max(len(hunk.old), len(hunk.new))
     return [Row(at(hunk.old, i), at(hunk.new, i)) for i in range(height)]
 
 
 def at(lines: range, index: int) -> int | None:
-    """An element, or None past the end."""
+    """The element at an index, or None past the end."""
     return lines[index] if index < len(lines) else None
 
 
@@ -182,7 +182,7 @@ def pairs(before: Sequence[str], after: Sequence[str], hunk: Hunk) -> list[tuple
 
 
 def vocabulary(line: str) -> Counter[str]:
-    """The words of a line, counted; blanks and signs are none."""
+    """The words of a line, counted, without blanks and punctuation."""
     return Counter(re.findall(r"\w+", line))
 
 
@@ -201,7 +201,7 @@ def words(old: str, new: str) -> tuple[Spans, Spans]:
 
 
 def spans(words: list[str], blocks: list[tuple[int, int]]) -> Spans:
-    """Where runs of words lie in their line."""
+    """The character spans of runs of words in their line."""
     starts = [0]
     for word in words:
         starts.append(starts[-1] + len(word))
@@ -226,11 +226,11 @@ def blocks(rows: list[Row]) -> Iterator[tuple[str, list[Row]]]:
         stop = start
         while stop < len(rows) and sort(rows, near, stop) == kind:
             stop += 1
-        lone = kind == "folded" and stop == start + 1  # to say that it is left out would take as much room
+        lone = kind == "folded" and stop == start + 1  # a line that says it is left out would be as long
         yield "same" if lone else kind, rows[start:stop]
         start = stop
 
 
 def sort(rows: list[Row], near: set[int], index: int) -> str:
-    """Which kind of run a row belongs to."""
+    """The kind of run that a row belongs to."""
     return "changed" if rows[index].changed else "same" if index in near else "folded"

@@ -1,4 +1,4 @@
-"""What `carry` has left in the working tree: for each file what of its predecessor is in it, until it is committed."""
+"""The ledger of `carry`: what each file in the working tree has received from its predecessor since the commit."""
 
 import base64
 import hashlib
@@ -50,24 +50,24 @@ class Ledger:
         carried = decode(entry.carried)
         if entry.result == digest(present) or contains(present, Edit(decode(entry.former), carried)):
             return carried
-        if present == committed:  # it was checked out again
+        if present == committed:  # it has been checked out again
             return former
         raise Conflict("was edited where the last carry wrote: commit it first")
 
     def enter(self, place: str, committed: bytes | None, result: bytes | None, edit: Edit) -> None:
-        """Note what a file has become by an edit of its predecessor."""
+        """Record what a file has become by an edit of its predecessor."""
         self.entries[place] = Entry(digest(committed), digest(result), encode(edit.new), encode(edit.old))
 
     def save(self) -> None:
-        """Write the entries down."""
+        """Write the entries to the file."""
         self.write(json.dumps({place: asdict(entry) for place, entry in sorted(self.entries.items())}).encode())
 
     def restore(self) -> None:
-        """Write down again what was there before."""
+        """Restore the file as it was before."""
         self.write(self.text)
 
     def write(self, text: bytes) -> None:
-        """Replace the file."""
+        """Write the file's new content in place of the old."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
         new.write_bytes(text)
@@ -85,5 +85,5 @@ def encode(content: bytes | None) -> str | None:
 
 
 def decode(text: str | None) -> bytes | None:
-    """What was encoded; raises ValueError if that is not what it is."""
+    """The content that `encode` encoded; raises ValueError if it did not."""
     return None if text is None else base64.b64decode(text)

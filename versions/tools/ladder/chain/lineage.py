@@ -1,5 +1,6 @@
 """`lineage`: is every version its predecessor plus what it declares to change, and nothing else?"""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,24 @@ from ladder.core.versions import OWN, Version, discover
 
 
 @dataclass(frozen=True)
+class Size:
+    """How many lines a difference adds and removes, as a diff counts them."""
+
+    added: int
+    removed: int
+
+
+@dataclass(frozen=True)
 class Step:
-    """From one version to the next: how large the difference is, and what is wrong with it."""
+    """From one version to the next: how large the difference is, and what is wrong with it.
+
+    `parts`: the sizes by folder and by whether both versions have the file: `("src", True)`, `("tests", False)`.
+    """
 
     version: Version
     files: int
-    added: int
-    removed: int
+    size: Size
+    parts: dict[tuple[str, bool], Size]
     complaints: list[str]
 
 
@@ -30,7 +42,7 @@ def lineage(root: Path) -> int:
         table.add_column(head, justify=side)  # type: ignore[arg-type]
     for step in steps:
         state = Text("broken", style="red") if step.complaints else Text("kept", style="green")
-        size = f"+{step.added} -{step.removed}"
+        size = f"+{step.size.added} -{step.size.removed}"
         table.add_row(step.version.name, str(step.files), size, state, Text(step.version.idea))
     terminal.output().print(table)
     complaints = [complaint for step in steps for complaint in step.complaints]
@@ -49,7 +61,8 @@ def check(versions: list[Version]) -> list[Step]:
         changed = changes(tree_before, tree) if before else set[str]()
         complaints = own_complaints(version, before) + mentions(version, tree, names)
         complaints += file_complaints(version, changed, tree_before.keys() | tree.keys())
-        steps.append(Step(version, len(changed), *lines(tree_before, tree, changed), complaints))
+        size, sizes = measure(tree_before, tree, changed), parts(tree_before, tree, changed)
+        steps.append(Step(version, len(changed), size, sizes, complaints))
         before, tree_before = version, tree
     return steps
 
@@ -70,12 +83,12 @@ def own_complaints(version: Version, before: Version | None) -> list[str]:
 
 
 def changes(before: Tree, after: Tree) -> set[str]:
-    """The files that were changed, added or removed, but for those that are every version's own."""
+    """The files that were changed, added or removed, except those that are every version's own."""
     return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)} - set(OWN)
 
 
 def file_complaints(version: Version, changed: set[str], existing: set[str]) -> list[str]:
-    """Both directions: what differs is declared, and what is declared differs."""
+    """A sentence for each file that differs undeclared, and for each that is declared and does not differ."""
     complaints = [
         f"{version.name}: {path} differs from the predecessor's and is not declared in changes"
         for path in sorted(changed - version.changes)
@@ -87,7 +100,7 @@ def file_complaints(version: Version, changed: set[str], existing: set[str]) -> 
 
 
 def mentions(version: Version, tree: Tree, names: list[str]) -> list[str]:
-    """Files that name a version of the ladder: they could not stay the same in the next folder."""
+    """A sentence for each file that names a version, since it could not stay the same in the next folder."""
     return [
         f"{version.name}: {path} mentions {name}, which only README.md and pyproject.toml may"
         for path, content in tree.items()
@@ -96,7 +109,19 @@ def mentions(version: Version, tree: Tree, names: list[str]) -> list[str]:
     ]
 
 
-def lines(before: Tree, after: Tree, changed: set[str]) -> tuple[int, int]:
-    """How many lines were added and removed in the changed files, as a diff counts them."""
+def measure(before: Tree, after: Tree, changed: Iterable[str]) -> Size:
+    """The size of the difference in the changed files."""
     found = [hunk for path in changed for hunk in hunks(before.get(path, b""), after.get(path, b""))]
-    return sum(len(hunk.new) for hunk in found), sum(len(hunk.old) for hunk in found)
+    return Size(sum(len(hunk.new) for hunk in found), sum(len(hunk.old) for hunk in found))
+
+
+def parts(before: Tree, after: Tree, changed: set[str]) -> dict[tuple[str, bool], Size]:
+    """The sizes in src and tests, each in the files that both versions have, and in those that are new or gone."""
+    both = before.keys() & after.keys()
+    return {
+        (folder, shared): measure(
+            before, after, {path for path in changed if path.startswith(f"{folder}/") and (path in both) == shared}
+        )
+        for folder in ("src", "tests")
+        for shared in (True, False)
+    }

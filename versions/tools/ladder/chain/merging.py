@@ -36,7 +36,7 @@ def merge(ours: bytes | None, base: bytes | None, theirs: bytes | None) -> bytes
     if theirs is None:
         raise Conflict("is deleted, but this version has changed it")
     if b"\0" in ours + base + theirs:
-        raise Conflict("is no text, and this version has changed it")
+        raise Conflict("is not text, and this version has changed it")
     return merge_texts(ours, base, theirs)
 
 
@@ -54,7 +54,7 @@ def merge_texts(*texts: bytes) -> bytes:
 
 
 def contains(ours: bytes | None, edit: Edit) -> bool:
-    """Whether an edit is in `ours` already: to work it in changes nothing."""
+    """Whether `ours` already contains the edit, so that merging it changes nothing."""
     try:
         return merge(ours, edit.old, edit.new) == ours
     except Conflict:

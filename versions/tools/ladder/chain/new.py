@@ -1,4 +1,4 @@
-"""`new`: the next version, a copy of the last one that waits for its idea."""
+"""`new`: begin the next version as a copy of the last one."""
 
 import re
 from pathlib import Path
@@ -38,7 +38,7 @@ nox -s diff -- {previous} {number}
 
 
 def new(root: Path, name: str, idea: str) -> int:
-    """Make the folder of the next version; `name` may be given with or without the number that it will have.
+    """Make the folder of the next version; `name` may be given with or without its number.
 
     Raises LadderError if the name can't be a version's, or the folder is there.
     """
@@ -47,7 +47,7 @@ def new(root: Path, name: str, idea: str) -> int:
     bare = name.removeprefix(f"{number}_")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", bare):
         raise LadderError(
-            f"{name!r} can't be the next version's name: it is made of small letters, digits and underscores, "
+            f"{name!r} can't be the next version's name: it is made of lower-case letters, digits and underscores, "
             f"and its number is {number}"
         )
     if not idea.strip():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ladder.core.errors import LadderError
 
-STAGING = ".carry-"  # how the folder's name begins in which contents wait to be renamed
+STAGING = ".carry-"  # the beginning of the name of the folder in which new contents wait to be renamed
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ def obstacle(home: Path, name: str, gone: set[Path]) -> str | None:
     if path.is_file() and not os.access(path, os.W_OK):
         return "is read-only here"
     if path.exists() and not path.is_file() and not path.is_dir():
-        return "is no ordinary file here"
+        return "is not a regular file here"
     nearest = next(place for place in path.parents if place.is_dir())
     return None if os.access(nearest, os.W_OK | os.X_OK) else f"lies in {nearest}, which is read-only"
 
 
 def commit(writes: list[Write], staging: Path) -> None:
-    """Do all of `writes`, or, if one of them fails, none: what was done by then is undone, and the error raised.
+    """Do all of `writes`, or none: if one fails, what was done is undone, and the error is raised.
 
     New contents and copies of the old ones are first written to a folder in `staging`, which must be on the same file
     system: so a full disk is noticed before anything is touched, and from then on files are only renamed. Folders that
@@ -87,7 +87,7 @@ def apply(write: Write, place: Path) -> None:
 
 
 def undo(write: Write, place: Path) -> None:
-    """Bring the old content back, whether or not `apply` got as far as changing anything."""
+    """Restore the old content, whether or not `apply` changed anything."""
     if write.before is not None:
         write.path.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(place.with_suffix(".old"), write.path)

@@ -1,7 +1,12 @@
-"""What a word on the command line may be: functions for argparse, which makes their errors a line."""
+"""What all tools' command lines share: the parser, common options, and types of arguments."""
 
 import argparse
+import inspect
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NoReturn
+
+VERSION_HELP = "a version's folder name or its number: 03_naive_c or 03"
 
 
 def positive(text: str) -> int:
@@ -12,19 +17,19 @@ def positive(text: str) -> int:
 
 
 def thread_counts(text: str) -> list[int]:
-    """Numbers of threads with commas between them."""
+    """Numbers of threads, separated by commas."""
     return [thread_count(part) for part in text.split(",")]
 
 
 def thread_count(text: str) -> int:
-    """A number of threads."""
+    """A number of threads, 1 to 1024."""
     if positive(text) > 1024:
         raise argparse.ArgumentTypeError(f"{text} is more than 1024 threads")
     return int(text)
 
 
 def channels(text: str) -> int:
-    """A number of feature maps that fit beside one another."""
+    """A number of feature maps that fit side by side, 1 to 32."""
     if positive(text) > 32:
         raise argparse.ArgumentTypeError(f"{text} is more than 32 channels")
     return int(text)
@@ -38,14 +43,48 @@ def path(text: str) -> Path:
 
 
 def png(text: str) -> Path:
-    """A file to draw into."""
+    """The name of a PNG file to draw into."""
     if Path(text).suffix != ".png":
         raise argparse.ArgumentTypeError(f"{text} does not end with .png")
     return Path(text)
 
 
 def pixels(text: str) -> int:
-    """The height of a picture that every version takes."""
+    """The height and width of a picture that every version accepts, 32 to 1024."""
     if not 32 <= positive(text) <= 1024:
         raise argparse.ArgumentTypeError(f"{text} is not between 32 and 1024")
     return int(text)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports an error in one line, not below a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
+
+
+def add_commands(top: argparse.ArgumentParser, functions: Iterable[Callable[[argparse.ArgumentParser], None]]) -> None:
+    """Add a command for each function, which has its name and adds its arguments.
+
+    Its docstring is the command's help: the summary, and below it the details.
+    """
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add_arguments in functions:
+        summary, _, details = str(inspect.getdoc(add_arguments)).partition("\n\n")
+        text = f"{summary[0].upper()}{summary[1:]}. {details}"
+        add_arguments(commands.add_parser(add_arguments.__name__, help=summary, description=text))
+
+
+def add_versions(command: argparse.ArgumentParser) -> None:
+    """The option that names the versions, for commands that otherwise take all."""
+    command.add_argument(
+        "--versions", dest="names", nargs="+", default=(), metavar="NAME", help=f"{VERSION_HELP} (default: all)"
+    )
+
+
+def add_limits(command: argparse.ArgumentParser, seconds: int) -> None:
+    """The options that end a measurement, after so many `seconds` by default."""
+    command.add_argument("--rounds", type=positive, metavar="N", help="at most so many (default: as the time allows)")
+    command.add_argument(
+        "--seconds", type=positive, default=seconds, metavar="N", help=f"at most so long (default: {seconds})"
+    )

@@ -1,6 +1,6 @@
-"""What every tool's command line stands on: Ctrl-C during the imports, and standard streams that cannot be written.
+"""How every tool begins and ends: Ctrl-C during the imports, and standard streams that cannot be written.
 
-Nothing is imported here that takes its time.
+Nothing slow is imported here.
 """
 
 import errno
@@ -13,9 +13,9 @@ from typing import NoReturn, TextIO
 
 
 def begin(program: str) -> None:
-    """Make the process ready, before the imports that take up to seconds on a busy machine.
+    """Prepare the process, before imports that can take seconds on a busy machine.
 
-    Ctrl-C ends the process: a KeyboardInterrupt there would come out of code that nobody guards, or be taken for a
+    Ctrl-C ends the process: a KeyboardInterrupt there would come out of unguarded code, or be taken for a
     library that cannot be imported. It stays ignored where it is, as behind nohup. A standard descriptor that is
     closed becomes /dev/null, so that no file gets its number; stdout's cannot be written, as before.
     """
@@ -25,7 +25,7 @@ def begin(program: str) -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, flags)  # the lowest number that is free: this one
+            os.open(os.devnull, flags)  # it gets the lowest free number, which is this one
     sys.stdout, sys.stderr = Stream(1, sys.stdout, program), Stream(2, sys.stderr, program)
 
 
@@ -47,10 +47,10 @@ class Stream(io.TextIOWrapper):
     """
 
     def __init__(self, descriptor: int, before: TextIO | None, program: str):
-        """In place of Python's stream, which is None where the descriptor was closed."""
+        """Replace Python's own stream `before`, which is None where the descriptor was closed."""
         if isinstance(before, io.TextIOWrapper):
             kept = {name: getattr(before, name) for name in ("encoding", "line_buffering", "write_through")}
-            super().__init__(before.detach(), errors="backslashreplace", **kept)  # a terminal may know few letters
+            super().__init__(before.detach(), errors="backslashreplace", **kept)  # its encoding may lack letters
         else:
             super().__init__(os.fdopen(descriptor, "wb", closefd=False), encoding="utf-8")
         self.descriptor, self.program = descriptor, program
@@ -69,7 +69,7 @@ class Stream(io.TextIOWrapper):
             self.fail(error)
 
     def fail(self, error: OSError) -> None:
-        """Let what is still to be written go nowhere; for stdout, end."""
+        """Discard what is still to be written; if this is stdout, end the process."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.descriptor)
         os.close(nowhere)

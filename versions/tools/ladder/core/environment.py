@@ -22,18 +22,18 @@ class Build:
 
     setup: tuple[str, ...]
     compiler: str | None = None
+    installed: bool = True  # otherwise it is only compiled, to see whether the compiler warns
 
 
 BUILDS = {
     "release": Build(("-Dwerror=true",)),
-    "asm": Build(("-Dwerror=true", "-Dc_args=-g")),  # the same code, and where in the source it comes from
-    "clang": Build(("-Dwerror=true",), "clang"),
-    "unprotected": Build(("-Dwerror=true", "-Dc_args=-fno-stack-protector")),  # comes after the version's own arguments
+    "asm": Build(("-Dwerror=true", "-Dc_args=-g"), installed=False),  # the same code, with line numbers
+    "clang": Build(("-Dwerror=true",), "clang", installed=False),
     "sanitize": Build(
         (
             "-Dbuildtype=debugoptimized",
             "-Db_sanitize=address,undefined",
-            "-Db_lundef=false",  # what the sanitized code calls is in libraries that are loaded before Python
+            "-Db_lundef=false",  # the sanitizers' functions are in libraries that are preloaded
             "-Dc_args=-fno-sanitize-recover=all",
         ),
         "gcc",
@@ -65,8 +65,8 @@ def python(version: Version, build: str = "release") -> Path:
         found = read_stamp(stamp)
         if found == wanted:
             return interpreter
-        # No stamp stands while a build runs. So what a failed or killed one left (meson keeps a failed configure
-        # for ever) is recognised by its absence, and the next try begins from nothing.
+        # There is no stamp while a build runs. So the remains of a failed or killed one (meson keeps a failed
+        # configure for ever) are recognised by its absence, and the next build starts afresh.
         stamp.unlink(missing_ok=True)
         if found.get("tools") != wanted["tools"]:
             for name in ("env", "meson"):
@@ -78,7 +78,7 @@ def python(version: Version, build: str = "release") -> Path:
 
 
 def home_of(version: Version, build: str) -> Path:
-    """Where the environment (env), meson's build folder (meson) and the stamp lie."""
+    """The folder of the environment (env), of meson's build folder (meson) and of the stamp."""
     return version.folder.parents[1] / "build" / version.name / build
 
 
@@ -94,7 +94,7 @@ def variables() -> dict[str, str]:
 
 
 def fingerprint(folder: Path) -> str:
-    """A digest of the folder's place and of the names and contents of all files in it, byte code left out."""
+    """A digest of the folder's path and of the names and contents of all files in it, except byte code."""
     digest = hashlib.sha256(str(folder.resolve()).encode())
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -113,20 +113,42 @@ def read_stamp(stamp: Path) -> dict[str, object]:
 
 def install(version: Version, build: str, home: Path, interpreter: Path) -> None:
     """Make the environment if it is not there, and install the version and pytest in it."""
+    if not BUILDS[build].installed:
+        build_wheel(version, build, home)
+        return
     folder = home / "env"
-    if not interpreter.exists():
+    renewed = interpreter.exists()
+    if not renewed:
         call(version, installing.make(folder))
-    settings = [f"-Csetup-args={argument}" for argument in BUILDS[build].setup]
-    own = [f"-Cbuild-dir={home / 'meson'}", *settings, str(version.folder), "pytest"]
-    call(version, installing.install(folder, *own), BUILDS[build].compiler)
+    wheel = build_wheel(version, build, home)
+    if renewed:  # pip would keep what is there, since its number is the same
+        call(version, installing.install(folder, "--no-deps", "--force-reinstall", str(wheel)))
+    call(version, installing.install(folder, str(wheel), "pytest"))
     call(version, installing.check(folder, version.distribution, "pytest"))
 
 
-def call(version: Version, command: list[str], compiler: str | None = None) -> None:
-    """Run a step of the build in silence, with this C compiler; raises BuildError with what it printed if it fails."""
+def build_wheel(version: Version, build: str, home: Path) -> Path:
+    """Build the version's wheel with the meson-python and the ninja of this environment.
+
+    pip alone would install them anew for every build, and that takes longer than the build.
+    """
+    wheels = home / "wheel"
+    shutil.rmtree(wheels, ignore_errors=True)
+    settings = [f"-Csetup-args={argument}" for argument in BUILDS[build].setup]
+    own = [f"-Cbuild-dir={home / 'meson'}", *settings, f"--wheel-dir={wheels}", str(version.folder)]
+    more = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])}
+    if compiler := BUILDS[build].compiler:
+        more["CC"] = compiler
+    call(version, installing.wheel(*own), **more)
+    [wheel] = wheels.glob("*.whl")
+    return wheel
+
+
+def call(version: Version, command: list[str], **more: str) -> None:
+    """Run a step of the build silently, with `more` variables; raises BuildError with its output if it fails."""
     done = subprocess.run(
         command,
-        env=installing.variables(variables()) | ({"CC": compiler} if compiler else {}),
+        env=installing.variables(variables()) | more,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,12 +1,12 @@
-"""What the tool raises for bad input; the command line prints it as one sentence and ends with code 2."""
+"""The exceptions for bad input; the command line prints them as one sentence and ends with code 2."""
 
 
 class LadderError(Exception):
-    """Something given to the tool, or found in the tree, is wrong: the message is a sentence for the user."""
+    """An argument or a file is wrong: the message is a sentence for the user."""
 
 
 class BuildError(LadderError):
-    """A version could not be built; `output` is what the tools printed that tried."""
+    """A version could not be built; `output` is what pip and meson printed."""
 
     def __init__(self, message: str, output: str):
         super().__init__(message)
@@ -14,8 +14,8 @@ class BuildError(LadderError):
 
 
 class WorkerError(LadderError):
-    """A version's worker process died, stayed silent or answered something that is no answer."""
+    """A version's worker process died, did not answer, or gave an invalid answer."""
 
 
 class InferenceError(LadderError):
-    """A version refused one picture; its worker goes on and takes the next."""
+    """A version rejected one picture; its worker goes on and accepts the next."""

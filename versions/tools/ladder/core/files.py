@@ -10,11 +10,11 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 Tree = dict[str, bytes]  # path inside a folder, with forward slashes -> content
-NEVER = (".*", "__pycache__/", "*~", r"\#*#", "*.orig", "*.rej")  # what editors, Python and patch leave beside a file
+NEVER = (".*", "__pycache__/", "*~", r"\#*#", "*.orig", "*.rej")  # what editors, Python and patch leave behind
 
 
 def working_tree(folder: Path) -> Tree:
-    """The files of `folder` as they lie on the disk, new ones too, but nothing that is excluded."""
+    """The files of `folder` as they are on the disk, including new ones, without what is excluded."""
     return {path: (folder / path).read_bytes() for path in names(folder)}
 
 
@@ -31,7 +31,7 @@ def names(folder: Path) -> list[str]:
 
 
 def rule(folder: Path) -> Callable[[str], bool]:
-    """Tells of a path inside `folder` (a folder's ends with a slash) whether it belongs to it.
+    """A function that says whether a path inside `folder` (a folder's ends with a slash) belongs to it.
 
     The first .gitignore on the way up decides, which is the repository's: there is one only.
     """
@@ -44,5 +44,5 @@ def rule(folder: Path) -> Callable[[str], bool]:
 
 
 def fail(error: OSError) -> None:
-    """What os.walk would pass over in silence."""
+    """Raise an error that os.walk would ignore."""
     raise error

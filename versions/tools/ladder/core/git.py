@@ -1,4 +1,4 @@
-"""The few questions that the tool asks git. Only `carry` and `supply` need an answer."""
+"""What the tool asks git. Only `carry` and `supply` need an answer."""
 
 import difflib
 import re
@@ -35,7 +35,7 @@ def run(folder: Path, *arguments: str) -> bytes:
 
 
 def need(command: str, reason: str, folder: Path, *arguments: str) -> None:
-    """As `run`, for a command of the tool that needs git: if git fails, the message says which one, and why."""
+    """Run git as `run` does, for a command of the tool that needs it: an error names the command and says why."""
     try:
         run(folder, *arguments)
     except LadderError as error:
@@ -82,7 +82,7 @@ def hunks(before: bytes, after: bytes) -> list[Hunk]:
         except FileNotFoundError:
             return plain_hunks(before, after)
     found = [Hunk(span(*head.group(1, 2)), span(*head.group(3, 4))) for head in HUNK.finditer(done.stdout)]
-    return found or plain_hunks(before, after)  # git may be there and not work: a Mac without its developer tools
+    return found or plain_hunks(before, after)  # an installed git may not work: a Mac without its developer tools
 
 
 def plain_hunks(before: bytes, after: bytes) -> list[Hunk]:

@@ -1,4 +1,4 @@
-"""A language's colours: the text of a file as lines of tokens, by Pygments."""
+"""Syntax highlighting: the text of a file as lines of tokens, by Pygments."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pygments.lexers.special import TextLexer
 from pygments.token import Comment, String
 from pygments.util import ClassNotFound
 
-Kind = Any  # a kind of token, of those in pygments.token; Pygments has no types
+Kind = Any  # one of pygments.token; Pygments has no type hints
 CODE = {".py": "Python", ".c": "C", ".h": "C"}  # endings of the files whose lines of code are counted
 
 
@@ -27,7 +27,7 @@ class Piece:
 
 
 def lexer(path: str) -> Lexer:
-    """The lexer for a file of this name; one that knows nothing for an unknown kind."""
+    """The lexer for a file of this name; one without rules if the kind is unknown."""
     try:
         return get_lexer_for_filename(PurePosixPath(path).name)
     except ClassNotFound:
@@ -61,13 +61,13 @@ def mark(line: list[Piece], spans: tuple[tuple[int, int], ...]) -> Iterator[Piec
 
 
 def language(path: str) -> str | None:
-    """Python, C, or None for what is not counted as code."""
+    """The language of a file, Python or C; None if its lines are not counted as code."""
     return CODE.get(PurePosixPath(path).suffix)
 
 
 @cache  # most files are the same in several versions
 def lines_of_code(path: str, text: str) -> int:
-    """How many lines hold code: not those with blanks, comments and docstrings alone."""
+    """The number of lines that hold code: more than blanks, comments and docstrings."""
     return sum(
         any(is_code(piece.kind) and not piece.text.isspace() for piece in line)
         for line in tokens(path, text.split("\n"))
@@ -75,5 +75,5 @@ def lines_of_code(path: str, text: str) -> int:
 
 
 def is_code(kind: Kind) -> bool:
-    """Whether a token is none of a comment's or a docstring's; what C's preprocessor reads is code."""
+    """Whether a token is part of neither a comment nor a docstring; preprocessor directives are code."""
     return kind in Comment.Preproc or kind in Comment.PreprocFile or not (kind in Comment or kind in String.Doc)

@@ -16,27 +16,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout  # virtualenv's, which nox needs
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
-# Options of pip that install elsewhere or only in part. `install` overrules some as arguments, and these here; a
-# variable that is unset would let pip.conf speak again.
+# Options of pip that install elsewhere or only in part. `install` overrides some by arguments, and these here; if the
+# variable were unset, pip.conf would apply again.
 PIP = {"PIP_ROOT": os.sep, "PIP_DRY_RUN": "0", "PIP_NO_DEPS": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
-# Those of virtualenv that say from where, and not how, an environment is made.
+# The variables of virtualenv that say from where an environment is made, not how.
 VIRTUALENV = ("VIRTUALENV_DOWNLOAD", "VIRTUALENV_EXTRA_SEARCH_DIR", "VIRTUALENV_OVERRIDE_APP_DATA")
-# What a path may not hold, and for whom; tried with each. Spaces, `$`, `"` and letters of all scripts are no trouble.
+# Characters that a path must not contain, and which tool fails on them; found by trying. Spaces, `$`, `"` and letters
+# of all scripts are fine.
 UNFIT = {":": "virtualenv", ";": "pip", "'": "meson", "\\": "meson", "\n": "meson", "\r": "meson"}
-# In the environment itself, without what lies elsewhere: is each distribution there, with every file of its record?
-CHECK = """
-import pathlib, sys
-from importlib.metadata import PackageNotFoundError, distribution
-for name in sys.argv[1:]:
-    try:
-        found = distribution(name)
-        whole = bool(found.files) and all(file.locate().exists() for file in found.files)
-        inside = pathlib.Path(found.locate_file("")).resolve().is_relative_to(pathlib.Path(sys.prefix).resolve())
-    except PackageNotFoundError:
-        whole = inside = False
-    if not (whole and inside):
-        sys.exit(f"pip says that it installed {name}, but it is not in {sys.prefix}: `pip config list` may say why")
-"""
+CHECK = Path(__file__).parents[1] / "inside" / "check_installed.py"
 
 
 def variables(given: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -67,14 +55,25 @@ def make(folder: Path) -> list[str]:
 def install(folder: Path, *arguments: str) -> list[str]:
     """The command that installs into the environment in `folder`, and nowhere else."""
     here = ["--no-user", "--target=", f"--prefix={folder}", f"--root={os.sep}"]
-    pip = [str(interpreter_of(folder)), "-m", "pip", "--python=", "--disable-pip-version-check"]
-    return [*pip, "install", *here, *arguments]
+    # Python compiles what it imports, once. pip would compile all that there is, and take twice as long.
+    return [*pip(interpreter_of(folder)), "install", "--no-compile", *here, *arguments]
+
+
+def wheel(*arguments: str) -> list[str]:
+    """The command that builds a wheel of a folder with the tools of this environment, without a network."""
+    own = ["--no-deps", "--no-index", "--no-build-isolation"]
+    return [*pip(Path(sys.executable)), "wheel", *own, *arguments]
+
+
+def pip(interpreter: Path) -> list[str]:
+    """The command that begins each call of pip."""
+    return [str(interpreter), "-m", "pip", "--python=", "--disable-pip-version-check"]
 
 
 def check(folder: Path, *requirements: str) -> list[str]:
-    """The command that fails with a sentence if one of these, or a file of it, is not in the environment."""
+    """The command that fails with a sentence if a requirement, or a file of it, is not in the environment."""
     names = [match[0] for requirement in requirements if (match := NAME.match(requirement))]
-    return [str(interpreter_of(folder)), "-I", "-c", CHECK, *names]
+    return [str(interpreter_of(folder)), "-I", str(CHECK), *names]
 
 
 def interpreter_of(folder: Path) -> Path:
@@ -123,7 +122,7 @@ def fill(folder: Path, requirements: list[str]) -> int:
 
 
 def note(text: str) -> None:
-    """A line on stderr."""
+    """Print a line on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 

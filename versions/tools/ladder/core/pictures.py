@@ -1,4 +1,4 @@
-"""Which pictures there are, and what is truly on them."""
+"""Which pictures there are, and what they really show."""
 
 import os
 import re
@@ -40,7 +40,7 @@ class Picture:
     right: frozenset[str] = frozenset()
 
 
-def read_labels(pics: Path) -> dict[str, dict[str, object]]:
+def read_truth(pics: Path) -> dict[str, dict[str, object]]:
     """pics/labels.toml: the picture's path inside pics -> `shows` and the right labels of each weight set."""
     path = pics / "labels.toml"
     try:
@@ -51,14 +51,14 @@ def read_labels(pics: Path) -> dict[str, dict[str, object]]:
 
 def own_pictures(pics: Path, weight_set: str) -> list[Picture]:
     """All pictures in `pics`, with what is right for a weight set; those that have no labels yet come last."""
-    labels = read_labels(pics)
+    labels = read_truth(pics)
     found = sorted(path.relative_to(pics).as_posix() for path in walk(pics, []) if PICTURE.fullmatch(path.name))
     names = dict.fromkeys([*labels, *found])
     return [label(pics / name, name, labels.get(name, {}), weight_set) for name in names]
 
 
 def label(path: Path, name: str, truth: dict[str, object], weight_set: str) -> Picture:
-    """A picture with its entry in labels.toml."""
+    """A picture with the right labels from its entry in labels.toml."""
     right = truth.get(weight_set, [])
     if not isinstance(right, list):
         raise LadderError(f"labels.toml: {name}: {weight_set} must be a list of labels")
@@ -80,7 +80,7 @@ def collect(given: Iterable[Path], pics: Path, weight_set: str) -> tuple[list[Pi
             is_folder = stat.S_ISDIR(path.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
             complaints.append(f"{path}: there is no such file or folder")
-        except OSError as error:  # a folder above it may not be entered, the name is too long
+        except OSError as error:  # such as a folder that may not be entered, or a name that is too long
             complaints.append(f"{path}: {error.strerror}")
         else:
             if not is_folder:
@@ -107,7 +107,7 @@ def walk(folder: Path, complaints: list[str]) -> Iterator[Path]:
     seen = set()
     for place, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
         here = os.stat(place)
-        if (here.st_dev, here.st_ino) in seen:  # a link has led back
+        if (here.st_dev, here.st_ino) in seen:  # a link led back here
             folders.clear()
             continue
         seen.add((here.st_dev, here.st_ino))
@@ -116,13 +116,16 @@ def walk(folder: Path, complaints: list[str]) -> Iterator[Path]:
 
 
 def looks_like_a_picture(file: Path) -> bool:
-    """By its ending; without one by its first bytes. What can't be opened is left to whoever will say why."""
+    """Whether a file is a picture by its ending, or without one by its first bytes; also if it can't be opened.
+
+    Whoever reads it will say why it can't.
+    """
     if PICTURE.fullmatch(file.name):
         return True
     if file.suffix:
         return False
     try:
-        if not file.is_file():  # a pipe would be waited for
+        if not file.is_file():  # reading a pipe would block
             return False
         with open(file, "rb") as opened:
             return BEGINNING.match(opened.read(16)) is not None

@@ -4,12 +4,14 @@ import os
 import platform
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 
 import psutil
 
 CPUINFO = Path("/proc/cpuinfo")
-SYSTEM = Path("/sys/devices/system/cpu/cpu0")  # what Linux tells of the first processor
+SYSTEM = Path("/sys/devices/system/cpu/cpu0")  # what Linux says about the first processor
+GROUPS = Path("/sys/fs/cgroup")  # where Linux shows control groups, a container's limits
 ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 
 # The instruction sets that a network like this one can use, as far as compilers name them today.
@@ -21,7 +23,7 @@ VECTORS = (
 
 @dataclass(frozen=True)
 class Processor:
-    """What is told with every measurement.
+    """The properties of the processor that are recorded with every measurement.
 
     `cores`: those of the machine, None where the system does not tell; `threads`: what they run at once, two for each
     core with hyper-threading. `vectors`: the instruction sets of VECTORS that it has. `caches`: `L1d`, `L2`, ... ->
@@ -38,7 +40,7 @@ class Processor:
     virtual: bool
 
     def sentences(self) -> list[str]:
-        """All of it but the name."""
+        """Everything but the name, as sentences."""
         cores = f"{self.cores} cores and {self.threads} threads" if self.cores else f"{self.threads} threads"
         machine = ", of a virtual machine" if self.virtual else ""
         caches = ", ".join(f"{name} {binary(size)}" for name, size in self.caches.items()) or "unknown"
@@ -50,7 +52,7 @@ class Processor:
 
 
 def describe() -> Processor:
-    """This machine's processor."""
+    """Describe this machine's processor."""
     file, flags = SYSTEM / "cpufreq" / "scaling_governor", features()
     return Processor(
         name=name(),
@@ -74,7 +76,7 @@ def linux_caches(folder: Path) -> dict[str, int]:
 
 
 def other_caches() -> dict[str, int]:
-    """The same from py-cpuinfo, as far as it knows them as numbers."""
+    """The data caches according to py-cpuinfo, those whose sizes it gives as numbers."""
     from cpuinfo import get_cpu_info
 
     told = get_cpu_info()
@@ -83,7 +85,7 @@ def other_caches() -> dict[str, int]:
 
 
 def binary(size: int) -> str:
-    """Bytes in units of 1024 and of 1024 x 1024, which caches come in."""
+    """A number of bytes in KiB or MiB."""
     return f"{size / 2**20:g} MiB" if size >= 2**20 else f"{size / 2**10:g} KiB"
 
 
@@ -96,15 +98,10 @@ def features() -> frozenset[str]:
 
 
 def name() -> str:
-    """What the processor calls itself, such as `AMD EPYC 9R14`; its architecture where it does not say."""
+    """The processor's own name, such as `AMD EPYC 9R14`; its architecture where it does not say."""
     if CPUINFO.exists():
         return entry(CPUINFO.read_text(), "model name") or platform.machine()
     return platform.processor() or platform.machine()
-
-
-def processors() -> int:
-    """How many processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def linux_flags(text: str) -> frozenset[str]:
@@ -113,7 +110,7 @@ def linux_flags(text: str) -> frozenset[str]:
 
 
 def entry(text: str, *keys: str) -> str:
-    """What stands behind the first of these keys in a /proc/cpuinfo; empty if none is there."""
+    """The value of the first of these keys in a /proc/cpuinfo; empty if none is there."""
     for line in text.splitlines():
         key, _, value = line.partition(":")
         if key.strip() in keys:
@@ -122,7 +119,52 @@ def entry(text: str, *keys: str) -> str:
 
 
 def other_flags() -> frozenset[str]:
-    """The same from py-cpuinfo, which knows other systems but takes a second: hence only there."""
+    """The instruction sets according to py-cpuinfo, which knows other systems, but takes a second."""
     from cpuinfo import get_cpu_info
 
     return frozenset(get_cpu_info().get("flags", ()))
+
+
+def processors() -> int:
+    """How many this process may use: those that it may run on, or fewer if its control groups get less time than that.
+
+    By the same rule as the versions from 07 on.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([allowed, *map(ceil, shares())]))
+
+
+def shares(groups: Path = GROUPS, process: Path = Path("/proc/self/cgroup")) -> list[float]:
+    """How many processors' time each control group around this process may use; none where it is not limited.
+
+    Version 2: `cpu.max` of the group and of those around it; version 1: `cpu.cfs_quota_us`, -1 for no limit.
+    """
+    try:
+        lines = process.read_text().splitlines()
+    except OSError:
+        return []
+    found: list[float] = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        version1 = "cpu" in controllers.split(",")
+        if controllers and not version1:
+            continue
+        root = groups / "cpu" if version1 else groups
+        group = root / path.lstrip("/")
+        for folder in (group, *group.parents):
+            found += share(folder)
+            if folder == root:
+                break
+    return found
+
+
+def share(folder: Path) -> list[float]:
+    """The number of processors that one control group may use, in a list that is empty if it is not limited."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return [int(quota) / int(period)] if int(quota) > 0 else []
+    except (OSError, ValueError):  # not there, or "max"
+        return []

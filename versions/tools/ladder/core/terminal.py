@@ -15,16 +15,18 @@ from rich.pager import Pager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ladder.core.errors import BuildError, LadderError
+
 # Made anew on each use, so that they follow a stdout that was redirected after the import.
 
 
 def output() -> Console:
-    """The console of results; 80 columns wide where stdout is no terminal and COLUMNS is not set."""
+    """The console for results; 80 columns wide where stdout is no terminal and COLUMNS is not set."""
     return Console(highlight=False)
 
 
 def notes() -> Console:
-    """The console of everything that is not a result."""
+    """The console for everything that is not a result, on stderr."""
     return Console(stderr=True, highlight=False)
 
 
@@ -52,6 +54,21 @@ def complain(text: str) -> None:
     note(printable(text))
 
 
+def exit_code(program: str, command: Callable[[], int]) -> int:
+    """Run a tool's command: its exit code, 2 for an error, which becomes a line on stderr, or 130 for Ctrl-C."""
+    try:
+        return command()
+    except LadderError as error:
+        if isinstance(error, BuildError):
+            note(error.output.rstrip())
+        complain(f"{program}: {error}")
+    except OSError as error:
+        complain(f"{program}: {error.filename or 'the system'}: {error.strerror}")
+    except KeyboardInterrupt:
+        return 130
+    return 2
+
+
 def table(title: str | None = None) -> Table:
     """An empty table in the tool's one style."""
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -61,16 +78,16 @@ class UserPager(Pager):
     """Shows text with $PAGER, or with less, set up as git does it: colours, and no stop at what fits on the screen."""
 
     def show(self, content: str) -> None:
-        """Show it, and return when the reader has seen enough; without a pager just print."""
+        """Show the content until the reader quits; without a pager, print it."""
         try:
             command = shlex.split(os.environ.get("PAGER", "less"))
-        except ValueError:  # a quote that is not closed
+        except ValueError:  # an unclosed quote
             command = []
         if not command or command == ["cat"] or shutil.which(command[0]) is None:
             print(content, end="")
             return
         settings = {"LESS": "FRX", "LV": "-c"} | os.environ
-        # Ctrl-C is the pager's affair as long as it runs. The pager itself gets the default: SIG_IGN it would inherit.
+        # While the pager runs, Ctrl-C is for the pager. It gets the default handler, since it would inherit SIG_IGN.
         before = signal.signal(signal.SIGINT, lambda signal_number, frame: None)
         try:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, env=settings, encoding="utf-8")
@@ -81,7 +98,7 @@ class UserPager(Pager):
 
 @contextmanager
 def paged() -> Iterator[Console]:
-    """The console of results, through a pager if stdout is a terminal."""
+    """The console for results, through a pager if stdout is a terminal."""
     console = output()
     if not console.is_terminal:
         yield console
@@ -120,7 +137,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def still_progress(what: str) -> Iterator[Callable[[float, str], None]]:
-    """As `progress`, but called with the fraction that is done, 0 to 1, and drawn only then.
+    """A progress bar that is called with the fraction that is done, 0 to 1, and drawn only then.
 
     So nothing of the tool's own runs between two calls, beside what may be timed there.
     """
@@ -143,7 +160,7 @@ def still_progress(what: str) -> Iterator[Callable[[float, str], None]]:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """A spinner on stderr while one long thing is done; without a terminal a line."""
+    """A spinner on stderr during one long step; without a terminal, a line."""
     console = notes()
     if not console.is_terminal:
         note(f"{what} ...")

@@ -19,6 +19,8 @@ KEYS = {
     "requires": list,
     "changes": list,
     "slow": bool,
+    "plans": bool,
+    "generates": bool,
     "threads": bool,
     "tolerance": float,
 }
@@ -30,7 +32,9 @@ class Version:
     """One folder of the ladder.
 
     `tolerance`: how far the logits may lie from a float64 reference, relative to its largest logit. The default is
-    the design's promise for float32; Winograd and int8 declare theirs. `threads`: it takes RESNET50_THREADS.
+    the design's promise for float32; Winograd and int8 declare theirs. `plans`: its operators in C are reached only
+    through a plan; `generates`: it generates and compiles C for each network and size; `threads`: it takes
+    RESNET50_THREADS.
     """
 
     folder: Path
@@ -40,6 +44,8 @@ class Version:
     requires: tuple[str, ...] = ()
     changes: frozenset[str] = frozenset()
     slow: bool = False
+    plans: bool = False
+    generates: bool = False
     threads: bool = False
     tolerance: float = 2e-5
 
@@ -74,7 +80,7 @@ def read(folder: Path) -> Version:
     """The version in `folder`, its declarations checked; raises LadderError with the file and what is wrong in it."""
     path = folder / "pyproject.toml"
     if not NAME.fullmatch(folder.name):
-        raise LadderError(f"{folder}: a version is named NN_name, in small letters, digits and underscores")
+        raise LadderError(f"{folder}: a version is named NN_name, in lower-case letters, digits and underscores")
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

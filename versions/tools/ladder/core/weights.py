@@ -1,4 +1,4 @@
-"""Which weight set a command uses: shared_weights finds and makes them, here its errors become the tool's."""
+"""The weight set that a command uses: shared_weights finds or makes it; its errors become the tool's here."""
 
 from pathlib import Path
 
@@ -20,14 +20,14 @@ def find(name: str | None) -> Path:
 
 
 def describe(folder: Path, asked: str | None) -> str:
-    """The set's name, and why it was taken if nobody asked for it."""
+    """The set's name, and why it was chosen if none was asked for."""
     if asked is not None or folder.name != "cifar10":
         return folder.name
     return "cifar10 (imagenet has not been exported: `nox -s weights -- imagenet` does it)"
 
 
 def read_labels(folder: Path) -> list[str]:
-    """The set's labels, a class a line."""
+    """The set's labels, one for each class."""
     try:
         return sets.read_labels(folder)
     except (OSError, ValueError) as error:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ladder.core.environment import variables
 from ladder.core.errors import InferenceError, LadderError, WorkerError
+from ladder.inside import program
 
 PATIENCE = 1800.0  # seconds for one answer; the slowest, 01 at 224 pixels, takes a fifth of it
 Parsed = TypeVar("Parsed")
@@ -33,7 +34,7 @@ class Answer:
 
     @classmethod
     def parse(cls, answer: dict[str, Any]) -> Self:
-        """From the worker's JSON object; raises ValueError, TypeError or KeyError if it is none."""
+        """Make an answer from the worker's JSON object; raises ValueError, TypeError or KeyError if it is invalid."""
         return cls(float(answer["seconds"]), answer["peak_memory"], np.array(answer["logits"], dtype=np.float64))
 
 
@@ -57,7 +58,7 @@ class Worker:
         self.name = name
         self.patience = patience
         self.silent = False
-        # A file, not a pipe: nobody has to read it while the process writes.
+        # A file, not a pipe, which somebody would have to read while the process writes.
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115 (close() closes it)
         self.process = subprocess.Popen(
             [str(python), *self.arguments(weights, size)],
@@ -75,11 +76,11 @@ class Worker:
             raise
 
     def arguments(self, weights: Path, size: int) -> list[str]:
-        """What the version's Python is called with."""
+        """The arguments of the version's Python."""
         return ["-m", "resnet50", "bench", "--worker", "--weights", str(weights), "--size", str(size)]
 
     def greet(self, answer: dict[str, Any]) -> float:
-        """What the process says of itself once the network is loaded; returns the seconds that this took."""
+        """Read the process's first answer, sent once the network is loaded; returns the seconds that this took."""
         return float(answer["load_seconds"])
 
     def __enter__(self) -> Self:
@@ -108,14 +109,14 @@ class Worker:
         return self.ask(line, Answer.parse)
 
     def ask(self, line: str, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
-        """The answer to a line, parsed."""
+        """Send a line and parse the answer to it."""
         with contextlib.suppress(BrokenPipeError):  # it has died: receive() finds out how
             self.process.stdin.write(line + "\n")  # type: ignore[union-attr]
             self.process.stdin.flush()  # type: ignore[union-attr]
         return self.receive(parse)
 
     def receive(self, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
-        """The next line of JSON, parsed."""
+        """Wait for the next line of JSON and parse it."""
         alarm = threading.Timer(self.patience, self.end_silence)
         alarm.daemon = True
         alarm.start()
@@ -134,14 +135,14 @@ class Worker:
             raise WorkerError(f"{self.name} answered {line.strip()[:200]!r}, which is not the agreed JSON") from None
 
     def end_silence(self) -> None:
-        """What the alarm does: the process has had its time."""
+        """End the process, whose time is up."""
         self.silent = True
         self.process.kill()
 
     def obituary(self) -> WorkerError:
         """How the process ended, with its last words."""
         try:
-            code = self.process.wait(timeout=5)  # it has closed stdout, so it is about to end
+            code = self.process.wait(timeout=5)  # it has closed stdout, so it is ending
         except subprocess.TimeoutExpired:
             self.end_silence()
             code = self.process.wait()
@@ -149,43 +150,23 @@ class Worker:
         words = self.stderr.read().decode(errors="replace").strip()
         if self.silent:
             return WorkerError(f"{self.name} gave no answer for {self.patience:g} s and was ended. {words}".strip())
-        if code == 2 and words:  # the versions' own way to refuse: one line that says all
+        if code == 2 and words:  # how a version rejects something: one line that says it all
             return WorkerError(f"{self.name}: {words}")
         return WorkerError(f"{self.name} ended with code {code}; its last words: {words or '(none)'}")
 
 
-# The version's own worker, as its command line starts it, twice in one process; it ends where its input does.
-LOAD_TWICE = """
-import io, sys
-from resnet50.__main__ import main
-for _ in range(2):
-    sys.stdin = io.StringIO()
-    if code := main(sys.argv[1:]):
-        sys.exit(code)
-"""
-
-
 class Loader(Worker):
-    """A version that loads its network twice, says how long each took, and ends."""
+    """A version that loads its network twice, reports how long each load took, and ends."""
 
     def arguments(self, weights: Path, size: int) -> list[str]:
-        """Python with the program above, which hands the version's own arguments on."""
-        return ["-c", LOAD_TWICE, *super().arguments(weights, size)[2:]]
+        """The program, which passes on the version's own arguments."""
+        return [program("load_twice"), *super().arguments(weights, size)[2:]]
 
 
 def load_twice(name: str, python: Path, weights: Path, size: int, threads: int) -> tuple[float, float]:
-    """Seconds of the first and of the second loading in one process, made for this; raises as a Worker."""
+    """The seconds of the first and the second load in a process of their own; raises as a Worker does."""
     with Loader(name, python, weights, size=size, threads=threads) as loader:
         return loader.load_seconds, loader.receive(loader.greet)
-
-
-PREPARE = """
-import sys, numpy
-from resnet50 import ResNet50
-weights, target, *pictures = sys.argv[1:]
-net = ResNet50(weights)
-numpy.savez(target, *(net.preprocess(picture) for picture in pictures))
-"""
 
 
 def prepared(name: str, python: Path, weights: Path, pictures: list[Path]) -> list[np.ndarray]:
@@ -195,7 +176,8 @@ def prepared(name: str, python: Path, weights: Path, pictures: list[Path]) -> li
     """
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "prepared.npz"
-        command = [str(python), "-c", PREPARE, str(weights), str(target), *(str(path.absolute()) for path in pictures)]
+        files = [str(path) for path in (weights, target, *(picture.absolute() for picture in pictures))]
+        command = [str(python), program("prepare"), *files]
         done = subprocess.run(command, env=variables(), capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode:
             words = done.stderr.strip().splitlines() or ["(no word on stderr)"]

@@ -1,7 +1,7 @@
 """The same network in a library, as a process of its own: a line in, one inference, one line of JSON out.
 
 It is called by its path, with the interpreter of the environment `peers`, in which nothing of this project is
-installed: `python -P peer_worker.py PEER MODEL --size 224 --threads 1 --cache FOLDER`.
+installed: `python peer_worker.py PEER MODEL --size 224 --threads 1 --cache FOLDER`.
 """
 
 import argparse

@@ -38,7 +38,7 @@ def operations(layer: Layer) -> int:
 
 
 def moved_bytes(layer: Layer) -> int:
-    """Bytes of input, output and weights in float32, each once.
+    """The bytes of input, output and weights in float32, each counted once.
 
     A residual sum has two inputs. A 1x1 convolution of stride 2 reads every second pixel of every second row only.
     """

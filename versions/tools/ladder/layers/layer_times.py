@@ -13,7 +13,7 @@ from shared_weights.architecture import Layer
 
 Item = TypeVar("Item")
 
-CLOSE = 0.05  # the whole may take so much more or less time than its layers together
+CLOSE = 0.05  # by how much the whole may differ from the sum of its layers
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Row:
 
     @property
     def flops(self) -> float:
-        """Operations in a second."""
+        """Operations per second."""
         return self.operations / self.seconds
 
     @property
     def intensity(self) -> float:
-        """Operations for each byte."""
+        """The arithmetic intensity: operations per byte."""
         return self.operations / self.bytes
 
 
@@ -67,16 +67,16 @@ class Profile:
 
     @property
     def total(self) -> Row:
-        """The sum of the rows."""
+        """The seconds of all rows together."""
         return add_up("total", self.rows)
 
     @property
     def apart(self) -> float:
-        """How much longer the whole takes than the rows together, relative to the latter."""
+        """How much longer the whole takes than the rows together, relative to their sum."""
         return self.whole_seconds / self.total.seconds - 1
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, in JSON's types."""
+        """The profile in JSON's types."""
         return asdict(self) | {"rows_seconds": self.total.seconds, "apart": self.apart}
 
 
@@ -145,5 +145,5 @@ def summarise(
 
 
 def fastest_tenth(items: Sequence[Item], seconds: Callable[[Item], float]) -> list[Item]:
-    """The tenth of the items, rounded up, that took the least time."""
+    """The fastest tenth of the items, rounded up."""
     return sorted(items, key=seconds)[: (len(items) + 9) // 10]

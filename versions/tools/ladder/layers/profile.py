@@ -20,17 +20,21 @@ A ROW is a layer with the fields of `layer_times.Row`, in the order in which the
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ladder.core import environment, processor, terminal, weights
 from ladder.core.errors import LadderError
-from ladder.core.versions import Version, discover, find, obstacle
+from ladder.core.selection import select
+from ladder.core.versions import Version
 from ladder.layers import profile_text, roofline
 from ladder.layers.layer_times import CLOSE, Profile, summarise
 from ladder.layers.layer_worker import Clock, LayerWorker
 from ladder.machine.bandwidth import Bandwidth
+from ladder.machine.peak import Peak
 from ladder.timing import ratios, rounds
 from ladder.timing.bench import SLOW_LIMIT, find_peak
 from ladder.timing.bench_text import NOISE
@@ -39,54 +43,50 @@ from ladder.timing.rounds import Limits, Timings
 from shared_weights.architecture import layers
 from shared_weights.tensor_file import appearing_whole
 
-SIZE = 224  # pixels, where nothing else is asked for
+SIZE = 224  # pixels, unless another size is given
 
 
-def profile(
-    root: Path,
-    names: Iterable[str],
-    size: int | None,
-    threads: int,
-    most: int | None,
-    budget: float,
-    as_json: bool = False,
-    out: Path | None = None,
-) -> int:
+@dataclass(frozen=True)
+class Settings:
+    """What `profile` is asked for.
+
+    `names`: one version or two; `size`: pixels, by default SIZE, or SLOW_LIMIT if a version is slow; `threads`: for
+    versions that have them, by default one for each processor; `rounds`: at most so many; `seconds`: at most so long,
+    for warm-up and rounds, of which one is run whatever the limits; `out`: the plot's file instead of
+    build/profile/VERSION.png, the JSON file is written beside it; `as_json`: print the JSON instead of the table.
+    """
+
+    names: Sequence[str]
+    size: int | None = None
+    threads: int | None = None
+    rounds: int | None = None
+    seconds: float = 20
+    as_json: bool = False
+    out: Path | None = None
+
+
+def profile(root: Path, **settings: Any) -> int:
     """Time the layers of one version, or of two side by side; print the table (or JSON) and draw the roofline plot.
 
-    `size`: pixels, by default SIZE, or SLOW_LIMIT if a version is slow; `threads`: for versions that have them; `most`:
-    of rounds; `budget`: seconds for warm-up and rounds, of which one is run whatever the limits; `out`: the plot's file
-    instead of build/profile/VERSION.png, the JSON file is written beside it.
-    Returns the exit code: 1 if a version's layers do not add up to its whole. After Ctrl-C what was measured so far is
-    shown, and the exit code is 130. Raises LadderError if a version can't be run, or if there are more than two.
+    `settings`: those of `Settings`. Returns the exit code: 1 if a version's layers do not add up to its whole. After
+    Ctrl-C what was measured so far is shown, and the exit code is 130. Raises LadderError if a version can't be run, or
+    if there are more than two.
     """
-    versions = choose(root, names)
-    size = size or choose_size(versions)
-    entries = contestants(versions, [threads])
-    workers = [(entry.name, environment.python(version), entry.threads) for entry, version in zip(entries, versions)]
+    wanted = Settings(**settings)
+    versions = choose(root, wanted.names)
+    size = wanted.size or choose_size(versions)
+    entries = contestants(versions, [wanted.threads or processor.processors()])
     home = root / "build" / "profile"
     loops, unknown = find_peak(home)
-    loops.threads = tuple(sorted({entry.threads for entry in entries}))
-    memory, timings = Bandwidth(loops.threads), Timings()
-
-    def measure_machine() -> None:
-        loops.measure()
-        memory.measure()
-
-    clocks, interrupted = measure(workers, size, most, budget, timings, measure_machine)
-    if not timings.rounds:
+    profiles, interrupted = measure(entries, size, wanted, loops)
+    if not profiles:
         terminal.note("ladder: interrupted before the first round had ended: there is nothing to show")
         return 130
-    peaks, bandwidths = loops.best(), memory.best()
-    profiles = [
-        profile_of(entry, clock, size, timings, peaks.get(entry.threads), bandwidths[entry.threads])
-        for entry, clock in zip(entries, clocks)
-    ]
-    plot = out or home / f"{'-'.join(profile.version for profile in profiles)}.png"
+    plot = wanted.out or home / f"{'-'.join(profile.version for profile in profiles)}.png"
     found = {"processor": processor.name(), "size": size, "interrupted": interrupted}
     text = json.dumps(found | {"versions": [profile.as_json() for profile in profiles]}, indent=1)
     write(text, profiles, size, plot)
-    if as_json:
+    if wanted.as_json:
         print(text)
     else:
         profile_text.show(profiles, size, unknown, interrupted, plot)
@@ -96,20 +96,16 @@ def profile(
     return 130 if interrupted else int(bool(doubts))
 
 
-def choose(root: Path, names: Iterable[str]) -> list[Version]:
-    """The named versions in the given order; raises LadderError if one can't run here, or if there are too many."""
-    versions = discover(root)
-    chosen = list(dict.fromkeys(find(versions, name) for name in names))
+def choose(root: Path, names: Sequence[str]) -> list[Version]:
+    """The one or two named versions in the given order; raises LadderError if one can't run, or if there are more."""
+    chosen = select(root, names, must_run=True)
     if len(chosen) > 2:
         raise LadderError(f"profile shows one version or two side by side, not {len(chosen)}")
-    for version in chosen:
-        if reason := obstacle(version):
-            raise LadderError(reason)
     return chosen
 
 
 def choose_size(versions: Iterable[Version]) -> int:
-    """The size for versions that were given none; says so if it is a small one."""
+    """The picture's size if none was given; says so if it is the small one."""
     slow = [version.name for version in versions if version.slow]
     if not slow:
         return SIZE
@@ -117,29 +113,36 @@ def choose_size(versions: Iterable[Version]) -> int:
     return SLOW_LIMIT
 
 
-def measure(
-    workers: Sequence[tuple[str, Path, int]],
-    size: int,
-    most: int | None,
-    budget: float,
-    timings: Timings,
-    between: Callable[[], None],
-) -> tuple[list[Clock], bool]:
-    """Time the workers, each a name, an interpreter and a number of threads; returns their clocks, and whether Ctrl-C
-    came. The other arguments as for `profile` and `rounds.run`.
-    """
-    folder, clocks = weights.find("synthetic"), []
+def measure(entries: list[Contestant], size: int, wanted: Settings, loops: Peak) -> tuple[list[Profile], bool]:
+    """The profiles of the versions, none if Ctrl-C came in the first round; and whether it came."""
+    loops.threads = tuple(sorted({entry.threads for entry in entries}))
+    memory, timings, interrupted = Bandwidth(loops.threads), Timings(), False
+    pythons = [environment.python(entry.version) for entry in entries if entry.version]
+    limits = Limits(wanted.rounds, time.monotonic() + wanted.seconds)  # builds do not count
+    clocks: list[Clock] = []
+
+    def measure_machine() -> None:
+        loops.measure()
+        memory.measure()
+
     with ExitStack() as stack:
-        tell = stack.enter_context(terminal.still_progress(f"timing {' and '.join(name for name, _, _ in workers)}"))
+        names = " and ".join(entry.name for entry in entries)
+        tell = stack.enter_context(terminal.still_progress(f"timing {names}"))
         try:
-            for name, python, threads in workers:
-                tell(0, f"loading {name}")
-                worker = stack.enter_context(LayerWorker(name, python, folder, size=size, threads=threads))
-                clocks.append(Clock(worker))
-            rounds.run(clocks, Limits(most, time.monotonic() + budget), timings, between, tell)
+            for entry, python in zip(entries, pythons):
+                tell(0, f"loading {entry.name}")
+                what = entry.name, python, weights.find("synthetic")
+                clocks.append(Clock(stack.enter_context(LayerWorker(*what, size=size, threads=entry.threads))))
+            rounds.run(clocks, limits, timings, measure_machine, tell)
         except KeyboardInterrupt:
-            return clocks, True
-    return clocks, False
+            interrupted = True
+    if not timings.rounds:
+        return [], interrupted
+    peaks, bandwidths = loops.best(), memory.best()
+    return [
+        profile_of(entry, clock, size, timings, peaks.get(entry.threads), bandwidths[entry.threads])
+        for entry, clock in zip(entries, clocks)
+    ], interrupted
 
 
 def profile_of(
@@ -152,7 +155,7 @@ def profile_of(
 
 
 def write(text: str, profiles: list[Profile], size: int, plot: Path) -> None:
-    """The plot and, beside it, the JSON."""
+    """Write the plot and, beside it, the JSON."""
     plot.parent.mkdir(parents=True, exist_ok=True)
     with appearing_whole(plot.with_suffix(".json")) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
@@ -160,7 +163,7 @@ def write(text: str, profiles: list[Profile], size: int, plot: Path) -> None:
 
 
 def complaint(profile: Profile) -> str | None:
-    """What makes the profile doubtful, if its layers do not add up to the whole."""
+    """A sentence if the profile's layers do not add up to the whole, else None."""
     if abs(profile.apart) <= CLOSE:
         return None
     first, median, third = ratios.quartiles(profile.whole)

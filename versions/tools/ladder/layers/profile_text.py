@@ -28,7 +28,7 @@ def show(profiles: list[Profile], size: int, unknown: str, interrupted: bool, pl
 
 
 def empty_table(title: str, sums_only: bool, heads: Iterable[str]) -> Table:
-    """A table with columns for what a line is about, and for these figures."""
+    """An empty table with columns for the line's name and for these figures."""
     table = terminal.table(title)
     table.padding = (0, 0, 0, 0)  # the longest names and figures fill 80 columns
     table.show_edge = False
@@ -59,7 +59,7 @@ def tabulate(profile: Profile, title: str, sums_only: bool) -> Table:
 
 
 def side_by_side(one: Profile, other: Profile, title: str, sums_only: bool) -> Table:
-    """The same rows with the times of two versions, and how many times faster the second one is."""
+    """A table of the layers' times in two versions, and how many times as fast the second one is."""
     table = empty_table(title, sums_only, (f"{one.version}\nms", f"{other.version}\nms", "ratio"))
     names = {row.name: row for profile in (one, other) for row in profile.rows}
     order = [layer.name for layer in layers() if layer.name in names]
@@ -94,7 +94,7 @@ def lines(rows: Sequence[Row], sums_only: bool) -> Iterator[tuple[Row, bool]]:
 
 
 def label(row: Row, sums_only: bool) -> list[str | Text]:
-    """The cells that say what a line is about."""
+    """The cells that name the line's layer or sum."""
     return [row.name] if sums_only else [row.name, Text(row.kind, style="dim"), "x".join(map(str, row.shape))]
 
 

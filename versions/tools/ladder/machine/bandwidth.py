@@ -1,4 +1,4 @@
-"""How many bytes cores of this machine move from and to memory in a second, measured by copying."""
+"""How many bytes per second cores of this machine move from and to memory, measured by copying."""
 
 from dataclasses import dataclass, field
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from ladder.machine.peak import together
 
-BYTES = 128_000_000  # of the array that is copied: more than any cache here holds, and still only some 10 ms
+BYTES = 128_000_000  # of the array that is copied: larger than the caches, and copied in about 10 ms
 
 
 @dataclass
 class Bandwidth:
-    """A copy from one large array to another, and the bytes in a second that it has reached so far.
+    """A copy from one large array to another, and the bytes per second that it has reached so far.
 
     A byte that is read counts, and one that is written counts too: as the layers' bytes do. What a store fetches from
     memory first, only to overwrite it, does not count. `threads`: how many cores copy together, each its own part;
@@ -21,7 +21,7 @@ class Bandwidth:
     threads: tuple[int, ...] = (1,)
     rates: dict[int, list[float]] = field(default_factory=dict)
     source: np.ndarray = field(default_factory=lambda: np.ones(BYTES, np.uint8))
-    target: np.ndarray = field(default_factory=lambda: np.ones(BYTES, np.uint8))  # written, so that it is in memory
+    target: np.ndarray = field(default_factory=lambda: np.ones(BYTES, np.uint8))  # written, so that its pages exist
 
     def measure(self) -> None:
         """Copy once with each number of cores."""
@@ -30,10 +30,10 @@ class Bandwidth:
 
             def copy(parts: list[tuple[np.ndarray, np.ndarray]] = parts) -> None:
                 source, target = parts.pop()
-                np.copyto(target, source)  # NumPy lets go of the interpreter lock meanwhile
+                np.copyto(target, source)  # NumPy releases the interpreter lock meanwhile
 
             self.rates.setdefault(count, []).append(2 * self.source.nbytes / together(count, copy))
 
     def best(self) -> dict[int, float]:
-        """Number of cores -> the most that they reached: a roof for what else they do."""
+        """Number of cores -> the most bytes per second that they reached: an upper bound for anything else."""
         return {count: max(rates) for count, rates in self.rates.items()}

@@ -1,4 +1,4 @@
-"""The most floating-point operations that cores of this processor do in a second, measured with a loop in C."""
+"""The most floating-point operations per second that cores of this processor do, measured with a loop in C."""
 
 import ctypes
 import os
@@ -48,7 +48,7 @@ class Peak:
                 found.append(operations / together(count, partial(function, ROUNDS)))
 
     def medians(self) -> dict[int, dict[str, float]]:
-        """Number of cores -> instruction set -> median of what was measured; the fastest one first."""
+        """Number of cores -> instruction set -> the median of the measurements, the fastest set first."""
         medians = {}
         for count, sets in self.flops.items():
             found = {name: statistics.median(values) for name, values in sets.items()}
@@ -56,14 +56,14 @@ class Peak:
         return medians
 
     def best(self) -> dict[int, float]:
-        """Number of cores -> the most that they reached with any instruction set: a roof for what else they do."""
+        """Number of cores -> the most operations per second with any instruction set, a bound for anything else."""
         return {count: max(map(max, sets.values())) for count, sets in self.flops.items()}
 
 
 def together(count: int, function: Callable[[], object]) -> float:
     """The seconds from the moment that `count` threads are ready to run `function`, until the last one ends.
 
-    ctypes lets go of the interpreter lock in a call, so that they do run at the same time; where the system allows it,
+    ctypes releases the interpreter lock during a call, so they do run at the same time; where the system allows it,
     each has a processor of its own, since it may take Linux longer than a measurement to separate them. The clock is
     read before any of them is let go: on a busy machine some may end before this thread comes to look.
     """
@@ -117,7 +117,7 @@ def build(folder: Path, features: frozenset[str] | None = None) -> Peak:
 
 
 def compile_library(library: Path) -> None:
-    """peak.c as a shared library; raises LadderError with the compiler's first words if that fails."""
+    """Compile peak.c as a shared library; raises LadderError with the compiler's first line if that fails."""
     compiler = shlex.split(os.environ.get("CC") or "cc")
     command = [*compiler, "-std=c11", "-O3", "-shared", "-fPIC", str(SOURCE), "-o", str(library)]
     try:

@@ -1,1 +1,1 @@
-"""What the versions say: labels, logits, feature maps, and how far they lie from what is right."""
+"""What the versions compute: labels, logits, feature maps, and how far they are from the truth."""

@@ -1,8 +1,8 @@
-"""Running several versions on the same inputs and judging how far their logits lie from a float64 reference."""
+"""Running several versions on the same inputs and measuring how far their logits are from a float64 reference."""
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,8 @@ import numpy as np
 from rich.text import Text
 
 from ladder.core import environment, terminal
-from ladder.core.errors import InferenceError, LadderError
-from ladder.core.versions import Version, discover, find, obstacle
+from ladder.core.errors import InferenceError
+from ladder.core.versions import Version
 from ladder.core.worker import Worker
 
 Logits = dict[str, np.ndarray]  # trial -> (classes,)
@@ -43,7 +43,7 @@ class Distance:
     of: int  # on how many inputs both were run
 
     def partner(self, name: str) -> str:
-        """The other one of the two."""
+        """The other name of the pair."""
         first, second = self.names
         return second if name == first else first
 
@@ -59,23 +59,8 @@ class Distance:
         return f"{first} is {how} {second} on {self.trial}; {where}"
 
 
-def select(root: Path, names: Iterable[str]) -> list[Version]:
-    """The named versions, or all; those that can't run here are left out with a sentence."""
-    versions = discover(root)
-    chosen = [find(versions, name) for name in names] or versions
-    usable = []
-    for version in chosen:
-        if reason := obstacle(version):
-            terminal.note(reason)
-        else:
-            usable.append(version)
-    if not usable:
-        raise LadderError("none of the versions runs on this processor")
-    return usable
-
-
 def run(versions: list[Version], weights: Path, trials: list[Trial]) -> tuple[Outputs, list[str]]:
-    """What every version makes of its trials, and a line for each input that it refused."""
+    """Every version's logits for its trials, and a line for each input that it rejected."""
     pythons = {version.name: environment.python(version) for version in versions}
     work = {version.name: [trial for trial in trials if trial.small or not version.slow] for version in versions}
     outputs: Outputs = {}
@@ -88,7 +73,7 @@ def run(versions: list[Version], weights: Path, trials: list[Trial]) -> tuple[Ou
 
 
 def run_one(worker: Worker, trials: list[Trial], complaints: list[str], begin: Callable[[str], None]) -> Logits:
-    """One version's logits; an input that it refuses is complained of and left out."""
+    """One version's logits; an input that it rejects is added to the complaints and left out."""
     logits = {}
     for trial in trials:
         begin(f"{worker.name}: {trial.name}")
@@ -109,7 +94,7 @@ def difference(logits: np.ndarray, other: np.ndarray, expected: np.ndarray) -> f
 
 
 def measure(names: tuple[str, str], first: Logits, second: Logits, trials: list[Trial], limit: float) -> Distance:
-    """How far two networks lie apart on the trials that both were run on."""
+    """How far apart two networks are on the trials that both were run on."""
     distances = {
         trial.name: difference(first[trial.name], second[trial.name], trial.expected)
         for trial in trials
@@ -132,7 +117,7 @@ def to_reference(versions: list[Version], outputs: Outputs, trials: list[Trial])
 def between(versions: list[Version], outputs: Outputs, trials: list[Trial]) -> list[Distance]:
     """The distance of every two versions, limited by the larger of their tolerances.
 
-    That asks more than their promises, which allow the sum: a difference of that size is worth a look.
+    That is stricter than their promises, which allow the sum: a difference of that size is worth a look.
     """
     return [
         measure(
@@ -199,10 +184,10 @@ def report(title: str, versions: list[Version], outputs: Outputs, trials: list[T
 
 
 def coloured(distance: Distance) -> Text:
-    """The value in red where it is past the limit."""
+    """The distance as text, red where it is past the limit."""
     return Text.assemble((shown(distance.value), "red" if distance.beyond else "green"))
 
 
 def shown(distance: float) -> str:
-    """A relative difference with two digits."""
+    """A relative difference as text, with two digits."""
     return "no number" if math.isinf(distance) else f"{distance:.1e}"

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ladder.core import environment, terminal, weights
-from ladder.core.errors import InferenceError, LadderError, WorkerError
+from ladder.core.errors import InferenceError, WorkerError
 from ladder.core.pictures import Picture, collect, own_pictures
+from ladder.core.selection import one_or_newest
 from ladder.core.terminal import printable
-from ladder.core.versions import Version, discover, find, obstacle
+from ladder.core.versions import Version
 from ladder.core.worker import Worker
 
 
@@ -34,7 +35,7 @@ class Named:
 
 def classify(root: Path, given: list[Path], version: str | None, weight_set: str | None, top: int) -> int:
     """Name the given pictures and folders, or all in pics/, and print the table. Returns the exit code."""
-    chosen = choose(root, version)
+    chosen = one_or_newest(root, version)
     folder = weights.find(weight_set)
     pics = root / "pics"
     pictures, complaints, others = (
@@ -45,7 +46,7 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
         terminal.note(f"version {chosen.name}, weights {weights.describe(folder, weight_set)}")
         started = time.perf_counter()
         with ExitStack() as stack:
-            with terminal.working(f"loading {chosen.name}"):  # which may compile for some seconds
+            with terminal.working(f"loading {chosen.name}"):  # which may take seconds to compile
                 worker = stack.enter_context(Worker(chosen.name, python, folder))
             begin = stack.enter_context(terminal.progress("looking at the pictures", len(pictures)))
             named, refused = name_all(worker, pictures, weights.read_labels(folder), top, begin)
@@ -59,26 +60,10 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
     return 2 if complaints else 0
 
 
-def choose(root: Path, name: str | None) -> Version:
-    """The version of that name, or the newest that this processor can run; raises LadderError if there is none."""
-    versions = discover(root)
-    if name is not None:
-        chosen = find(versions, name)
-        if reason := obstacle(chosen):
-            raise LadderError(reason)
-        return chosen
-    for version in reversed(versions):
-        reason = obstacle(version)
-        if reason is None:
-            return version
-        terminal.note(reason)
-    raise LadderError("no version runs on this processor")
-
-
 def name_all(
     worker: Worker, pictures: list[Picture], labels: list[str], top: int, begin: Callable[[str], None]
 ) -> tuple[list[Named], list[str]]:
-    """All pictures named by the worker, and a line for each that it refused."""
+    """All pictures, classified by the worker, and a line for each that it rejected."""
     named, complaints = [], []
     for picture in pictures:
         begin(picture.name)
@@ -104,7 +89,7 @@ def likeliest(logits: np.ndarray, labels: list[str], count: int) -> list[tuple[s
 
 
 def show(named: list[Named], elapsed: float, version: Version, folder: Path) -> None:
-    """Print the table and, below it, what it comes to; `elapsed`: seconds for all, from the worker's start on."""
+    """Print the table and, below it, the summary; `elapsed`: seconds for all, from the worker's start on."""
     console = terminal.output()
     if folder.name == "synthetic":
         console.print(weights.MEANINGLESS)
@@ -141,7 +126,7 @@ def guesses(entry: Named) -> Text:
 
 
 def verdict(entry: Named) -> Text:
-    """The verdict as a word in its colour."""
+    """The verdict as a coloured word."""
     words = {True: Text("right", style="green"), False: Text("wrong", style="red"), None: Text("-", style="dim")}
     return words[entry.verdict]
 
@@ -154,7 +139,7 @@ def duration(seconds: float) -> str:
 
 
 def summary(named: list[Named], elapsed: float) -> list[str]:
-    """The share that was right; the latency, and the throughput in `elapsed` seconds."""
+    """Sentences: the share that was right, the latency, and the throughput in `elapsed` seconds."""
     verdicts = [entry.verdict for entry in named if entry.verdict is not None]
     lines = []
     if verdicts:

@@ -1,7 +1,7 @@
-"""`compare`: every version's logits on pics/ against torchvision's, which lie in golden files, and one another."""
+"""`compare`: every version's logits on pics/ against torchvision's, from golden files, and against one another."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,8 @@ from safetensors import SafetensorError, safe_open
 
 from ladder.core import environment, terminal, weights
 from ladder.core.errors import LadderError
-from ladder.core.pictures import read_labels
+from ladder.core.pictures import read_truth
+from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.core.worker import prepared
 from ladder.outputs import agreement
@@ -18,20 +19,20 @@ from shared_weights.golden import thinned
 from shared_weights.tensor_file import sha256
 
 SETS = ("cifar10", "synthetic")
-SMALL = "chelsea.png@32"  # the one input that slow versions are shown too: a thinned picture of 32 x 32 pixels
+SMALL = "chelsea.png@32"  # the only input for slow versions: a picture thinned to 32 x 32 pixels
 RENEW = "renew it with `nox -s reference -- --write`"
 
 
-def compare(root: Path, names: Iterable[str], folders: Iterable[Path] | None = None) -> int:
+def compare(root: Path, names: Sequence[str], folders: Iterable[Path] | None = None) -> int:
     """Print a table for each weight set; the exit code is 1 if a version is past its tolerance.
 
     `folders`: the weight sets, by default the two that need no download. Raises LadderError for a golden file that
     was not made for the present weights and pictures.
     """
-    versions = agreement.select(root, names)
+    versions = select(root, names)
     complaints = []
     for folder in folders or [weights.find(name) for name in SETS]:
-        golden = read_golden(folder, sorted(read_labels(root / "pics")))
+        golden = read_golden(folder, sorted(read_truth(root / "pics")))
         with tempfile.TemporaryDirectory() as scratch:
             trials = trials_of(golden, root / "pics", small_input(versions[-1], folder, root / "pics", Path(scratch)))
             outputs, refused = agreement.run(versions, folder, trials)

@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from shared_weights.tensor_file import appearing_whole
 
 PANEL = 1.35  # inches: the width of a feature map
-FEWEST = 3  # maps in a row that have room: its title is that wide
+FEWEST = 3  # maps per row, since the row's title is that wide
 LEFT = 3.2  # inches: the width of the picture
-LONGEST = 34  # letters of a label that have room; ImageNet has longer ones
+LONGEST = 34  # letters of a label that fit; ImageNet has longer labels
 BAR = "tab:blue"
 
 

@@ -11,36 +11,19 @@ import numpy as np
 from ladder.core import environment, terminal, weights
 from ladder.core.environment import variables
 from ladder.core.errors import LadderError
+from ladder.core.selection import one_or_newest
 from ladder.core.terminal import printable
+from ladder.inside import program
 from ladder.outputs import feature_figure
-from ladder.outputs.classify import choose, likeliest
+from ladder.outputs.classify import likeliest
 
 TOP = 5
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
-# The last output of each stage stays; all layers before layer1 are the stem, those behind layer4 have no maps.
-SEE = """
-import sys, numpy
-from resnet50 import ResNet50
-weights, picture, target = sys.argv[1:]
-maps = {}
-def keep(name, output, seconds):
-    if len(output.shape) == 3:
-        maps[name.split(".")[0] if "." in name else "stem"] = numpy.array(output)
-try:
-    net = ResNet50(weights)
-    image = net.preprocess(picture)
-    logits = net.run(image, keep)
-except (ValueError, RuntimeError) as error:
-    print(error, file=sys.stderr)
-    sys.exit(2)
-numpy.savez(target, image=image, logits=logits, **maps)
-"""
-
 
 @dataclass(frozen=True)
 class Seen:
-    """What a version made of a picture.
+    """What a version computed from a picture.
 
     `image`: the picture as the network takes it, float32 (H, W, 3), normalised; `logits`: float32 (classes,); `maps`:
     stage -> its output, float32 (H, W, channels), in the order of the stages.
@@ -59,7 +42,7 @@ def features(
     `out`: the figure's file, by default build/features/NAME.png after the picture.
     Raises LadderError if the picture, the version or the weights can't be used, or if the output is not finite.
     """
-    chosen = choose(root, version)
+    chosen = one_or_newest(root, version)
     folder = weights.find(weight_set)
     python = environment.python(chosen)
     terminal.note(f"version {chosen.name}, weights {weights.describe(folder, weight_set)}")
@@ -86,7 +69,7 @@ def see(name: str, python: Path, folder: Path, picture: Path) -> Seen:
     """Run a version on a picture file; raises LadderError with its own sentence if it refuses the picture."""
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "seen.npz"
-        command = [str(python), "-c", SEE, str(folder), str(picture.absolute()), str(target)]
+        command = [str(python), program("feature_maps"), str(folder), str(picture.absolute()), str(target)]
         done = subprocess.run(command, env=variables(), capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode:
             words = done.stderr.strip().splitlines() or ["(no word on stderr)"]
@@ -97,7 +80,7 @@ def see(name: str, python: Path, folder: Path, picture: Path) -> Seen:
 
 
 def displayed(image: np.ndarray, folder: Path) -> np.ndarray:
-    """The normalised image (H, W, 3) in colours from 0 to 1, by undoing what the set's preprocess.json says.
+    """The normalised image (H, W, 3) in colours from 0 to 1, by undoing the normalisation of preprocess.json.
 
     The version that normalised it has read and checked that file.
     """

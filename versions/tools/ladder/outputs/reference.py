@@ -9,7 +9,8 @@ import numpy as np
 
 from ladder.core import environment, terminal, weights
 from ladder.core.errors import LadderError
-from ladder.core.pictures import read_labels
+from ladder.core.pictures import read_truth
+from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.core.worker import prepared
 from ladder.outputs import agreement
@@ -20,7 +21,7 @@ from shared_weights.golden import thinned
 if TYPE_CHECKING:
     import torch
 
-SIZES = ((32, 32), (64, 64), (65, 97), (224, 224))  # height, width; 65 and 97 leave odd sizes at every stride of 2
+SIZES = ((32, 32), (64, 64), (65, 97), (224, 224))  # height, width; 65 and 97 give odd sizes at every stride of 2
 
 # The golden files and torch here may differ by float64's rounding: the versions' bound, scaled by the two machine
 # epsilons, 2**-52 and 2**-23.
@@ -36,13 +37,13 @@ def reference(root: Path, write: bool) -> int:
         from shared_weights import torch_reference
     except ModuleNotFoundError as error:
         raise LadderError(f"this needs {error.name}: `nox -s reference` installs it") from None
-    versions = agreement.select(root, ())
+    versions = select(root, ())
     pics, complaints = root / "pics", []
     for folder in present_sets():
         if write:
             torch_reference.write_golden(folder, pics)
         model = torch_reference.model(folder)
-        images = {name: torch_reference.prepare(pics / name, folder) for name in sorted(read_labels(pics))}
+        images = {name: torch_reference.prepare(pics / name, folder) for name in sorted(read_truth(pics))}
         for version in versions:
             complaints += check_preparation(version, folder, pics, images)
         with tempfile.TemporaryDirectory() as scratch:

@@ -1,1 +1,1 @@
-"""`supply`: each version as others get it, from its sdist and its wheel."""
+"""`supply`: each version installed as a user would, from its sdist and its wheel."""

@@ -1,4 +1,4 @@
-"""A version as others get it: its sdist and its wheel, built as for an upload, and what is in them."""
+"""A version's sdist and wheel, built as for an upload, and what is in them."""
 
 import os
 import sys
@@ -45,7 +45,7 @@ def build(version: Version, scratch: Path) -> Distribution:
 
 
 def complaints(version: Version, distribution: Distribution, place: Path) -> list[str]:
-    """What is missing in the built files or should not be there, and where they tell of `place`, the machine's."""
+    """What is missing from the built files or should not be there, and where they mention the path `place`."""
     tree = working_tree(version.folder)
     source = files(distribution.source)
     source.pop("PKG-INFO", None)
@@ -70,5 +70,5 @@ def files(folder: Path) -> Tree:
 
 
 def differing(one: Tree, other: Tree) -> set[str]:
-    """The files that are not in both, or not the same."""
+    """The files that are not in both, or differ."""
     return {path for path in one.keys() | other.keys() if one.get(path) != other.get(path)}

@@ -1,4 +1,4 @@
-"""`supply`: every version as others get it, with the oldest libraries that it takes, with today's, and without network.
+"""`supply`: every version as users install it, with the oldest libraries it accepts, with the newest, and offline.
 
 Two environments for each version, made anew and each tested in the folder of the unpacked sdist:
 
@@ -13,18 +13,18 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ladder.core import environment, terminal
 from ladder.core.errors import BuildError
+from ladder.core.selection import select
 from ladder.core.versions import Version
-from ladder.outputs import agreement
 from ladder.shipping import distribution
 from ladder.shipping.distribution import Distribution
 
-SHORT = "tests/contract/test_cli.py"  # pictures are read, prepared and named: seconds, where all tests take minutes
+SHORT = "tests/contract/test_cli.py"  # it reads, prepares and classifies pictures in seconds; all tests take minutes
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 MESON = re.compile(r"meson_version: '([^']+)'")
 SUMMARY = re.compile(r"(\d+ .*) in [\d.]+s.*")  # pytest's last line: 33 passed, 2 skipped in 8.57s
@@ -42,12 +42,12 @@ class Result:
     failure: str = ""
 
 
-def supply(root: Path, names: Iterable[str], every_test: bool) -> int:
+def supply(root: Path, names: Sequence[str], every_test: bool) -> int:
     """Print a table of all versions, or of the named ones; the exit code is 1 if anything failed.
 
     Without `every_test` only the tests of the command line are run. Ctrl-C ends with a table of what was tried so far.
     """
-    versions = agreement.select(root, names)
+    versions = select(root, names)
     cage, missing = isolation()
     if missing:
         terminal.note(f"the tests run with the network: {missing}")
@@ -68,7 +68,7 @@ def supply(root: Path, names: Iterable[str], every_test: bool) -> int:
 
 
 def tried(versions: list[Version], tests: str, cage: list[str]) -> Iterator[Result]:
-    """The rows of the table, one after the other."""
+    """Test the versions and give the table's rows, one after the other."""
     with terminal.progress("installing and testing", 2 * len(versions)) as begin:
         for version in versions:
             with tempfile.TemporaryDirectory() as scratch:
@@ -105,7 +105,7 @@ def lowest(version: Version, built: Distribution, scratch: Path, tests: str) -> 
         uv(version, "venv", "--python", sys.executable, str(python))
         interpreter = environment.interpreter_of(python)
         uv(version, *install(interpreter), "--resolution", "lowest-direct", *declared)
-        uv(version, *install(interpreter), "ninja")  # meson-python asks for it only where the system has none
+        uv(version, *install(interpreter), "ninja")  # meson-python requires it only where the system has none
         uv(version, *install(interpreter), "--no-deps", "--no-build-isolation", str(built.sdist))
     except BuildError as error:
         return Result(*row, "lowest", "", "not installed", error.output)
@@ -162,12 +162,12 @@ def declarations(version: Version) -> list[str]:
 
 
 def test_requirements(version: Version) -> list[str]:
-    """What the tests need beside it."""
+    """The requirements of the version's tests."""
     return list(pyproject(version)["dependency-groups"]["test"])
 
 
 def pyproject(version: Version) -> dict:
-    """The version's pyproject.toml."""
+    """The content of the version's pyproject.toml."""
     return tomllib.loads((version.folder / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -186,12 +186,12 @@ def install(python: Path) -> list[str]:
 
 
 def uv(version: Version, *arguments: str) -> None:
-    """Run uv in silence; raises BuildError with what it printed if it fails."""
+    """Run uv silently; raises BuildError with its output if it fails."""
     environment.call(version, [sys.executable, "-m", "uv", *arguments])
 
 
 def show(results: list[Result]) -> None:
-    """The table."""
+    """Print the results as a table."""
     table = terminal.table("each version as it is installed from its built files")
     for head in ("version", "from", "with", "network", "tests"):
         table.add_column(head)

@@ -14,26 +14,26 @@ from ladder.testing.units import NOTHING_SELECTED, Build, Stage, Unit
 ALL = "all"
 
 
-def test(root: Path, part: str, build: str, every: bool, arguments: list[str]) -> int:
-    """Run the tests of a part, or of all; returns 0, 1 if any failed, or 5 if pytest's `arguments` select none at all.
+def test(root: Path, name: str, build: str, every: bool, arguments: list[str]) -> int:
+    """Run the tests of the part `name`, or of all; returns 0, 1 if any failed, or 5 if `arguments` select no test at all.
 
     A single part runs all that it has, as all do with `every`, or where pytest is given arguments. Ctrl-C gives 130.
     """
-    names = [version.name for version in discover(root)]
+    known = discover(root)
     parts = plan.declared(root) if build == "release" else {}
-    versions = discover(root) if part == ALL else [] if part in parts else [find(discover(root), part)]
+    versions = known if name == ALL else [] if name in parts else [find(known, name)]
     absent = {version.name: obstacle(version) or pointless(version, build) for version in versions}
     for reason in filter(None, absent.values()):
         terminal.note(reason)
     versions = [version for version in versions if not absent[version.name]]
-    if part != ALL:
-        parts = {name: declared for name, declared in parts.items() if name == part}
+    if name != ALL:
+        parts = {part: declared for part, declared in parts.items() if part == name}
     (root / MEMORY).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=root / MEMORY) as scratch:
-        how = Plan(root, build, every or part != ALL, tuple(arguments), Path(scratch))
-        units = how.versions(versions, names)
+        how = Plan(root, build, every or name != ALL, tuple(arguments), Path(scratch))
+        units = how.versions(versions, [version.name for version in known])
         units += how.parts(parts, [unit for unit in units if isinstance(unit, Build)])
-        if part == ALL and build == "sanitize":
+        if name == ALL and build == "sanitize":
             units += [how.building(version, "clang") for version in versions]
         return run(units, arguments, [name for name, reason in absent.items() if reason])
 

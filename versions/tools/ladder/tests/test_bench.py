@@ -22,7 +22,7 @@ def test_the_table_and_the_file_say_what_was_measured(machine, tree: Tree, capsy
     machine("02_two", 0.5)
     machine("03_three", 2.0, previous="02_two")
     machine("04_four", 0.25, previous="03_three")
-    assert bench(tree.root, (), 224, 16, 1000) == 0
+    assert bench(tree.root, size=224, rounds=16, seconds=1000) == 0
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
     assert ["02_two", "500", "-", "4.00", "16.4", "0.50", "-"] in lines
@@ -83,7 +83,7 @@ def test_ratios_are_paired_and_the_spread_is_shown(machine, tree: Tree, capsys):
     drift = [1.0, 1.0, 1.3, 0.8, 1.1, 0.9, 1.2, 0.7]  # the first is the warm-up's
     machine("02_two", *(0.6 * factor for factor in drift))
     machine("03_three", *(0.4 * factor for factor in drift), previous="02_two")
-    assert bench(tree.root, (), 64, 7, 1000) == 0
+    assert bench(tree.root, size=64, rounds=7, seconds=1000) == 0
     captured = capsys.readouterr()
     lines = [line.split() for line in captured.out.splitlines()]
     assert ["03_three", "400", "1.5", "1.0", "1.7", "0.50", "-"] in lines  # two digits: the times are unsure
@@ -93,14 +93,14 @@ def test_ratios_are_paired_and_the_spread_is_shown(machine, tree: Tree, capsys):
 
 def test_a_quiet_machine_gets_no_warning(machine, tree: Tree, capsys):
     machine("03_three", 1.0, 0.96, 1.04)
-    assert bench(tree.root, (), 64, 9, 1000) == 0
+    assert bench(tree.root, size=64, rounds=9, seconds=1000) == 0
     assert "noisy" not in capsys.readouterr().err
 
 
 def test_few_rounds_give_a_ratio_without_an_interval(machine, tree: Tree, capsys):
     machine("02_two", 1.0)
     machine("03_three", 0.5, previous="02_two")
-    assert bench(tree.root, (), 64, 5, 1000) == 0
+    assert bench(tree.root, size=64, rounds=5, seconds=1000) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines.count(["500", "to", "500", "5", "0.13", "%", "0.12"]) == 1
     assert results(tree)["versions"][1]["faster"] == {"median": 2.0, "interval": None, "pairs": 5}
@@ -116,7 +116,7 @@ def test_slow_versions_are_timed_when_small_or_named(machine, tree: Tree, capsys
     machine("01_one", 1.0, slow=True)
     machine("02_two", 1.0, previous="01_one")
     for names, size, expected in (((), 65, ["02_two"]), ((), 64, ["01_one", "02_two"]), (["2", "1"], 224, None)):
-        assert bench(tree.root, names, size, 1, 1000) == 0
+        assert bench(tree.root, names=names, size=size, rounds=1, seconds=1000) == 0
         assert [line["name"] for line in results(tree)["versions"]] == (expected or ["01_one", "02_two"])
         assert ("01_one is left out" in capsys.readouterr().err) == (expected == ["02_two"])
 
@@ -145,7 +145,7 @@ def test_without_a_peak_the_column_is_empty(machine, tree: Tree, capsys, monkeyp
 
     monkeypatch.setattr(module.peak, "build", unknown)
     machine("03_three", 1.0)
-    assert bench(tree.root, (), 64, 1, 1000) == 0
+    assert bench(tree.root, size=64, rounds=1, seconds=1000) == 0
     out = capsys.readouterr().out
     assert "The peak is unknown: no compiler." in out and "1000 to 1000 1 0.12\n" in "\n".join(
         " ".join(line.split()) for line in out.splitlines()

@@ -152,9 +152,9 @@ def test_the_ladder_is_a_table_of_sizes_and_gains(ladder: Tree, capsys):
     measure(ladder, one01=[2.0], two02=[1.0])
     rows = [line.split() for line in shown(capsys, ladder).splitlines()]
     assert ["01_one", "32", "-"] in rows  # 31 lines in a.py and one in gone.py
-    assert ["02_two", "3", "+101", "31", "2.00"] in rows
-    assert ["03_three", "3", "+3", "30", "1", "-"] in rows
-    assert ["the", "idea", "of", "03_three", "-1"] in rows
+    assert ["02_two", "3", "+1", "+0", "+0", "+100", "31", "2.00"] in rows
+    assert ["03_three", "3", "+0", "+2", "+0", "+0", "30", "1", "-"] in rows
+    assert ["the", "idea", "of", "03_three", "-1", "-0", "-0", "-0"] in rows
 
 
 def test_words_stand_out_on_a_terminal_and_every_changed_line_has_its_ground():

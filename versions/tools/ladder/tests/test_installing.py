@@ -47,16 +47,17 @@ REDIRECTIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("option", REDIRECTIONS)
 @pytest.mark.parametrize("place", ["variable", "pip.conf"])
-def test_whatever_pip_is_told_elsewhere_packages_get_into_the_environment(option, place, fill, tmp_path: Path):
+def test_whatever_pip_is_told_elsewhere_packages_get_into_the_environment(place, fill, tmp_path: Path):
+    """All of it at once: a single one of these options would be enough to keep the package out, or to end pip."""
     elsewhere = tmp_path / "elsewhere"
-    setting = REDIRECTIONS[option].replace("ELSEWHERE", str(elsewhere))
+    settings = {option: value.replace("ELSEWHERE", str(elsewhere)) for option, value in REDIRECTIONS.items()}
+    lines = [f"{option} = {value}\n" for option, value in settings.items()]
     config = tmp_path / "pip.conf"
-    config.write_text(f"[global]\n{option} = {setting}\n" if place == "pip.conf" else "")
+    config.write_text("".join(["[global]\n", *lines]) if place == "pip.conf" else "")
     variables = {"PIP_CONFIG_FILE": str(config), "PYTHONUSERBASE": str(elsewhere)}
     if place == "variable":
-        variables[f"PIP_{option.upper().replace('-', '_')}"] = setting
+        variables |= {f"PIP_{option.upper().replace('-', '_')}": value for option, value in settings.items()}
     process = fill(tmp_path / "env", **variables)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ladder.__main__ import main
-from ladder.chain.lineage import check
+from ladder.chain.lineage import Size, check
 from ladder.core.versions import discover
 
 from .conftest import Tree, write
@@ -31,7 +31,8 @@ def test_a_true_lineage_is_accepted_and_its_steps_are_measured(ladder: Tree, cap
     first, second = check(discover(ladder.root))
     assert (first.complaints, second.complaints) == ([], [])
     # a.py: -two +2 +3; b.py: -b; c.py: +c
-    assert (second.files, second.added, second.removed) == (3, 3, 2)
+    assert (second.files, second.size.added, second.size.removed) == (3, 3, 2)
+    assert second.parts["src", True] == Size(2, 1) and second.parts["src", False] == Size(1, 1)
     assert main(["lineage"], ladder.root) == 0
     assert "+3 -2" in capsys.readouterr().out
 

@@ -114,7 +114,7 @@ def test_a_peer_has_come_to_rest_before_the_next_one_begins(libraries, monkeypat
 def test_without_peers_nothing_is_installed(machine, tree: Tree, monkeypatch):
     machine("03_three", 1.0)
     monkeypatch.setattr(peers, "install", lambda root: pytest.fail("installed"))
-    assert bench.bench(tree.root, (), 64, 1, 1000) == 0
+    assert bench.bench(tree.root, size=64, rounds=1, seconds=1000) == 0
     assert results(tree)["peers"] == []
 
 
@@ -204,3 +204,14 @@ def test_a_refusal_names_the_peer(libraries):
     kit = libraries(ncnn="there is no ncnn")
     with pytest.raises(WorkerError, match=r"^ncnn@2: there is no ncnn$"):
         PeerWorker(Contestant("ncnn", "", None, 2), kit, 64)
+
+
+def test_the_models_are_exported_by_a_tool_that_finds_the_others(tmp_path: Path, monkeypatch):
+    """The environment of the peers has no PYTHONPATH but what `write_models` gives."""
+    called = []
+    monkeypatch.setattr(peers, "attempt", lambda *arguments, **own: called.append((arguments, own)) or "")
+    peers.write_models(Path(sys.executable), tmp_path, 64, tmp_path)
+    (_, command, folder), own = called[0]
+    assert command[1:3] == ["-m", "shared_weights"]
+    monkeypatch.undo()
+    assert peers.attempt("failed", [*command[:3], "--help"], folder, **own) == ""

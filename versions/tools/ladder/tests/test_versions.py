@@ -88,7 +88,7 @@ def test_folders_without_a_version_are_refused(tree: Tree):
     with pytest.raises(LadderError, match="holds no version"):
         discover(tree.root)
     tree.version("01_Bad")
-    with pytest.raises(LadderError, match="small letters"):
+    with pytest.raises(LadderError, match="lower-case letters"):
         discover(tree.root)
 
 

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ladder.core import environment, terminal, weights
 from ladder.core.errors import LadderError
-from ladder.core.versions import Version, discover, find, obstacle
+from ladder.core.processor import processors
+from ladder.core.selection import select
+from ladder.core.versions import Version
 from ladder.core.worker import Worker, load_twice
 from ladder.machine import peak
 from ladder.machine.peak import Peak
@@ -25,6 +28,32 @@ from shared_weights.tensor_file import appearing_whole
 SLOW_LIMIT = 64  # pixels; a version that declares itself slow takes 12 times as long for 224
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What `bench` is asked for.
+
+    `names`: the versions, or all; `size`: the picture's height and width in pixels; `threads`: versions that have
+    threads, and peers, are timed with each of these numbers, by default with 1 and with one for each processor.
+    `rounds`: at most so many; `seconds`: at most so long, for loading, warming up and timing; builds do not count.
+    `peers`: time them too. `write`: update the README's tables and chart from the last complete run with all versions
+    at each size, which results-SIZE.json keeps. `as_json`: print the results as JSON instead of the table.
+    """
+
+    names: Sequence[str] = ()
+    size: int = 224
+    threads: Sequence[int] | None = None
+    rounds: int | None = None
+    seconds: float = 170
+    peers: bool = False
+    write: bool = False
+    as_json: bool = False
+
+    @property
+    def counts(self) -> list[int]:
+        """The numbers of threads."""
+        return sorted(set(self.threads or (1, processors())))
+
+
 @dataclass
 class Field:
     """Who has been started: the contestants, their processes, and the seconds of their first and a later loading."""
@@ -34,75 +63,79 @@ class Field:
     entries: list[Contestant] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
     load: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+    peers_agree: bool = True
 
     def add(self, entry: Contestant, worker: Worker, load: tuple[float, float | None]) -> None:
-        """One more of them."""
+        """Add a contestant that has been started."""
         self.entries.append(entry)
         self.workers.append(worker)
         self.load[entry.name] = load
 
 
-def bench(
-    root: Path,
-    names: Sequence[str],
-    size: int,
-    most: int | None,
-    budget: float,
-    as_json: bool = False,
-    threads: Sequence[int] = (1,),
-    with_peers: bool = False,
-    write: bool = False,
-) -> int:
-    """Time the versions, print the table (or JSON), write results.json and chart.svg to build/bench; the exit code.
+def bench(root: Path, **settings: Any) -> int:
+    """Time the versions, print the table, and write results.json and chart.svg to build/bench; the exit code.
 
-    `most`: of rounds; `budget`: seconds for loading, warming up and timing; what is built before does not count.
-    `threads`: versions that have threads, and peers, are timed with each of these numbers.
-    `write`: the README's tables and chart, too, from the last complete run with all versions at each size, which
-    results-SIZE.json keeps.
-    Raises LadderError if a version can't be built or run. After Ctrl-C, what was measured so far is shown, and the
-    exit code is 130; it is 1 if a peer computes something else than the versions.
+    `settings`: those of `Settings`. Raises LadderError if a version can't be built or run. After Ctrl-C, what was
+    measured so far is shown, and the exit code is 130; it is 1 if a peer computes something else than the versions.
     """
-    if write and names:
+    wanted = Settings(**settings)
+    if wanted.write and wanted.names:
         raise LadderError("--write is for the tables of all versions: leave --versions out")
-    versions = choose(root, names, size)
-    entries = contestants(versions, threads)
-    folder = weights.find("synthetic")
+    versions = choose(root, wanted.names, wanted.size)
+    entries = contestants(versions, wanted.counts)
     pythons = {version.name: environment.python(version) for version in versions}
     home = root / "build" / "bench"
     home.mkdir(parents=True, exist_ok=True)
     loops, unknown = find_peak(home)
-    loops.threads = tuple(sorted({entry.threads for entry in entries} | set(threads if with_peers else ())))
-    timings, code = Timings(), 0
-    with ExitStack() as stack:
-        kit = stack.enter_context(peers.kit(root, folder, size)) if with_peers else None
-        limits = Limits(most, time.monotonic() + budget)
-        tell = stack.enter_context(terminal.still_progress(f"timing {len(versions)} versions"))
-        started = Field(stack, tell)
-        try:
-            start_versions(started, entries, pythons, folder, size)
-            if kit and not start_peers(started, threads, kit, size):
-                code = 1
-            rounds.run(started.workers, limits, timings, loops.measure, tell)
-        except KeyboardInterrupt:
-            if not any(timings.seconds.values()):
-                raise
-            code = 130
-    results = summarise(started.entries, size, started.load, timings, loops.medians(), loops.flops, code == 130)
+    loops.threads = tuple(sorted({entry.threads for entry in entries} | set(wanted.counts if wanted.peers else ())))
+    started, timings, interrupted = measure(root, wanted, entries, pythons, loops)
+    code = 130 if interrupted else int(not started.peers_agree)
+    results = summarise(started.entries, wanted.size, started.load, timings, loops.medians(), loops.flops, interrupted)
     text = json.dumps(results.as_json(), indent=1)
-    for name in ["results.json", *([] if code or names else [f"results-{size}.json"])]:
-        with appearing_whole(home / name) as partial:
-            partial.write_text(text + "\n")
+    keep(text, home, [] if code or wanted.names else [f"results-{wanted.size}.json"])
     chart.draw(results.as_json(), home / "chart.svg")
-    if as_json:
+    if wanted.as_json:
         print(text)
     else:
         show(results, unknown)
     warn(results)
-    if write and code:
+    if wanted.write and code:
         terminal.note("ladder: README.md stays as it is")
-    elif write:
+    elif wanted.write:
         bench_readme.write(root)
     return code
+
+
+def measure(
+    root: Path, wanted: Settings, entries: list[Contestant], pythons: dict[str, Path], loops: Peak
+) -> tuple[Field, Timings, bool]:
+    """Start the versions and peers and time them; returns who took part, the times, and whether Ctrl-C came.
+
+    Raises KeyboardInterrupt if it came before anything was measured.
+    """
+    folder, timings, interrupted = weights.find("synthetic"), Timings(), False
+    with ExitStack() as stack:
+        kit = stack.enter_context(peers.kit(root, folder, wanted.size)) if wanted.peers else None
+        limits = Limits(wanted.rounds, time.monotonic() + wanted.seconds)
+        tell = stack.enter_context(terminal.still_progress(f"timing {len(pythons)} versions"))
+        started = Field(stack, tell)
+        try:
+            start_versions(started, entries, pythons, folder, wanted.size)
+            if kit:
+                start_peers(started, wanted.counts, kit, wanted.size)
+            rounds.run(started.workers, limits, timings, loops.measure, tell)
+        except KeyboardInterrupt:
+            if not any(timings.seconds.values()):
+                raise
+            interrupted = True
+    return started, timings, interrupted
+
+
+def keep(text: str, home: Path, names: Iterable[str]) -> None:
+    """Write the results as results.json in `home`, and under these further names."""
+    for name in ("results.json", *names):
+        with appearing_whole(home / name) as partial:
+            partial.write_text(text + "\n")
 
 
 def start_versions(
@@ -117,15 +150,15 @@ def start_versions(
         started.add(entry, worker, load_twice(*what, size, entry.threads))
 
 
-def start_peers(started: Field, threads: Iterable[int], kit: Kit, size: int) -> bool:
-    """Start the peers; whether all of them compute what the versions do.
+def start_peers(started: Field, threads: Iterable[int], kit: Kit, size: int) -> None:
+    """Start the peers that compute what the versions do.
 
-    One that does not is left out with an error, one that does not run with a sentence. They are compared with the
-    version of the smallest tolerance, the newest of those.
+    One that does not is left out with an error (`peers_agree`), one that does not run with a sentence. They are
+    compared with the version of the smallest tolerance, the newest of those.
     """
     pairs = [(entry.version, worker) for entry, worker in zip(started.entries, started.workers) if entry.version]
     version, worker = min(pairs[::-1], key=lambda pair: pair[0].tolerance)
-    expected, limit, agreed = worker.infer().logits, version.tolerance + peers.TOLERANCE, True
+    expected, limit = worker.infer().logits, version.tolerance + peers.TOLERANCE
     for peer in peers.contestants(threads):
         started.tell(0, f"loading {peer.name}")
         try:
@@ -138,35 +171,24 @@ def start_peers(started: Field, threads: Iterable[int], kit: Kit, size: int) -> 
             how = f"its logits are {agreement.shown(distance)} away from {version.name}'s, past {limit:g}"
             terminal.note(f"ladder: {peer.name} is wrong and left out: {how}")
             rival.close()
-            agreed = False
+            started.peers_agree = False
             continue
         started.add(replace(peer, idea=rival.how), rival, (rival.load_seconds, None))
-    return agreed
 
 
-def choose(root: Path, names: Iterable[str], size: int) -> list[Version]:
-    """The named versions, or all that run here and are not too slow for the size; the others get a sentence.
+def choose(root: Path, names: Sequence[str], size: int) -> list[Version]:
+    """The named versions, or all that run here and are fast enough for the size, in the order of their numbers.
 
-    Raises LadderError if a named one can't run here, or if none is left.
+    Raises LadderError if a named version can't run here, or if none is left.
     """
-    versions = discover(root)
-    named = [find(versions, name) for name in names]
-    for version in named:
-        if reason := obstacle(version):
-            raise LadderError(reason)
-    if named:
-        return sorted(set(named), key=versions.index)
-    chosen = []
-    for version in versions:
-        if reason := obstacle(version):
-            terminal.note(reason)
-        elif version.slow and size > SLOW_LIMIT:
+    versions = select(root, names, must_run=True)
+    if not names:
+        for version in [version for version in versions if version.slow and size > SLOW_LIMIT]:
             terminal.note(f"{version.name} is left out: it is timed at up to {SLOW_LIMIT} pixels, or when it is named")
-        else:
-            chosen.append(version)
-    if not chosen:
+            versions.remove(version)
+    if not versions:
         raise LadderError("there is no version to time")
-    return chosen
+    return sorted(versions, key=lambda version: version.name)
 
 
 def find_peak(home: Path) -> tuple[Peak, str]:

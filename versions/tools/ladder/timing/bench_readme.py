@@ -12,7 +12,7 @@ from ladder.timing.ratios import CONFIDENCE
 from shared_weights.tensor_file import appearing_whole
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
-SIZES = (64, 224)  # 01 has the first one alone
+SIZES = (64, 224)  # 01 is timed at the first only
 CHART = Path("versions/bench.svg")
 
 Found = dict[int, dict[str, Any]]  # size -> what its results file holds
@@ -55,7 +55,7 @@ def read(root: Path) -> Found:
 
 
 def command(size: int, peers: bool) -> str:
-    """What measures this."""
+    """The command that measures a size."""
     options = ["--peers"] * peers + [f"--size {size}"] * (size != 224)
     return " ".join(["nox -s bench", *["--"] * bool(options), *options])
 
@@ -89,7 +89,7 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
 
 
 def row(name: str, threads: int, measured: Measured) -> list[str]:
-    """The cells of one line of a table; what is not a time is of the largest size that has it."""
+    """The cells of one row; what is not a time is from the largest size that was measured."""
     times = [duration(measured[size]) if size in measured else "" for size in SIZES]
     line = measured[max(measured)]
     share = "" if line["share_of_peak"] is None else f"{rounded(100 * line['share_of_peak'], rough=True)} %"
@@ -98,13 +98,13 @@ def row(name: str, threads: int, measured: Measured) -> list[str]:
 
 
 def duration(line: dict[str, Any]) -> str:
-    """The median time."""
+    """The median time in milliseconds, as text."""
     seconds, noisy = line["median"], line["spread"] > NOISE
     return f"{rounded(seconds, noisy)} s" if seconds >= 10 else f"{rounded(1e3 * seconds, noisy)} ms"
 
 
 def ratio(measured: Measured) -> str:
-    """How many times as fast as the one it is compared with, and the interval."""
+    """The speed-up over the row that it is compared with, and its interval."""
     size = max((size for size, line in measured.items() if line["faster"]), default=None)
     if size is None:
         return ""
@@ -115,7 +115,7 @@ def ratio(measured: Measured) -> str:
 
 
 def how(found: Found) -> str:
-    """What the figures are, where and when they were measured, and with which commands."""
+    """What the figures mean, where and when they were measured, and with which commands."""
     commands = " and ".join(f"`{command(size, bool(results['peers']))}`" for size, results in found.items())
     machines = {
         f"{results['processor']['name']} ({results['processor']['threads']} processors), {results['began'][:10]}"

@@ -9,7 +9,7 @@ from ladder.core import terminal
 from ladder.timing.ratios import CONFIDENCE, Ratio
 from ladder.timing.results import BASE, Results
 
-NOISE = 0.1  # an interquartile range above this part of the median is worth a warning
+NOISE = 0.1  # an interquartile range above this fraction of the median is worth a warning
 
 
 def show(results: Results, unknown: str) -> None:
@@ -21,7 +21,7 @@ def show(results: Results, unknown: str) -> None:
 
 
 def tabulate(results: Results) -> Table:
-    """Two lines for each version and peer: the figure, and below it how sure it is or what it comes to."""
+    """Two lines for each version and peer: the figure, and below it its uncertainty or a second figure."""
     table = terminal.table()
     table.add_column("version\n", no_wrap=True)
     times = ("median ms\nquartiles", f"x previous\n{CONFIDENCE} % interval", f"x {BASE}\nrounds")
@@ -48,19 +48,19 @@ def tabulate(results: Results) -> Table:
 
 
 def cell(first: str, second: str, style: str = "") -> Text:
-    """Two lines, the second one dim."""
+    """A cell of two lines, the second one dim."""
     return Text.assemble((first, style), "\n", (second, "dim"))
 
 
 def ratio(value: Ratio | None, noisy: bool) -> tuple[str, str]:
-    """The ratio and its interval."""
+    """A ratio and its interval, as text."""
     if value is None:
         return "-", ""
     return rounded(value.median, noisy), " to ".join(rounded(end, noisy) for end in value.interval or ())
 
 
 def rounded(value: float, rough: bool = False) -> str:
-    """A positive number with three digits that count, or two where it is not that sure; never in powers of ten."""
+    """A positive number with three significant digits, or two if it is `rough`; never in powers of ten."""
     digits = 2 if rough else 3
     value = float(f"{value:.{digits}g}")
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
@@ -103,7 +103,7 @@ def ordinal(power: int) -> str:
 
 
 def warn(results: Results) -> None:
-    """Say on stderr which versions' times are unsure."""
+    """Say on stderr which versions' times are noisy."""
     lines = [*results.versions, *results.peers]
     noisy = [f"{line.name} ({100 * line.spread:.0f} %)" for line in lines if line.spread > NOISE]
     if noisy:

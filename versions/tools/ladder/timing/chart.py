@@ -18,10 +18,10 @@ from shared_weights.tensor_file import appearing_whole
 # has more than 4.3 to both.
 VERSION, PEER, INK = "#2f81c7", "#c0641a", "#6f7b87"
 ON_BAR = "#ffffff"
-WIDTH, ROW, ABOVE, BELOW = 8.0, 0.4, 0.8, 0.6  # inches: the chart; the height of a bar, of the head, of the axis
-NAMES = 0.21  # the part of the width for the names
+WIDTH, ROW, ABOVE, BELOW = 8.0, 0.4, 0.8, 0.6  # inches: the chart's width; the heights of a bar, the head and the axis
+NAMES = 0.21  # the fraction of the width for the names
 STYLE: Any = {
-    "svg.fonttype": "none",  # text stays text
+    "svg.fonttype": "none",  # text is not drawn as paths
     "svg.hashsalt": "ladder",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -53,7 +53,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def head(results: dict[str, Any]) -> list[str]:
-    """What is shown."""
+    """A row of the chart: a version or a peer, its time, and its ratio to the one it is compared with."""
     size, names = results["size"], [line["previous"] for line in results["peers"] if line["previous"]]
     peers = f"; in the peers' bars: against {names[0]}" if names else ""
     return [

@@ -1,4 +1,4 @@
-"""Who takes part in a benchmark: versions and their peers, each with as many threads as it is to have."""
+"""Who takes part in a benchmark: versions and their peers, each with a number of threads."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ladder.core.versions import Version
 
 @dataclass(frozen=True)
 class Contestant:
-    """A version, or a peer (a library that runs the same network), with so many threads.
+    """A version, or a peer (a library that runs the same network), with its number of threads.
 
     `label`: what the table calls it; `idea`: a version's idea, or how a peer is run. `version` is None for a peer.
     """
@@ -35,7 +35,7 @@ def contestants(versions: Iterable[Version], threads: Iterable[int]) -> list[Con
 
 
 def rival(one: Contestant, others: list[Contestant]) -> Contestant | None:
-    """Whom it is compared with, with as many threads if that one can have them, else with one.
+    """The contestant that `one` is compared with: with as many threads if there is such a one, else with one.
 
     A version with the version before it, a peer with the newest version of all; None if that one is not there.
     """

@@ -14,7 +14,7 @@ HOW = "`nox -s bench` measures it"
 
 @dataclass(frozen=True)
 class Gain:
-    """How many times as fast one version is as another, with so many threads; `noisy`: two digits count, not three."""
+    """The speed-up of one version over another, with so many threads; `noisy`: only two digits are significant."""
 
     threads: int
     ratio: Ratio
@@ -22,16 +22,16 @@ class Gain:
 
     @property
     def figure(self) -> str:
-        """The ratio alone."""
+        """The ratio as text, without its interval."""
         return rounded(self.ratio.median, self.noisy)
 
     @property
     def interval(self) -> str:
-        """Its confidence interval, or nothing where the rounds were too few."""
+        """The ratio's confidence interval as text; empty if there were too few rounds."""
         return " to ".join(rounded(end, self.noisy) for end in self.ratio.interval or ())
 
     def words(self) -> str:
-        """All of it."""
+        """The ratio, its interval and the number of threads, as text."""
         threads = f" with {self.threads} threads" if self.threads > 1 else ""
         interval = f" ({CONFIDENCE} % interval {self.interval})" if self.interval else ""
         return f"{self.figure} times as fast{threads}{interval}"
@@ -61,7 +61,7 @@ class Measured:
         return found
 
     def sentence(self, earlier: Version, later: Version) -> str:
-        """What was measured, or that nothing was and how to do it."""
+        """A sentence with the gains, or with how to measure them if nobody has."""
         gains = self.gains(earlier, later)
         if not gains:
             reason = self.missing or f"the last benchmark did not time both {earlier.name} and {later.name}"

@@ -16,9 +16,11 @@ from ladder.core import installing, terminal
 from ladder.core.environment import interpreter_of, variables, waiting_lock
 from ladder.core.versions import ROOT
 from ladder.core.worker import Answer, Worker
+from ladder.inside import program
 from ladder.timing.contestants import Contestant
 
-PROGRAM = ROOT / "versions" / "tools" / "ladder" / "inside" / "peer_worker.py"
+PROGRAM = program("peer_worker")
+TOOLS = Path(__file__).parents[2]  # where shared_weights finds `ladder`
 WEIGHTS = "weights.safetensors"
 MODELS = {  # peer -> the file that it loads, or what ncnn's two files begin with
     "torch.jit": WEIGHTS,
@@ -33,7 +35,7 @@ MODELS = {  # peer -> the file that it loads, or what ncnn's two files begin wit
 # place of float16 (2**-12 = 2.4e-4) and far below that of bfloat16 (2**-9): a peer that computes in those is found out.
 TOLERANCE = 1e-4
 
-TICK = 0.02  # seconds; the system counts a process's time in hundredths
+TICK = 0.02  # seconds; Linux counts a process's time in hundredths of a second
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Kit:
     cache: Path
 
     def model(self, label: str) -> Path:
-        """What the peer loads."""
+        """The file that the peer loads."""
         folder = self.weights if MODELS[label] == WEIGHTS else self.models
         return folder / MODELS[label]
 
@@ -66,12 +68,12 @@ class PeerWorker(Worker):
         return [str(word) for word in [PROGRAM, self.label, weights, *settings]]
 
     def greet(self, answer: dict[str, Any]) -> float:
-        """Keeps `how` as well."""
+        """Read the peer's first answer, and keep its `how` as well."""
         self.how = str(answer["how"])
         return super().greet(answer)
 
     def infer(self, picture: Path | None = None) -> Answer:
-        """As a version; returns when the process rests.
+        """The network's answer, as a version gives it; returns when the process has come to rest.
 
         Some libraries' threads spin for a while after their work, ONNX Runtime's for 40 ms, and would take the
         processor from whoever is next. So this waits until the process uses no more time, but no longer than a second.
@@ -88,7 +90,7 @@ class PeerWorker(Worker):
 
 
 def contestants(threads: Iterable[int]) -> list[Contestant]:
-    """Every peer with each number of threads."""
+    """All peers, each with every number of threads."""
     return [Contestant(label, "", None, count) for label in MODELS for count in sorted(set(threads))]
 
 
@@ -96,7 +98,7 @@ def contestants(threads: Iterable[int]) -> list[Contestant]:
 def kit(root: Path, weights: Path, size: int) -> Iterator[Kit]:
     """Installs the libraries, and writes the models for pictures of `size` x `size` pixels to a folder for this time.
 
-    What fails is told in a sentence, and the peers that need it will not start.
+    A failure is reported in a sentence, and the peers that depend on it will not start.
     """
     python, home = install(root), root / "build" / "bench"
     with tempfile.TemporaryDirectory(dir=home) as models:
@@ -110,7 +112,7 @@ def write_models(python: Path, weights: Path, size: int, folder: Path) -> None:
     convert = [python.with_name("pnnx"), "model.onnx", "fp16=0", f"inputshape=[1,3,{size},{size}]"]
     with terminal.working("writing the peers' models"):
         complaints = [
-            attempt("there is no ONNX file", [*export, folder / "model.onnx"], ROOT),
+            attempt("there is no ONNX file", [*export, folder / "model.onnx"], ROOT, PYTHONPATH=str(TOOLS)),
             attempt("there is no file for ncnn", convert, folder),
         ]
     report(complaints)
@@ -142,13 +144,16 @@ def install(root: Path) -> Path:
     return python
 
 
-def attempt(failure: str, command: list[Any], folder: Path) -> str:
-    """Run a command in `folder`; empty, or `failure` and the last line of what the command said."""
+def attempt(failure: str, command: list[Any], folder: Path, **own: str) -> str:
+    """Run a command in `folder`, with environment variables of its `own`.
+
+    Returns nothing if it succeeds, else `failure` and the last line of what the command said.
+    """
     try:
         done = subprocess.run(
             [str(word) for word in command],
             cwd=folder,
-            env=installing.variables(variables()),
+            env=installing.variables(variables()) | own,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -162,6 +167,6 @@ def attempt(failure: str, command: list[Any], folder: Path) -> str:
 
 
 def report(complaints: list[str]) -> None:
-    """Print those that there are."""
+    """Print the complaints that are not empty, a line for each."""
     for complaint in filter(None, complaints):
         terminal.note(f"ladder: {complaint}")

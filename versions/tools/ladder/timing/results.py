@@ -13,7 +13,7 @@ from ladder.timing.ratios import Ratio
 from ladder.timing.rounds import Timings
 from shared_weights.architecture import layers
 
-BASE = "03"  # the number of the version that all are compared with: plain loops in C
+BASE = "03"  # the version that all others are compared with: plain loops in C
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Results:
     peers: list[Line]
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, in JSON's types."""
+        """All results, in JSON's types."""
         return asdict(self)
 
 
@@ -85,7 +85,7 @@ def summarise(
     peak_flops: dict[int, dict[str, list[float]]],
     interrupted: bool,
 ) -> Results:
-    """The results of a run; who was not reached before an interruption is left out.
+    """The results of a run, without those that were not timed before an interruption.
 
     `load`: contestant -> seconds of the first and of a later loading; `peak` and `peak_flops` as in Results.
     """
@@ -110,7 +110,7 @@ def summarise(
 
 
 def highest(peak: dict[int, dict[str, float]], threads: int) -> float | None:
-    """The peak of as many cores, with the instruction set that gives the most; None where it is unknown."""
+    """The peak of `threads` cores with the fastest instruction set; None where it is unknown."""
     return max(peak.get(threads, {}).values(), default=None)
 
 

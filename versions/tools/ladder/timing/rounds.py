@@ -11,7 +11,7 @@ from ladder.core.worker import Answer
 
 
 class Timed(Protocol):
-    """What is timed: a worker, which answers with the seconds of one inference."""
+    """Anything that can be timed: a worker, which answers with the seconds of one inference."""
 
     name: str
 

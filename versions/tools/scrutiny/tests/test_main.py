@@ -4,7 +4,7 @@ import pytest
 
 from scrutiny.__main__ import main
 
-COMMANDS = ("numbers", "soak", "checkers", "hardening")
+COMMANDS = ("rounding", "soak", "checkers")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -20,11 +20,10 @@ def test_every_command_explains_itself(command: str, capsys):
     [
         [],
         ["no_such_command"],
-        ["numbers", "--seeds", "0"],
-        ["numbers", "7"],
+        ["rounding", "--seeds", "0"],
+        ["rounding", "7"],
         ["soak", "--loads", "0"],
         ["checkers", "--seeds", "3"],
-        ["hardening", "--starts", "0"],
     ],
 )
 def test_a_wrong_command_gives_one_line_and_code_2(arguments: list[str], capsys):

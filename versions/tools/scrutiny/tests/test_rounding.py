@@ -8,9 +8,9 @@ import pytest
 from ladder.core.errors import LadderError
 from ladder.core.versions import ROOT, Version
 from ladder.outputs import agreement
-from scrutiny import networks, numbers
+from scrutiny import networks, rounding
 from scrutiny.networks import LISTED, Size
-from scrutiny.numbers import Contestant, attempt, distance
+from scrutiny.rounding import Contestant, attempt, distance
 from scrutiny.trials import RANDOM, SPECIAL, Trial
 
 from .conftest import Fake, Spoil
@@ -28,7 +28,7 @@ def judge(version: Version, tmp_path, capsys):
         with np.errstate(all="ignore"):
             expected = networks.reference(ROOT).network(weights, image)["fc"]
         attempt(contestant, trial, networks.write(tmp_path / "weights", weights), image, expected)
-        code = numbers.report([contestant])
+        code = rounding.report([contestant])
         err = capsys.readouterr().err
         assert code == (1 if err else 0)
         return [line.split(": ")[2] for line in err.splitlines()]
@@ -77,13 +77,13 @@ def test_bits_that_change_from_process_to_process_are_wrong(judge):
 def test_a_version_with_threads_is_asked_with_several_numbers_of_them(version, tmp_path):
     threaded = Version(version.folder, version.distribution, version.idea, threads=True)
     asked = set()
-    for seed in range(len(numbers.THREADS)):
+    for seed in range(len(rounding.THREADS)):
         trial = Trial(RANDOM, SMALL, seed)
         contestant = Contestant(threaded, Fake(), Fake())
         attempt(contestant, trial, networks.write(tmp_path / "w", trial.weights()), trial.image(), np.ones(8))
         asked |= set(contestant.first.asked)
         assert contestant.tallies["number of threads"].tried == 1
-    assert asked == {None, *numbers.THREADS}
+    assert asked == {None, *rounding.THREADS}
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def test_versions_that_compile_see_only_listed_sizes():
     assert Contestant(Version(seventh, "", ""), Fake(), Fake()).compiles
     [sixth] = ROOT.glob("versions/06_*")
     assert not Contestant(Version(sixth, "", ""), Fake(), Fake()).compiles
-    listed = [trial for trial in numbers.all_trials(20) if trial.listed]
+    listed = [trial for trial in rounding.all_trials(20) if trial.listed]
     assert {trial.size for trial in listed} == set(LISTED)
     assert len(listed) == len(LISTED) * len(SPECIAL) + 20
 
 
 def test_a_version_that_does_not_exist_is_refused():
     with pytest.raises(LadderError, match="there is no version '77'"):
-        numbers.numbers(ROOT, ["77"], 1)
+        rounding.rounding(ROOT, ["77"], 1)

@@ -1,7 +1,7 @@
-"""`numbers`: how far every version lies from float64 on random networks, and whether its bits are always the same."""
+"""`rounding`: how far every version is from float64 on random networks, and whether its bits are always the same."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ladder.core import terminal
+from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.outputs import agreement
 from scrutiny import networks
@@ -16,7 +17,7 @@ from scrutiny.process import Process
 from scrutiny.tally import Columns, Tally, complaints, tabulate
 from scrutiny.trials import RANDOM, SPECIAL, Trial, all_trials
 
-THREADS = (1, 2, 5, 7, 16)  # one of them for each trial
+THREADS = (1, 2, 5, 7, 16)  # each trial uses one of them
 OTHERWISE = {"RESNET50_THREADS": "3", "OPENBLAS_NUM_THREADS": "3"}  # the settings of a second process
 
 # Of the three tables: head -> the tally, and how it is shown.
@@ -41,18 +42,13 @@ class Contestant:
     second: Process
     tallies: dict[str, Tally] = field(default_factory=lambda: {name: Tally() for name in TALLIES})
 
-    @property
-    def compiles(self) -> bool:
-        """Whether it compiles C for each size of a network and an image."""
-        return (self.version.folder / "src/resnet50/codegen.py").exists()
 
-
-def numbers(root: Path, names: Iterable[str], seeds: int) -> int:
+def rounding(root: Path, names: Sequence[str], seeds: int) -> int:
     """Print the tables; the exit code is 1 if a version broke a promise."""
-    versions, trials = agreement.select(root, names), all_trials(seeds)
+    versions, trials = select(root, names), all_trials(seeds)
     float64 = networks.reference(root)
     with ExitStack() as stack:
-        begin = stack.enter_context(terminal.progress("numbers", len(trials)))
+        begin = stack.enter_context(terminal.progress("rounding", len(trials)))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         contestants = [
             Contestant(
@@ -69,7 +65,7 @@ def numbers(root: Path, names: Iterable[str], seeds: int) -> int:
                 expected = float64.network(weights, image)["fc"]
             folder = networks.write(scratch / "weights", weights)
             for contestant in contestants:
-                if trial.listed or not contestant.compiles:
+                if trial.listed or not contestant.version.generates:
                     attempt(contestant, trial, folder, image, expected)
     return report(contestants)
 

@@ -1,0 +1,40 @@
+"""Which versions a command works on: those that are named, or all that run here."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ladder.core import terminal
+from ladder.core.errors import LadderError
+from ladder.core.versions import Version, discover, find, obstacle
+
+
+def select(root: Path, names: Sequence[str] = (), must_run: bool = False) -> list[Version]:
+    """The named versions in the given order, each once, or all of them without names.
+
+    A version that cannot run here is left out with a sentence; if it was named and `must_run` is set, it is an error.
+    Raises LadderError for a name that is unknown, or if no version is left.
+    """
+    versions, usable = discover(root), []
+    for version in dict.fromkeys(find(versions, name) for name in names) if names else versions:
+        reason = obstacle(version)
+        if reason and names and must_run:
+            raise LadderError(reason)
+        if reason:
+            terminal.note(reason)
+        else:
+            usable.append(version)
+    if not usable:
+        raise LadderError("none of the versions runs on this processor")
+    return usable
+
+
+def one_or_newest(root: Path, name: str | None) -> Version:
+    """The named version, or the newest that runs here, with a sentence for each newer one that does not."""
+    if name is not None:
+        return select(root, [name], must_run=True)[0]
+    for version in reversed(discover(root)):
+        reason = obstacle(version)
+        if reason is None:
+            return version
+        terminal.note(reason)
+    raise LadderError("none of the versions runs on this processor")

@@ -1,0 +1,239 @@
+"""The arguments of each of the ladder's commands, in functions of the commands' names.
+
+A function's docstring is the command's help: the summary, and below it the details. An argument has the name of the
+parameter that takes it.
+"""
+
+import argparse
+
+from ladder.core.arguments import (
+    VERSION_HELP,
+    add_limits,
+    add_versions,
+    channels,
+    path,
+    pixels,
+    png,
+    positive,
+    thread_count,
+    thread_counts,
+)
+from ladder.core.environment import BUILDS
+
+
+def classify(command: argparse.ArgumentParser) -> None:
+    """name what is in pictures
+
+    Without pictures: all in pics/, whose true labels are known, so that each answer is judged. Folders are searched
+    with all folders in them, linked ones too; hidden files and folders (.name) are left out.
+    """
+    command.add_argument("given", nargs="*", type=path, metavar="PICTURE", help="picture files, or folders of them")
+    add_viewer(command)
+    command.add_argument("--top", type=positive, default=5, metavar="N", help="how many labels to show (default: 5)")
+
+
+def features(command: argparse.ArgumentParser) -> None:
+    """draw what the network sees in a picture
+
+    The feature maps after the stem and after each stage, the channels with the largest mean absolute activation first;
+    beside them the picture as the network is given it, and the top 5.
+    """
+    command.add_argument("picture", type=path, metavar="PICTURE", help="a picture file")
+    add_viewer(command)
+    command.add_argument(
+        "--channels", type=channels, default=8, metavar="N", help="how many of each stage, 1 to 32 (default: 8)"
+    )
+    command.add_argument(
+        "--out", type=png, metavar="FILE.png", help="the figure (default: build/features/NAME.png, after the picture)"
+    )
+
+
+def add_viewer(command: argparse.ArgumentParser) -> None:
+    """The options that choose who looks at a picture: a version with a weight set."""
+    command.add_argument("--version", metavar="NAME", help=f"{VERSION_HELP} (default: the newest that runs here)")
+    command.add_argument(
+        "--weights",
+        dest="weight_set",
+        metavar="SET",
+        help="cifar10, imagenet, synthetic or a folder (default: imagenet if it was exported, else cifar10)",
+    )
+
+
+def compare(command: argparse.ArgumentParser) -> None:
+    """compare the versions' outputs on pics/ with torchvision's and with one another
+
+    Torchvision's outputs are in shared_weights/*/golden.safetensors. Fails if a version is further away than its
+    tolerance, 2e-5 of the largest output unless it declares another, or if its top 5 differ. Versions that declare
+    `slow` see one small picture only.
+    """
+    add_versions(command)
+
+
+def reference(command: argparse.ArgumentParser) -> None:
+    """compare the versions with torchvision itself (needs torch)
+
+    All pictures and weight sets that are here, and random images of 32x32, 64x64, 65x97 and 224x224 pixels.
+    """
+    command.add_argument("--write", action="store_true", help="renew the golden files that `compare` uses")
+
+
+def bench(command: argparse.ArgumentParser) -> None:
+    """time the versions against one another
+
+    Each version is a process of its own that is kept alive; they take turns in alternating rounds, so that a drift of
+    the machine hits all alike. A slow version takes part in every second, fourth, ... round only. A warm-up and the
+    first round, with all versions, are run whatever the limits; Ctrl-C ends with a table of what was measured so far.
+    All times go to build/bench/results.json. Leave the machine alone meanwhile.
+    """
+    add_versions(command)
+    command.add_argument(
+        "--size",
+        type=pixels,
+        default=224,
+        metavar="N",
+        help="pictures of N x N pixels, 32 to 1024 (default: 224); versions that declare `slow` are timed at no more "
+        "than 64, unless they are named",
+    )
+    command.add_argument(
+        "--threads",
+        type=thread_counts,
+        metavar="N,N",
+        help="for versions that have threads: time them with each of these numbers (default: 1 and all processors)",
+    )
+    add_limits(command, 170)
+    add_outputs(command)
+
+
+def add_outputs(command: argparse.ArgumentParser) -> None:
+    """What else a benchmark times, and where its results go."""
+    command.add_argument(
+        "--peers",
+        action="store_true",
+        help="time torch, ONNX Runtime, OpenVINO and ncnn too, with the same numbers of threads (installs 6 GB)",
+    )
+    command.add_argument(
+        "--write",
+        action="store_true",
+        help="put the results of the last runs with all versions at 64 and 224 pixels into README.md, with a chart",
+    )
+    command.add_argument(
+        "--json", dest="as_json", action="store_true", help="print what results.json holds instead of the table"
+    )
+
+
+def profile(command: argparse.ArgumentParser) -> None:
+    """show where the time goes in a version, layer by layer
+
+    With two versions: their times side by side. An inference that reports each layer and one that does not take turns;
+    the exit code is 1 if the layers do not add up to the whole within 5 %. Beside the table there is a roofline plot,
+    build/profile/VERSION.png, and all figures as JSON. Leave the machine alone meanwhile.
+    """
+    command.add_argument("names", nargs="+", metavar="VERSION", help=f"{VERSION_HELP}; one or two")
+    command.add_argument(
+        "--size",
+        type=pixels,
+        metavar="N",
+        help="a picture of N x N pixels, 32 to 1024 (default: 224, or 64 for versions that declare `slow`)",
+    )
+    command.add_argument(
+        "--threads",
+        type=thread_count,
+        metavar="N",
+        help="for versions that have threads (default: one for each processor)",
+    )
+    add_limits(command, 20)
+    command.add_argument("--json", dest="as_json", action="store_true", help="print the JSON instead of the table")
+    command.add_argument("--out", type=png, metavar="FILE.png", help="the plot; the JSON is written beside it")
+
+
+def diff(command: argparse.ArgumentParser) -> None:
+    """show what one version changes against another, or the ladder as a table
+
+    With two versions: the idea, the measured gain, the changed files, and then their lines, source first; with one: it
+    against its predecessor. Lines far from any change and most of a long new test are left out. Without versions: a
+    table of all, with their sizes and gains. Gains are those of the last `bench`.
+    """
+    command.add_argument("names", nargs="*", metavar="VERSION", help=f"{VERSION_HELP}; the older one first")
+    extent = command.add_mutually_exclusive_group()
+    extent.add_argument("--full", action="store_true", help="show unchanged lines and long tests too")
+    extent.add_argument("--stat", action="store_true", help="show the table of files only")
+    command.add_argument(
+        "--html", type=path, metavar="FILE", help="write a page with both versions side by side instead"
+    )
+
+
+def asm(command: argparse.ArgumentParser) -> None:
+    """show what the compiler made of a version's C
+
+    The assembly, each instruction below the source line that it comes from, and before it how many instructions of each
+    kind every function and innermost loop has. It is the release's code, built again with -g.
+    """
+    command.add_argument("name", metavar="VERSION", help=VERSION_HELP)
+    command.add_argument(
+        "wanted", metavar="FUNCTION_OR_FILE", help="conv2d or conv2d.c: a file; else a function in one"
+    )
+    command.add_argument("--out", type=path, metavar="FILE", help="write there instead of printing")
+
+
+def lineage(command: argparse.ArgumentParser) -> None:
+    """check that each version is the one before it plus what it declares
+
+    Every file outside `changes` in [tool.ladder] of its pyproject.toml, except README.md and pyproject.toml themselves,
+    must be its predecessor's, byte for byte; every file in `changes` must differ.
+    """
+
+
+def carry(command: argparse.ArgumentParser) -> None:
+    """carry a change made in one version forward into all later ones
+
+    The change is the working tree's against the last commit. A file that a later version does not declare in `changes`
+    is copied; where one declares it, the edit is merged with git's three-way merge. On any conflict nothing at all is
+    written. README.md and pyproject.toml are never carried.
+    """
+    command.add_argument("name", metavar="VERSION", help=VERSION_HELP)
+    command.add_argument("--from", dest="revision", default="HEAD", metavar="REV", help="count from this commit on")
+
+
+def new(command: argparse.ArgumentParser) -> None:
+    """begin the next version as a copy of the last
+
+    Its README is a template to fill in.
+    """
+    command.add_argument("name", metavar="NAME", help="such as fast_path; the number is added")
+    command.add_argument("--idea", required=True, metavar="TEXT", help="what is new in it, in a few words")
+
+
+def test(command: argparse.ArgumentParser) -> None:
+    """run the tests of a version, of another part of the repository, or of all parts
+
+    Builds what it needs first. With `all`, a test file does not run again if it passed before and nothing that it
+    exercises has changed since. Whatever else is given is for pytest, such as -k conv2d -x. With --build sanitize the
+    C code is built with gcc's AddressSanitizer and UndefinedBehaviorSanitizer.
+    """
+    command.add_argument("name", metavar="PART", help=f"`all`, a part such as mnist, or {VERSION_HELP}")
+    command.add_argument("--every", action="store_true", help="run all tests, whatever has passed before")
+    add_build(command)
+
+
+def build(command: argparse.ArgumentParser) -> None:
+    """build a version and run nothing
+
+    A warning of the compiler is an error. What is up to date is left as it is.
+    """
+    command.add_argument("name", metavar="VERSION", help=VERSION_HELP)
+    add_build(command)
+
+
+def add_build(command: argparse.ArgumentParser) -> None:
+    """The argument that says how a version is built."""
+    command.add_argument("--build", choices=BUILDS, default="release", help="how to build it (default: release)")
+
+
+def supply(command: argparse.ArgumentParser) -> None:
+    """test each version as a user would install it: from its built files, with old and new libraries, without network
+
+    Its sdist with the lowest versions of all that it declares; its wheel with the newest, in a network namespace
+    without a device where the system allows one. Both in empty environments and away from the repository.
+    """
+    add_versions(command)
+    command.add_argument("--every-test", action="store_true", help="run all tests, not only the command line's")

@@ -1,0 +1,38 @@
+"""The arguments of each command, as the ladder's options.py has them."""
+
+import argparse
+
+from ladder.core.arguments import add_versions, positive
+
+
+def rounding(command: argparse.ArgumentParser) -> None:
+    """compare the versions with float64 on random networks
+
+    Each seed makes two narrow networks with an image each: one of four listed sizes, and one of any size, which
+    versions that compile C for each size do not see. Then zeros, black, white, denormal numbers, NaN, infinity; and
+    whether the bits are the same from run to run, in another process, and with other numbers of threads.
+    """
+    add_versions(command)
+    command.add_argument("--seeds", type=positive, default=4, metavar="N", help="how many (default: 4)")
+
+
+def soak(command: argparse.ArgumentParser) -> None:
+    """look for what is left behind after many inferences and loads
+
+    Each version runs a narrow network again and again, then loads one again and again; versions without C do a
+    hundredth. Memory, file descriptors and threads must be in the end what they were after the first hundred. Then the
+    newest version runs the full network at 224 x 224 pixels. All outputs must stay the same.
+    """
+    add_versions(command)
+    command.add_argument("--inferences", type=positive, default=10_000, metavar="N", help="default: 10000")
+    command.add_argument("--loads", type=positive, default=300, metavar="N", help="default: 300")
+    command.add_argument("--minutes", type=positive, default=5, metavar="N", help="with 224 x 224 pixels (default: 5)")
+
+
+def checkers(command: argparse.ArgumentParser) -> None:
+    """look for faults in the C with valgrind, gcc -fanalyzer and clang-tidy
+
+    Memcheck watches a narrow network that is loaded, infers and is let go, twice; the analyzers read all C, also what
+    is generated for that network. .clang-tidy says which checks clang-tidy makes. Any finding fails.
+    """
+    add_versions(command)
