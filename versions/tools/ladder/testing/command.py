@@ -15,7 +15,7 @@ ALL = "all"
 
 
 def test(root: Path, name: str, build: str, every: bool, arguments: list[str]) -> int:
-    """Run the tests of the part `name`, or of all; returns 0, 1 if any failed, or 5 if `arguments` select no test at all.
+    """Run the tests of the part `name`, or of all; returns 0, 1 if any failed, or 5 if `arguments` select no test.
 
     A single part runs all that it has, as all do with `every`, or where pytest is given arguments. Ctrl-C gives 130.
     """

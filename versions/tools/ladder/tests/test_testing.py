@@ -1,4 +1,4 @@
-"""What need not run again: small versions whose tests are run by pytest, in environments that are made at once."""
+"""What need not run again: a test file that has passed, where nothing that it exercises has changed."""
 
 import json
 import os
@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import venv
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,80 +15,11 @@ from ladder.__main__ import main
 from ladder.testing import machine
 from ladder.testing.memory import Memory, Record
 from ladder.testing.outcome import Counts
-from ladder.testing.plan import Plan
-from ladder.testing.units import Build
 
 from .conftest import Tree, write
+from .small_versions import ALL, ONE, TESTS, TWO, forget_the_machine, run, versions
 
-TOOLS = next(path for path in sys.path if path.endswith("site-packages"))  # pytest is there
-
-# What stands in for a build: the package is copied to where it would be installed.
-INSTALL = """
-import shutil, sys
-source, target = sys.argv[1:]
-shutil.rmtree(target, ignore_errors=True)
-shutil.copytree(source, target)
-"""
-TESTS = {
-    "tests/contract/test_alpha.py": "from resnet50 import alpha\ndef test_alpha():\n    assert alpha.VALUE == 1\n",
-    "tests/contract/test_beta.py": "from resnet50 import beta\ndef test_beta():\n    assert beta.VALUE == 1\n",
-}
-FILES = {
-    "src/resnet50/__init__.py": "",
-    "src/resnet50/alpha.py": "VALUE = 1\n",
-    "src/resnet50/beta.py": "VALUE = 1\n",
-    "tests/conftest.py": "import pytest\n",
-    **TESTS,
-}
-ONE, TWO = "01_one/tests/contract/", "02_two/tests/contract/"
-
-
-@pytest.fixture
-def versions(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Tree:
-    """Two versions, the second of which has another beta.py."""
-
-    def building(self: Plan, version, build: str) -> Build:
-        home = tree.root / "build" / version.name / build / "env"
-        if not home.exists():
-            venv.create(home, symlinks=True)
-            [packages] = home.glob("lib/python3*/site-packages")
-            write(packages / "tools.pth", f"{TOOLS}\n")
-        source, target = version.folder / "src" / "resnet50", packages_of(tree, version.name) / "resnet50"
-        command = [sys.executable, "-c", INSTALL, str(source), str(target)]
-        return Build(version.name, "build", command, tree.root, dict(os.environ))
-
-    monkeypatch.setattr(Plan, "building", building)
-    tree.version("01_one", FILES)
-    tree.version("02_two", FILES | {"src/resnet50/beta.py": "VALUE = 2 - 1\n"}, previous="01_one")
-    return tree
-
-
-def forget_the_machine() -> None:
-    """It is looked at once in a process."""
-    machine.machine.cache_clear()
-    machine.compilers.cache_clear()
-
-
-def packages_of(tree: Tree, name: str) -> Path:
-    """The site-packages of a version's environment."""
-    return next((tree.root / "build" / name / "release" / "env").glob("lib/python3*/site-packages"))
-
-
-@pytest.fixture
-def run(versions: Tree, capsys: pytest.CaptureFixture[str]) -> Callable[..., set[str]]:
-    """Runs `test all`, and returns which test files were run; the exit code must be the given one."""
-
-    def run(*arguments: str, code: int | None = 0, part: str = "all") -> set[str]:
-        forget_the_machine()
-        found = main(["test", part, *arguments], versions.root)
-        out = capsys.readouterr().out
-        assert code is None or found == code, out
-        return {line.partition(": ")[0] for line in out.splitlines() if ".py: " in line and " in " in line}
-
-    return run
-
-
-ALL = {ONE + "test_alpha.py", ONE + "test_beta.py", TWO + "test_beta.py"}
+__all__ = ["run", "versions"]  # fixtures
 
 
 def test_a_file_whose_test_and_all_that_it_exercises_are_the_same_runs_in_the_first_version_only(run):
@@ -129,84 +58,6 @@ def test_what_is_edited_added_or_removed_makes_those_run_that_exercise_it(run, v
         else:
             versions.write(path, text)
         assert run(code=None) == again, path
-
-
-FAST_OR_NOT = """
-import importlib
-try:
-    importlib.import_module("resnet50.fast")
-except ImportError:
-    pass
-VALUE = 1
-"""
-
-
-def test_a_module_that_was_looked_for_in_vain_counts_when_it_is_there(run, versions: Tree):
-    for name in ("01_one", "02_two"):
-        versions.write(f"{name}/src/resnet50/alpha.py", FAST_OR_NOT)
-    assert run() == ALL
-    versions.write("02_two/src/resnet50/fast.py", "raise RuntimeError('slow')\n")
-    assert run(code=1) == {TWO + "test_alpha.py"}
-
-
-def test_a_file_that_was_opened_in_vain_counts_and_so_does_a_folder_that_was_listed(run, versions: Tree):
-    test = (
-        "import os\ndef test_alpha():\n    assert not os.listdir('data')\n"
-        "    try:\n        open('settings')\n    except OSError:\n        pass\n"
-    )
-    for name in ("01_one", "02_two"):
-        versions.write(f"{name}/tests/contract/test_alpha.py", test)
-        (versions.root / "versions" / name / "data").mkdir()
-    assert run() == ALL
-    versions.write("02_two/settings", "")
-    assert run() == {TWO + "test_alpha.py"}
-    versions.write("02_two/data/one", "")
-    assert run(code=1) == {TWO + "test_alpha.py"}
-
-
-CHILDREN = {
-    "Python": "subprocess.run([sys.executable, '-c', 'import resnet50.beta'], check=True)",
-    "Python that ends at once": "subprocess.run([sys.executable, '-c', 'import os, resnet50.beta; os._exit(0)'])",
-    "Python that is killed": (
-        "subprocess.run([sys.executable, '-c', 'import os, resnet50.beta; os.kill(os.getpid(), 9)'])"
-    ),
-    "isolated Python": "subprocess.run([sys.executable, '-I', '-c', 'import resnet50.beta'], check=True)",
-    "a fork": "import os; pid = os.fork()\n    if not pid:\n        import resnet50.beta; os._exit(0)\n    os.wait()",
-    "spawn": (
-        "import multiprocessing\n    child = multiprocessing.get_context('spawn').Process(target=__import__,"
-        " args=('resnet50.beta',))\n    child.start(); child.join()"
-    ),
-    "a shell": "subprocess.run(['sh', '-c', f'exec {sys.executable} -c \"import resnet50.beta\"'], check=True)",
-    "an argument": "import resnet50 as r; subprocess.run(['cat', r.__path__[0] + '/beta.py'], check=True)",
-    "a word in a line": "import resnet50 as r; subprocess.run(f'cat <{r.__path__[0]}/beta.py', shell=True, check=True)",
-    "a folder": "import resnet50 as r; subprocess.run(['grep', '-r', 'V', r.__path__[0]], check=True)",
-    "no variable": "subprocess.run([sys.executable, '-c', 'import resnet50.beta'], env={}, check=True)",
-}
-
-
-def test_what_children_read_is_exercised(run, versions: Tree):
-    """In each version they read its own beta.py, so both versions run them all."""
-    for number, child in enumerate(CHILDREN.values()):
-        for name in ("01_one", "02_two"):
-            text = f"import subprocess, sys\ndef test_{number}():\n    {child}\n"
-            versions.write(f"{name}/tests/test_{number}.py", text)
-    children = {f"{name}/tests/test_{i}.py" for name in ("01_one", "02_two") for i in range(len(CHILDREN))}
-    assert run() == ALL | children
-    assert run() == set()
-
-
-def test_c_counts_as_a_whole_with_how_it_is_built(run, versions: Tree):
-    """Whatever loads the extension module: here a stand-in for it, which is opened."""
-    test = "import resnet50\ndef test_alpha():\n    open(resnet50.__path__[0] + '/ops.so').close()\n"
-    for name in ("01_one", "02_two"):
-        versions.write(f"{name}/tests/contract/test_alpha.py", test)
-        versions.write(f"{name}/src/resnet50/ops.so", name)
-        versions.write(f"{name}/src/resnet50/ops.c", "int x;\n")
-        versions.write(f"{name}/meson.build", "project('x')\n")
-    assert run() == ALL
-    for path in ("ops.c", "ops.h", "../../meson.build"):
-        versions.write(f"02_two/src/resnet50/{path}", "int y;\n")
-        assert run() == {TWO + "test_alpha.py"}
 
 
 def test_a_file_that_has_failed_is_not_remembered_here_or_elsewhere(run, versions: Tree):
@@ -260,21 +111,6 @@ def test_another_variable_makes_all_run_again(run, monkeypatch):
     assert run() == ALL
 
 
-def test_a_library_counts_for_those_that_load_it_and_a_plugin_of_pytest_for_all(run, versions: Tree):
-    for name in ("01_one", "02_two"):
-        versions.write(f"{name}/src/resnet50/alpha.py", FAST_OR_NOT.replace("resnet50.fast", "fast"))
-    assert run() == ALL
-    for version, again in (("1.0", {TWO + "test_alpha.py"}), ("1.1", {TWO + "test_alpha.py"})):
-        packages = packages_of(versions, "02_two")
-        for old in packages.glob("fast-*"):
-            shutil.rmtree(old)
-        write(packages / f"fast-{version}.dist-info" / "RECORD", "fast.py,,\n")
-        write(packages / "fast.py", "")
-        assert run() == again
-    write(packages / "fast-1.1.dist-info" / "entry_points.txt", "[pytest11]\nfast = fast\n")
-    assert run() == {TWO + "test_alpha.py", TWO + "test_beta.py"}
-
-
 def test_the_state_of_the_machine_is_compiler_interpreter_variables_programs_and_processor(tmp_path, monkeypatch):
     """It is another one after each of the changes, and the same without any."""
     python = tmp_path / "env" / "bin" / "python"
@@ -313,7 +149,7 @@ def test_an_edit_while_a_test_runs_is_seen(run, versions: Tree):
     assert run() == {ONE + "test_alpha.py"}
 
 
-LADDER = "import sys; from pathlib import Path; from ladder.tests.test_testing import alone; alone(Path(sys.argv[1]))"
+LADDER = "import sys; from pathlib import Path; from ladder.tests.small_versions import alone; alone(Path(sys.argv[1]))"
 
 
 def test_two_runs_at_once_are_safe(run, versions: Tree):
@@ -354,9 +190,3 @@ def test_what_failed_is_printed_in_full_and_counted(run, versions: Tree, capsys)
     assert "02_two: 1 failed in " in out
     assert "the same bytes as in 01_one, run there: test_alpha (1 passed)" in out
     assert "FAILED: tests/contract/test_beta.py" in out
-
-
-def alone(root: Path) -> None:
-    """`test all` in a process of its own, with the builds that are there."""
-    Plan.building = lambda self, version, build: Build(version.name, "build", ["true"], root, {})  # type: ignore
-    sys.exit(main(["test", "all"], root))
