@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,16 +19,6 @@ BUILD = ROOT / "build"
 TOOLS = ROOT / "versions" / "tools"
 PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS = sorted(file.parent.name for file in ROOT.glob("versions/*/pyproject.toml"))
-IN_C = [version for version in VERSIONS if list((ROOT / "versions" / version).glob("src/**/*.c"))]
-TESTS = {  # part -> (environment, folder)
-    "ladder": ("tools", "versions/tools/ladder/tests"),
-    "fuzzing": ("fuzzing", "versions/tools/fuzzing/tests"),
-    "scrutiny": ("lint", "versions/tools/scrutiny/tests"),
-    "shared_weights": ("tools", "shared_weights/tests"),
-    "cv_basics": ("cv_basics", "cv_basics/tests"),
-    "mnist": ("mnist", "mnist/tests"),
-    "website": ("site", "versions/tools/website/tests"),
-}
 
 SELECTED: list[bool] = []  # for each run of pytest, whether it selected any test
 # With `nox -j` every session is a nox process of its own, and none of them sees the others.
@@ -65,14 +56,21 @@ def python_here(session: nox.Session, *arguments: str, group: str = "tools") -> 
         session.run(interpreter, *arguments, env={"PYTHONSAFEPATH": "1"})
 
 
-def pytest(session: nox.Session, *arguments: str, group: str = "tools") -> None:
-    """Run Python with arguments that run pytest. If they select no test, say so, and do not fail.
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run the ladder's `test`. If the arguments for pytest select no test, say so, and do not fail.
 
-    If no part selects a test, the session `selection`, which then runs last, fails.
+    If no part selects a test, the session `selection`, which then runs last, fails. Ctrl-C is left to the ladder, which
+    ends what it has started.
     """
-    command = [environment(session, group), *arguments]
+    command = [environment(session, "tools"), "-m", "ladder", *arguments]
     session.log(shlex.join(command))
-    code = subprocess.run(command).returncode
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        code = subprocess.run(command).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if code == 130:
+        raise KeyboardInterrupt
     SELECTED.append(code != 5)  # pytest's exit code if no test was selected
     if code == 5:
         session.log(f"no test here is selected by {shlex.join(session.posargs)}")
@@ -89,22 +87,17 @@ def classify(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize(
-    "part",
-    [
-        *(nox.param(version, id=version, tags=[version]) for version in VERSIONS),
-        *(nox.param(part, id=part) for part in ("lineage", "compare", *TESTS)),
-    ],
-)
-def test(session: nox.Session, part: str) -> None:
-    """Test each version in its own environment, then the rest of the repository: -- arguments for pytest."""
-    if part in VERSIONS:
-        pytest(session, "-m", "ladder", "test", part, *session.posargs)
-    elif part in ("lineage", "compare"):
-        python(session, "-m", "ladder", part)
-    else:
-        group, tests = TESTS[part]
-        pytest(session, "-m", "pytest", tests, *session.posargs, group=group)
+def test(session: nox.Session) -> None:
+    """Test everything, except what has passed and not changed since: -- --every, or arguments for pytest."""
+    pytest(session, "test", "all", *session.posargs)
+
+
+for part in [*VERSIONS, *PROJECT["tool"]["ladder"]["parts"]]:
+
+    @nox.session(name=f"test({part})", tags=[part])
+    def test_part(session: nox.Session, part: str = part) -> None:
+        """Run all tests of one part: -- arguments for pytest."""
+        pytest(session, "test", part, *session.posargs)
 
 
 @nox.session
@@ -181,9 +174,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def sanitize(session: nox.Session) -> None:
     """Run every C version's tests under AddressSanitizer and UndefinedBehaviorSanitizer, and compile it with clang."""
-    for version in IN_C:
-        python(session, "-m", "ladder", "build", version, "--build", "clang")
-        pytest(session, "-m", "ladder", "test", version, "--build", "sanitize", *session.posargs)
+    pytest(session, "test", "all", "--build", "sanitize", *session.posargs)
 
 
 @nox.session

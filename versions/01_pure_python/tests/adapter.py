@@ -5,6 +5,11 @@ from resnet50 import ops
 from resnet50.weights import arrange
 
 TOLERANCE = 2e-5  # promised for every layer of a network: error / largest value of the layer
+EVERY_WIDTH = True  # try each kernel, stride and padding of a convolution with every number of channels
+
+
+def prepare():
+    """Does once what a test must do before it loads a network: nothing."""
 
 
 def run_op(name, *tensors, **settings):

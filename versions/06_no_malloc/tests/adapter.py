@@ -4,8 +4,13 @@ from resnet50.plan import Plan, Planner, Value
 from resnet50.weights import arrange
 
 TOLERANCE = 2e-5  # promised for every layer of a network: error / largest value of the layer
+EVERY_WIDTH = True  # try each kernel, stride and padding of a convolution with every number of channels
 
 PARTS = ("op.weight", "op.bias", "op.running_mean", "op.running_var")
+
+
+def prepare():
+    """Does once what a test must do before it loads a network: nothing."""
 
 
 class Given:

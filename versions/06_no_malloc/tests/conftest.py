@@ -1,17 +1,15 @@
 """Helpers for all tests: narrow networks with seeded weights, and weight folders to hold them."""
 
 import json
+import os
 import signal
 
 import numpy as np
 import pytest
-from resnet50 import ResNet50
-
-pytest_plugins = ["adapter"]  # a version's own fixtures
 
 EPS = 2.0**-23  # float32: rounding changes a number by at most EPS / 2 of its size
 
-DTYPES = {  # NumPy's name of a type -> safetensors' name name
+DTYPES = {  # NumPy's name of a type -> safetensors' name
     "float16": "F16",
     "float32": "F32",
     "float64": "F64",
@@ -27,6 +25,8 @@ PREPROCESS = {
     "mean": [0.485, 0.456, 0.406],
     "std": [0.229, 0.224, 0.225],
 }
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n"
 
 
 def random(seed, *shape):
@@ -96,6 +96,17 @@ def write_weights(folder, tensors, labels=None, preprocess=PREPROCESS):
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def code_cache(tmp_path_factory):
+    """What a version compiles in its tests is kept apart from the user's own.
+
+    Runs that are to share it are given the same folder in RESNET50_TEST_CACHE.
+    """
+    if not os.environ.get("RESNET50_TEST_CACHE"):
+        os.environ["RESNET50_TEST_CACHE"] = str(tmp_path_factory.mktemp("code"))
+    os.environ["RESNET50_CACHE"] = os.path.join(os.environ["RESNET50_TEST_CACHE"], "cache")
+
+
 @pytest.fixture(scope="session")
 def tensors():
     return narrow_tensors()
@@ -103,12 +114,28 @@ def tensors():
 
 @pytest.fixture(scope="session")
 def weights_dir(tmp_path_factory, tensors):
+    from adapter import prepare  # here, so that a test without a network loads nothing of the package
+
+    prepare()
     return write_weights(tmp_path_factory.mktemp("weights"), tensors)
 
 
 @pytest.fixture(scope="session")
 def net(weights_dir):
+    from resnet50 import ResNet50
+
     return ResNet50(weights_dir)
+
+
+@pytest.fixture
+def ghostscript(tmp_path, monkeypatch):
+    """Puts a fake `gs` first in PATH; returns the file that it would write."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "gs").write_text(f"#!/bin/sh\necho ran >> '{tmp_path}/marker'\n")
+    (folder / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return tmp_path / "marker"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from datetime import datetime_CAPI
 
 import numpy as np
 import pytest
+from adapter import prepare
 from resnet50 import compiler, ops
 from resnet50.instruction_sets import instruction_set
 from resnet50.packing import packed_size
@@ -20,7 +21,8 @@ def plan(*steps, floats=96, source=(0, 48), target=(48, 48)):
 
 
 def kernel(**changes):
-    """A compiled convolution of the sizes SIZES, with these changes, and weights for it."""
+    """A compiled convolution with the sizes SIZES and these changes, and weights for it."""
+    prepare()
     conv, isa = Convolution(*sized(**changes)), instruction_set()
     return compiler.load([conv], isa)[conv], np.ones(packed_size(conv.outputs, conv.kernel_size, isa), np.float32)
 

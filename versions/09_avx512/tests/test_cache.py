@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from adapter import prepare
 from resnet50 import cache, compiler
 from resnet50.instruction_sets import instruction_set
 from resnet50.tiles import Convolution
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache ne
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A cache of three libraries, in a process that has loaded nothing."""
+    prepare()
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(compiler, "loaded", {})
     compiler.load(SHAPES, instruction_set())

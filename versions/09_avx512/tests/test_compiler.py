@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from adapter import prepare
 from resnet50 import CacheError, CompilerError, compiler, trust
 from resnet50.compiler import Compiler
 from resnet50.instruction_sets import instruction_set
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache ne
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty cache, in a process that has loaded nothing."""
+    prepare()
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / 'a cache\'s "folder"'))
     monkeypatch.setattr(compiler, "loaded", {})
     return Path(os.environ["RESNET50_CACHE"])

@@ -27,8 +27,8 @@ COMMANDS = {
     "carry": "ladder.chain.carry:carry",
     "new": "ladder.chain.new:new",
     "asm": "ladder.assembly.asm:asm",
-    "test": "ladder.testing.run_tests:run_tests",
-    "build": "ladder.testing.run_tests:build_alone",
+    "test": "ladder.testing.command:test",
+    "build": "ladder.testing.command:build_alone",
     "supply": "ladder.shipping.supply:supply",
     "reference": "ladder.outputs.reference:reference",
 }

@@ -204,12 +204,15 @@ def new(command: argparse.ArgumentParser) -> None:
 
 
 def test(command: argparse.ArgumentParser) -> None:
-    """run a version's own tests in its own environment
+    """run the tests of a version, of another part of the repository, or of all parts
 
-    Builds the version first if needed. Whatever else is given is for pytest, such as -k conv2d -x. With --build
-    sanitize the C code is built with gcc's AddressSanitizer and UndefinedBehaviorSanitizer.
+    Builds what it needs first. With `all`, a test file does not run again if it passed before and nothing that it
+    exercises has changed since. Whatever else is given is for pytest, such as -k conv2d -x. With --build sanitize the
+    C code is built with gcc's AddressSanitizer and UndefinedBehaviorSanitizer.
     """
-    build(command)
+    command.add_argument("name", metavar="PART", help=f"`all`, a part such as mnist, or {VERSION_HELP}")
+    command.add_argument("--every", action="store_true", help="run all tests, whatever has passed before")
+    add_build(command)
 
 
 def build(command: argparse.ArgumentParser) -> None:
@@ -218,6 +221,11 @@ def build(command: argparse.ArgumentParser) -> None:
     A warning of the compiler is an error. What is up to date is left as it is.
     """
     command.add_argument("name", metavar="VERSION", help=VERSION_HELP)
+    add_build(command)
+
+
+def add_build(command: argparse.ArgumentParser) -> None:
+    """The argument that says how a version is built."""
     command.add_argument("--build", choices=BUILDS, default="release", help="how to build it (default: release)")
 
 

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import narrow_tensors, random, write_weights
+from conftest import POSTSCRIPT, narrow_tensors, random, write_weights
 from PIL import Image
 from resnet50 import __main__ as cli
 
@@ -273,3 +273,13 @@ def test_exit_codes_of_the_process(tmp_path, picture, weights_dir):
     bad = module("classify", picture, "--weights", tmp_path)
     one_line(bad.returncode, bad.stdout, bad.stderr)
     assert module("--help").returncode == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="gs is played by a shell script")
+@pytest.mark.parametrize("name", ["picture.jpg", "picture.eps"])
+def test_no_other_program_is_started_for_a_picture(tmp_path, ghostscript, weights_dir, name):
+    (tmp_path / name).write_bytes(POSTSCRIPT)
+    done = module("classify", tmp_path / name, "--weights", weights_dir)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"{tmp_path / name}: is PostScript" in done.stderr
+    assert not ghostscript.exists()

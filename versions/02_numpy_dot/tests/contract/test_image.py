@@ -1,5 +1,6 @@
 """A picture gives the same numbers in every file format, and a file that is not a picture is refused."""
 
+import json
 import os
 import struct
 import zlib
@@ -7,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PREPROCESS, write_weights
+from conftest import PREPROCESS
 from PIL import Image
-from resnet50 import PictureError, ResNet50, WeightsError
+from resnet50 import PictureError, WeightsError
 from resnet50.decode import LARGEST_PICTURE
-from resnet50.image import load_picture
+from resnet50.image import Preprocessing, load_picture
 
 COLOURS = np.random.RandomState(0).randint(0, 256, (5, 7, 3)).astype(np.uint8)
 GREY = np.random.RandomState(1).randint(0, 256, (5, 7)).astype(np.uint8)
@@ -206,10 +207,15 @@ def test_a_pipe_that_appears_after_the_check_is_not_waited_for(tmp_path, monkeyp
         load_picture(tmp_path / "pipe.png")
 
 
-def preprocessed(tmp_path, tensors, steps, colours):
+def preprocessing(tmp_path, steps):
+    """The preprocessing that a weight folder specifies by these steps."""
+    (tmp_path / "preprocess.json").write_text(json.dumps(PREPROCESS | {"steps": steps}))
+    return Preprocessing(tmp_path / "preprocess.json")
+
+
+def preprocessed(tmp_path, steps, colours):
     """The image that preprocessing with `steps` makes of a picture, and the same scaled back to 0..255."""
-    net = ResNet50(write_weights(tmp_path / "weights", tensors, preprocess=PREPROCESS | {"steps": steps}))
-    image = net.preprocess(Image.fromarray(colours))
+    image = preprocessing(tmp_path, steps)(Image.fromarray(colours))
     assert image.dtype == np.float32
     return image, np.rint((image * PREPROCESS["std"] + PREPROCESS["mean"]) * 255)
 
@@ -217,46 +223,44 @@ def preprocessed(tmp_path, tensors, steps, colours):
 RANDOM = np.random.RandomState(4).randint(0, 256, (49, 70, 3)).astype(np.uint8)
 
 
-def test_numbers_are_normalised_in_float32(tmp_path, tensors):
-    image, _ = preprocessed(tmp_path, tensors, [], RANDOM)
+def test_numbers_are_normalised_in_float32(tmp_path):
+    image, _ = preprocessed(tmp_path, [], RANDOM)
     mean, std = (np.array(PREPROCESS[name], np.float32) for name in ("mean", "std"))
     np.testing.assert_array_equal(image, (RANDOM.astype(np.float32) / np.float32(255) - mean) / std)
 
 
-def test_center_square_and_center_crop(tmp_path, tensors):
-    _, square = preprocessed(tmp_path, tensors, [["center_square"]], RANDOM)
+def test_center_square_and_center_crop(tmp_path):
+    _, square = preprocessed(tmp_path, [["center_square"]], RANDOM)
     np.testing.assert_array_equal(square, RANDOM[:, 10:59])  # 10.5 is rounded to the even 10
-    _, crop = preprocessed(tmp_path, tensors, [["center_crop", 32]], RANDOM)
+    _, crop = preprocessed(tmp_path, [["center_crop", 32]], RANDOM)
     np.testing.assert_array_equal(crop, RANDOM[8:40, 19:51])  # 8.5 is rounded to the even 8
 
 
-def test_resize_and_resize_shorter(tmp_path, tensors):
+def test_resize_and_resize_shorter(tmp_path):
     bilinear = Image.Resampling.BILINEAR
-    _, stretched = preprocessed(tmp_path, tensors, [["resize", 40]], RANDOM)
+    _, stretched = preprocessed(tmp_path, [["resize", 40]], RANDOM)
     np.testing.assert_array_equal(stretched, np.asarray(Image.fromarray(RANDOM).resize((40, 40), bilinear)))
-    _, wide = preprocessed(tmp_path, tensors, [["resize_shorter", 40]], RANDOM)
+    _, wide = preprocessed(tmp_path, [["resize_shorter", 40]], RANDOM)
     np.testing.assert_array_equal(wide, np.asarray(Image.fromarray(RANDOM).resize((57, 40), bilinear)))
     tall = RANDOM.transpose(1, 0, 2).copy()
-    _, tall_resized = preprocessed(tmp_path, tensors, [["resize_shorter", 40]], tall)
+    _, tall_resized = preprocessed(tmp_path, [["resize_shorter", 40]], tall)
     np.testing.assert_array_equal(tall_resized, np.asarray(Image.fromarray(tall).resize((40, 57), bilinear)))
 
 
-def test_steps_are_done_in_order(tmp_path, tensors):
-    _, image = preprocessed(tmp_path, tensors, [["resize", 64], ["center_crop", 32]], RANDOM)
+def test_steps_are_done_in_order(tmp_path):
+    _, image = preprocessed(tmp_path, [["resize", 64], ["center_crop", 32]], RANDOM)
     resized = np.asarray(Image.fromarray(RANDOM).resize((64, 64), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal(image, resized[16:48, 16:48])
 
 
-def test_preprocessing_has_at_most_16_steps(tmp_path, tensors):
-    folder = write_weights(tmp_path / "weights", tensors, preprocess=PREPROCESS | {"steps": [["resize", 4096]] * 17})
+def test_preprocessing_has_at_most_16_steps(tmp_path):
     with pytest.raises(WeightsError, match=r"preprocess\.json: steps must have at most 16 entries"):
-        ResNet50(folder)
+        preprocessing(tmp_path, [["resize", 4096]] * 17)
 
 
 @pytest.mark.parametrize("steps", [[["center_crop", 50]], [["resize_shorter", 4096]]])
-def test_a_picture_that_the_steps_cannot_process_is_refused(tmp_path, tensors, steps):
-    net = ResNet50(write_weights(tmp_path / "weights", tensors, preprocess=PREPROCESS | {"steps": steps}))
+def test_a_picture_that_the_steps_cannot_process_is_refused(tmp_path, steps):
     thin = tmp_path / "thin.png"
     Image.new("RGB", (20_000, 2)).save(thin)
     with pytest.raises(PictureError, match=r"thin\.png"):
-        net.preprocess(thin)
+        preprocessing(tmp_path, steps)(thin)

@@ -5,7 +5,9 @@ import pytest
 import reference
 from adapter import TOLERANCE
 from conftest import narrow_tensors, random, write_weights
+from PIL import Image
 from resnet50 import PictureError, ResNet50
+from resnet50.image import Preprocessing
 
 SIZES = [(32, 32), (33, 47), (64, 40)]
 
@@ -131,3 +133,8 @@ def test_two_networks_with_different_weights_do_not_mix(net, tmp_path):
     assert first.shape == (7,)
     assert second.shape == (4,)
     np.testing.assert_array_equal(first, net(image))
+
+
+def test_a_network_preprocesses_as_its_weight_folder_specifies(net, weights_dir):
+    picture = Image.fromarray(np.random.RandomState(5).randint(0, 256, (40, 50, 3)).astype(np.uint8))
+    np.testing.assert_array_equal(net.preprocess(picture), Preprocessing(weights_dir / "preprocess.json")(picture))

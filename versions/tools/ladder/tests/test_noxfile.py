@@ -12,29 +12,41 @@ import pytest
 from .conftest import write
 
 ROOT = Path(__file__).parents[4]
-# Stands in for the tool: it says where it is and what it is given. A version's tests are those that -k calls `one`.
+# Stands in for the tool: it says where it is and what it is given. Each part has a test with a name of its own.
 TOOL = """
 import json, os, sys
 print("called in", json.dumps(os.getcwd()), "with", *sys.argv[1:], flush=True)
 if sys.argv[1] == "test":
-    sys.exit(0 if sys.argv[3:] in ([], ["-k", "one"], ["tests/test_one.py"]) else 5)
+    part, words = sys.argv[2], sys.argv[3:]
+    if "fails" in words:
+        sys.exit(1 if part == "ladder" else 5)
+    if "stops" in words:
+        sys.exit(130)
+    own = {"01_one": "one", "ladder": "alpha", "shared_weights": "beta"}
+    sys.exit(0 if words in ([], ["--every"], ["tests/test_one.py"]) or own.get(part) in words else 5)
+"""
+PROJECT = """
+[dependency-groups]
+tools = ["pytest"]
+fuzzing = ["pytest"]
+[tool.ladder.parts]
+ladder = {}
+shared_weights = {}
 """
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A version, and the parts `ladder` and `shared_weights` with a test each; the environment is made on first use."""
+    """A version, and the parts `ladder` and `shared_weights`; the environment is made on first use."""
     root = tmp_path_factory.mktemp("repository")
     tools = [f"versions/tools/ladder/{name}.py" for name in ("core/installing", "inside/check_installed")]
     for path in ("noxfile.py", *tools):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, root / path)
-    write(root / "pyproject.toml", '[dependency-groups]\ntools = ["pytest"]\nfuzzing = ["pytest"]\n')
+    write(root / "pyproject.toml", PROJECT)
     write(root / "versions" / "01_one" / "pyproject.toml", "")
     write(root / "versions" / "tools" / "ladder" / "__init__.py", "")
     write(root / "versions" / "tools" / "ladder" / "__main__.py", TOOL)
-    write(root / "versions" / "tools" / "ladder" / "tests" / "test_ladder.py", "def test_alpha():\n    pass\n")
-    write(root / "shared_weights" / "tests" / "test_weights.py", "def test_beta():\n    pass\n")
     return root
 
 
@@ -65,13 +77,19 @@ def test_a_word_that_selects_nothing_in_any_part_is_a_failure(repository: Path):
 
 
 def test_a_test_that_fails_is_a_failure_whatever_is_selected_elsewhere(repository: Path):
-    broken = repository / "shared_weights" / "tests" / "test_broken.py"
-    write(broken, "def test_alpha_and_beta():\n    assert False\n")
-    try:
-        code, out = nox(repository, *ALL, "--", "-k", "alpha")
-    finally:
-        broken.unlink()
-    assert code == 1 and "1 failed" in out and "in all that was run" not in out
+    code, out = nox(repository, *ALL, "--", "-k", "fails")
+    assert code == 1 and "the tests ended with exit code 1" in out and "in any part" not in out
+
+
+def test_all_parts_are_one_run_which_is_given_what_is_asked_for(repository: Path):
+    code, out = nox(repository, "-s", "test", "--", "--every")
+    assert code == 0 and out.count("called in") == 1 and "with test all --every" in out
+    code, out = nox(repository, "-s", "sanitize")
+    assert code == 5 or "with test all --build sanitize" in out
+
+
+def test_ctrl_c_ends_nox_with_its_own_exit_code(repository: Path):
+    assert nox(repository, "-s", "test", "test(ladder)", "--", "stops")[0] == 130
 
 
 def test_a_file_of_a_versions_tests_can_be_named(repository: Path):

@@ -1,0 +1,76 @@
+"""`test`: the tests of all parts of the repository, or of one; and `build`, which makes one version's environment."""
+
+import tempfile
+from pathlib import Path
+
+from ladder.core import environment, processor, terminal
+from ladder.core.versions import Version, discover, find, obstacle
+from ladder.testing import plan, scheduler
+from ladder.testing.plan import Plan
+from ladder.testing.report import Report
+from ladder.testing.subjects import MEMORY
+from ladder.testing.units import NOTHING_SELECTED, Build, Stage, Unit
+
+ALL = "all"
+
+
+def test(root: Path, name: str, build: str, every: bool, arguments: list[str]) -> int:
+    """Run the tests of the part `name`, or of all; returns 0, 1 if any failed, or 5 if `arguments` select no test.
+
+    A single part runs all that it has, as all do with `every`, or where pytest is given arguments. Ctrl-C gives 130.
+    """
+    known = discover(root)
+    parts = plan.declared(root) if build == "release" else {}
+    versions = known if name == ALL else [] if name in parts else [find(known, name)]
+    absent = {version.name: obstacle(version) or pointless(version, build) for version in versions}
+    for reason in filter(None, absent.values()):
+        terminal.note(reason)
+    versions = [version for version in versions if not absent[version.name]]
+    if name != ALL:
+        parts = {part: declared for part, declared in parts.items() if part == name}
+    (root / MEMORY).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=root / MEMORY) as scratch:
+        how = Plan(root, build, every or name != ALL, tuple(arguments), Path(scratch))
+        units = how.versions(versions, [version.name for version in known])
+        units += how.parts(parts, [unit for unit in units if isinstance(unit, Build)])
+        if name == ALL and build == "sanitize":
+            units += [how.building(version, "clang") for version in versions]
+        return run(units, arguments, [name for name, reason in absent.items() if reason])
+
+
+def run(units: list[Unit], arguments: list[str], absent: list[str]) -> int:
+    """Run the units, tell of them, and return the exit code."""
+    tests = [unit for unit in units if not isinstance(unit, Build)]
+    shown = bool(arguments) and len(tests) == 1  # somebody looks on: it may ask for something, such as --pdb
+    report = Report(units, bool(arguments) and not shown, shown)
+    try:
+        with report.progress():
+            scheduler.run(units, processor.processors(), shown, report)
+    except KeyboardInterrupt:
+        terminal.note("ladder: interrupted; what has passed before is remembered")
+        return 130
+    if len(tests) > 1:
+        report.table(absent)
+    if any(unit.stage is Stage.FAILED for unit in units):
+        return 1
+    codes = [unit.result.code for unit in tests if unit.name != "command"]
+    return NOTHING_SELECTED if arguments and codes and set(codes) == {NOTHING_SELECTED} else 0
+
+
+def build_alone(root: Path, name: str, build: str) -> int:
+    """Build the version; returns 0. Raises BuildError, with what the compiler said, if that fails."""
+    version = find(discover(root), name)
+    if reason := obstacle(version) or pointless(version, build):
+        terminal.note(reason)
+        return 0
+    environment.python(version, build)
+    place = environment.home_of(version, build).relative_to(root)
+    terminal.output().print(f"{version.name} ({build}) is built and installed in {place}", markup=False)
+    return 0
+
+
+def pointless(version: Version, build: str) -> str | None:
+    """A sentence if the build differs from the release only in what is done with C, and the version has none."""
+    if build == "release" or version.has_c():
+        return None
+    return f"{version.name} is skipped: it has no C, so that a build {build!r} would be its release"

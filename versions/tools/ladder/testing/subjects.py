@@ -1,0 +1,94 @@
+"""What test files share: a version in one of its builds; and for all other parts, the repository as a whole."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from ladder.core import environment, files
+from ladder.core.installing import interpreter_of
+from ladder.core.versions import Version
+from ladder.testing import machine, tracing
+from ladder.testing.memory import Memory, differs
+from ladder.testing.snapshot import Snapshot, digest
+
+MEMORY = Path("build", "tests")
+
+
+class Subject:
+    """A version in one build. Its environment must be there when more than its name is asked for."""
+
+    def __init__(self, version: Version, build: str, names: list[str], traces: Path):
+        """`names`: the versions whose records may count; `traces`: a folder of this run's own."""
+        self.version, self.build, self.traces = version, build, traces
+        self.parts = [version.name, *(name for name in names if name != version.name)]
+        self.memory = Memory(version.folder.parents[1] / MEMORY / build)
+        self.interpreter = interpreter_of(environment.home_of(version, build) / "env")
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The files when the run began."""
+        return self.look()
+
+    def look(self) -> Snapshot:
+        """The files now."""
+        return Snapshot(self.version, machine.site_packages(self.interpreter))
+
+    @cached_property
+    def machine(self) -> str:
+        """The state of the machine, for this version's environment."""
+        return machine.state(self.interpreter, self.build)
+
+    def trace(self, name: str) -> Path:
+        """Where it is written down what the test file reads."""
+        return self.traces / self.version.name / f"{name}.trace"
+
+    def traced(self, name: str) -> dict[str, str]:
+        """The variables for a process that runs the test file and writes that down."""
+        tracing.install(machine.site_packages(self.interpreter))
+        return tracing.variables(self.trace(name), self.snapshot)
+
+    def exercised(self, name: str) -> set[str]:
+        """What the test file has exercised, as far as is written down."""
+        return {f"file {name}", "project"} | tracing.exercised(self.trace(name), self.snapshot)
+
+    @cached_property
+    def release(self) -> "Subject":
+        """The same version as it is built for everybody."""
+        return Subject(self.version, "release", self.parts, self.traces)
+
+    def loads_no_c(self, name: str) -> bool:
+        """Whether the release's run of the test file, which would be the same today, has loaded no C."""
+        release = self.release
+        return any(
+            not {"c", "everything"} & set(record.things)
+            and release.interpreter.exists()
+            and record.machine == release.machine
+            and not differs(record.things, self.snapshot)
+            for record in release.memory.all(release.parts, name)
+        )
+
+    def test_files(self) -> Iterator[str]:
+        """The names of the test files, as pytest finds them below tests/."""
+        for name in files.names(self.version.folder):
+            path = Path(name)
+            if path.parts[0] == "tests" and (path.match("test_*.py") or path.match("*_test.py")):
+                yield name
+
+
+class Repository:
+    """All files of the repository, and the exported weights, which git does not have: by name, size and time."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    @cached_property
+    def state(self) -> str:
+        """A digest of all of it."""
+        weights = [(str(path), path.stat()) for path in sorted(self.root.glob("shared_weights/*/*.safetensors"))]
+        contents = {name: digest((self.root / name).read_bytes().hex()) for name in files.names(self.root)}
+        return digest([contents, [(name, found.st_size, found.st_mtime_ns) for name, found in weights]])
+
+    def digest(self, thing: str) -> str:
+        """For a record, whose only thing it is."""
+        assert thing == "repository"
+        return self.state
