@@ -5,7 +5,7 @@ from resnet50 import ops
 from resnet50.weights import arrange
 
 TOLERANCE = 2e-5  # promised for every layer of a network: error / largest value of the layer
-EVERY_WIDTH = True  # try each kernel, stride and padding of a convolution with every number of channels
+EVERY_WIDTH = True  # the tests try each kernel, stride and padding of a convolution with every number of channels
 
 
 def prepare():

@@ -18,10 +18,10 @@ PARTS = ("op.weight", "op.bias", "op.running_mean", "op.running_var")
 
 @cache
 def prepare():
-    """Has gcc read intrinsics' headers ahead, once for all tests: they take up nine tenths of its time for a file.
+    """Precompiles the headers of the intrinsics once for all tests: they take nine tenths of gcc's time for a file.
 
-    It takes immintrin.h.gch for immintrin.h if its flags were the same, and makes the same code of both. Other
-    compilers pass over it.
+    gcc reads immintrin.h.gch instead of immintrin.h if the flags are the same, and makes the same code of both. Other
+    compilers ignore it.
     """
     folder = Path(os.environ["RESNET50_TEST_CACHE"], "include")
     for name, isa in INSTRUCTION_SETS.items():

@@ -98,9 +98,9 @@ def write_weights(folder, tensors, labels=None, preprocess=PREPROCESS):
 
 @pytest.fixture(scope="session", autouse=True)
 def code_cache(tmp_path_factory):
-    """What a version compiles in its tests is kept apart from the user's own.
+    """Keeps the code that the tests compile apart from the user's own.
 
-    Runs that are to share it are given the same folder in RESNET50_TEST_CACHE.
+    Runs can share it, if RESNET50_TEST_CACHE names the same folder for them.
     """
     if not os.environ.get("RESNET50_TEST_CACHE"):
         os.environ["RESNET50_TEST_CACHE"] = str(tmp_path_factory.mktemp("code"))
@@ -114,7 +114,7 @@ def tensors():
 
 @pytest.fixture(scope="session")
 def weights_dir(tmp_path_factory, tensors):
-    from adapter import prepare  # here, so that a test without a network loads nothing of the package
+    from adapter import prepare  # here, so that tests without a network do not import it
 
     prepare()
     return write_weights(tmp_path_factory.mktemp("weights"), tensors)

@@ -275,7 +275,7 @@ def test_exit_codes_of_the_process(tmp_path, picture, weights_dir):
     assert module("--help").returncode == 0
 
 
-@pytest.mark.skipif(os.name != "posix", reason="gs is played by a shell script")
+@pytest.mark.skipif(os.name != "posix", reason="the fake gs is a shell script")
 @pytest.mark.parametrize("name", ["picture.jpg", "picture.eps"])
 def test_no_other_program_is_started_for_a_picture(tmp_path, ghostscript, weights_dir, name):
     (tmp_path / name).write_bytes(POSTSCRIPT)
