@@ -202,6 +202,12 @@ def checkers(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Change the versions' sources here and there and see whether the tests notice: -- --versions 05 --count 5."""
+    python(session, "-m", "scrutiny", "mutants", *session.posargs)
+
+
+@nox.session
 def supply(session: nox.Session) -> None:
     """Test each version's sdist and wheel offline, with the oldest and the newest libraries: -- --every-test."""
     python(session, "-m", "ladder", "supply", *session.posargs)

@@ -19,6 +19,7 @@ COMMANDS = {
     "rounding": "scrutiny.rounding:rounding",
     "soak": "scrutiny.soak:soak",
     "checkers": "scrutiny.checkers:checkers",
+    "mutants": "scrutiny.mutation:mutants",
 }
 
 

@@ -36,3 +36,15 @@ def checkers(command: argparse.ArgumentParser) -> None:
     is generated for that network. .clang-tidy says which checks clang-tidy makes. Any finding fails.
     """
     add_versions(command)
+
+
+def mutants(command: argparse.ArgumentParser) -> None:
+    """see whether the tests notice bugs in the versions' sources
+
+    Each mutant has one operator or one number changed, in a copy of the repository in build/mutants, and the test files
+    run that `nox -s test` would run for it, which must have passed without it. Not every mutant is a bug: one that
+    changes only speed, or nothing, survives correctly. Exit code 1 if any survives.
+    """
+    add_versions(command)
+    command.add_argument("--count", type=positive, default=22, metavar="N", help="of each version (default: 22)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="which ones are drawn (default: 0)")

@@ -1,0 +1,73 @@
+"""Mutants: the sources of a version with one operator or one number changed.
+
+Each is a bug that somebody could have written: `<` for `<=`, `+` for `-`, 3 for 4. Pygments finds the places, in C as
+in Python, so that comments, strings and preprocessor lines are left alone.
+"""
+
+import ast
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pygments.lexers import CLexer, PythonLexer
+from pygments.token import Comment, Number, Operator, String
+
+# Only operators between two spaces: in the layouts of Ruff and clang-format they have two operands. That leaves out
+# signs, pointers, and the stars of parameter lists.
+OPERATORS = {
+    "+": "-", "-": "+", "*": "+", "/": "*", "//": "*", "%": "*", "<": "<=", "<=": "<", ">": ">=", ">=": ">",
+    "==": "!=", "!=": "==", "&&": "||", "||": "&&", "and": "or", "or": "and", "+=": "-=", "-=": "+=",
+}  # fmt: skip
+LEXERS = {".py": PythonLexer, ".c": CLexer, ".h": CLexer}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`file` (relative to its version's folder) with `old` at `offset` (in characters) replaced by `new`."""
+
+    file: Path
+    line: int
+    offset: int
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.old} becomes {self.new}"
+
+    def applied(self, text: str) -> str:
+        """The file's text with the mutation."""
+        return text[: self.offset] + self.new + text[self.offset + len(self.old) :]
+
+
+def mutants(file: Path, text: str) -> Iterator[Mutant]:
+    """Every mutant of a source file. Python that cannot be parsed is left out; C is left to the compiler."""
+    lexer = LEXERS[file.suffix](stripnl=False, ensurenl=False)
+    for offset, kind, token in lexer.get_tokens_unprocessed(text):
+        new = None
+        if kind in Operator and text[offset - 1 : offset] == " " == text[offset + len(token) : offset + len(token) + 1]:
+            new = OPERATORS.get(token)
+        elif kind in Number and re.fullmatch(r"\d+", token):
+            new = str(int(token) + 1)
+        if new is None or kind in Comment or kind in String:
+            continue
+        mutant = Mutant(file, text.count("\n", 0, offset) + 1, offset, token, new)
+        if file.suffix != ".py" or is_python(mutant.applied(text)):
+            yield mutant
+
+
+def is_python(text: str) -> bool:
+    """Whether the text can be parsed."""
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
+
+
+def sample(folder: Path, count: int, seed: int) -> list[Mutant]:
+    """`count` mutants of a version's sources, drawn at random from all that there are, in the order of the files."""
+    files = sorted(path for path in (folder / "src").rglob("*") if path.suffix in LEXERS)
+    found = [mutant for path in files for mutant in mutants(path.relative_to(folder), path.read_text(encoding="utf-8"))]
+    return sorted(random.Random(seed).sample(found, min(count, len(found))), key=lambda each: (each.file, each.offset))

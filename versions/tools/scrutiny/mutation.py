@@ -1,0 +1,175 @@
+"""`mutants`: whether the tests notice bugs, those included that `nox -s test` leaves to other versions' runs.
+
+Each mutant is put into a copy of the repository, and the test files run that `nox -s test` would run for it: those of
+its version, unless they and all that they exercise are what they were in a run that passed. `lineage`, which would
+notice any change, does not run. What passed before the mutation is known from the repository's own last `nox -s test`,
+which must be complete: else every test file would have to run for every mutant.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+
+from ladder.core import environment, files, processor, terminal
+from ladder.core.errors import LadderError
+from ladder.core.selection import select
+from ladder.core.versions import Version, discover, find
+from ladder.testing.plan import Plan
+from ladder.testing.subjects import MEMORY
+from ladder.testing.units import Unit, VersionFile
+from scrutiny.mutants import Mutant, sample
+
+HANGS = 10  # times as long as a test file took when it passed, and never less than
+SHORTEST = 120  # seconds
+
+
+@dataclass
+class Fate:
+    """What became of a mutant. `by`: the test file that failed; `ran`: how many test files ran."""
+
+    version: str
+    mutant: Mutant
+    by: str = ""
+    ran: int = 0
+    builds: bool = True
+
+
+@dataclass
+class Workshop:
+    """A copy of the repository in `root`, in which one mutant at a time is tried."""
+
+    root: Path
+    versions: list[Version] = field(default_factory=list)
+
+    @classmethod
+    def copy(cls, root: Path, to: Path) -> "Workshop":
+        """Copies the repository's files and what is known of the tests that passed. Its environments are made anew."""
+        shutil.rmtree(to, ignore_errors=True)
+        for name in files.names(root):
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, to / name)
+        shutil.copytree(root / MEMORY / "release", to / MEMORY / "release")
+        return cls(to, discover(to))
+
+    def judge(self, name: str, mutant: Mutant) -> Fate:
+        """Tries one mutant of the version `name`."""
+        fate = Fate(name, mutant)
+        version = find(self.versions, name)
+        with (
+            self.mutated(version, mutant),
+            tempfile.TemporaryDirectory(prefix="run-", dir=self.root / MEMORY) as scratch,
+        ):
+            plan = Plan(self.root, "release", False, (), Path(scratch))
+            build, *tests = plan.versions([version], [each.name for each in self.versions])
+            fate.builds = not fails(build)
+            for unit in needed(tests) if fate.builds else []:
+                fate.ran += 1
+                if fails(unit, "--exitfirst"):
+                    fate.by = unit.name
+                    break
+        return fate
+
+    @contextmanager
+    def mutated(self, version: Version, mutant: Mutant) -> Iterator[None]:
+        """The version has the mutation, and the memory of what passed is as before afterwards."""
+        file = version.folder / mutant.file
+        text = file.read_text(encoding="utf-8")
+        memory, kept = self.root / MEMORY / "release", self.root / "build" / "kept"
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(memory, kept)
+        file.write_text(mutant.applied(text), encoding="utf-8")
+        try:
+            yield
+        finally:
+            file.write_text(text, encoding="utf-8")
+            shutil.rmtree(memory)
+            kept.rename(memory)
+
+
+def needed(tests: list[Unit]) -> list[Unit]:
+    """The test files that have not passed as they and what they exercise are now, the quickest first."""
+    return sorted((unit for unit in tests if unit.decide()), key=lambda unit: unit.expected)
+
+
+def fails(unit: Unit, *arguments: str) -> bool:
+    """Whether a unit fails, or hangs."""
+    variables = unit.begin()
+    limit = HANGS * unit.expected if isinstance(unit, VersionFile) else 0
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command = [*unit.command, *arguments]
+    with subprocess.Popen(command, cwd=unit.folder, env=variables, start_new_session=True, **streams) as process:  # type: ignore[call-overload]
+        try:
+            return bool(process.wait(timeout=max(SHORTEST, limit)))
+        except subprocess.TimeoutExpired:
+            return True
+        finally:
+            kill_group(process.pid)
+
+
+def kill_group(group: int) -> None:
+    """Kills what is left of a process group."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def mutants(root: Path, versions: Sequence[str], count: int, seed: int) -> int:
+    """Try `count` mutants of each version; returns 0, or 1 if any was noticed by no test."""
+    chosen = select(root, versions)
+    require_memory(root, chosen)
+    cases = [(version.name, mutant) for version in chosen for mutant in sample(version.folder, count, seed)]
+    slots = processor.processors()
+    workshops: Queue[Workshop] = Queue()
+    for number in range(slots):
+        workshops.put(Workshop.copy(root, root / "build" / "mutants" / str(number)))
+
+    def judge(case: tuple[str, Mutant]) -> Fate:
+        workshop = workshops.get()
+        try:
+            return workshop.judge(*case)
+        finally:
+            workshops.put(workshop)
+
+    fates: list[Fate] = []
+    with terminal.progress("trying mutants", len(cases)) as advance, ThreadPoolExecutor(slots) as threads:
+        for fate in threads.map(judge, cases):
+            advance(str(fate.mutant))
+            tell(fate)
+            fates.append(fate)
+    return summary(fates)
+
+
+def require_memory(root: Path, chosen: Sequence[Version]) -> None:
+    """Raises LadderError if not all tests of these versions have passed as they are now."""
+    with tempfile.TemporaryDirectory() as scratch:
+        plan = Plan(root, "release", False, (), Path(scratch))
+        for version in chosen:
+            environment.python(version)
+            _, *tests = plan.versions([version], [each.name for each in discover(root)])
+            if needed(tests):
+                raise LadderError(f"{version.name} has tests that have not passed; run `nox -s test` first")
+
+
+def tell(fate: Fate) -> None:
+    """One line for a mutant."""
+    what = f"noticed by {fate.by}" if fate.by else f"SURVIVED {fate.ran} test files" if fate.builds else "is not built"
+    terminal.output().print(f"{fate.version}: {fate.mutant}: {what}", markup=False, soft_wrap=True)
+
+
+def summary(fates: list[Fate]) -> int:
+    """The numbers in a sentence; returns the exit code."""
+    built = [fate for fate in fates if fate.builds]
+    survivors = [fate for fate in built if not fate.by]
+    terminal.output().print(
+        f"{len(built)} mutants were built and {len(built) - len(survivors)} noticed; {len(survivors)} survived; "
+        f"{len(fates) - len(built)} did not build.",
+        markup=False,
+    )
+    return 1 if survivors else 0
