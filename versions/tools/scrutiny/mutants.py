@@ -9,10 +9,12 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
+from pygments.lexer import RegexLexer
 from pygments.lexers import CLexer, PythonLexer
-from pygments.token import Comment, Number, Operator, String
+from pygments.token import Number, Operator, _TokenType
 
 # Only operators between two spaces: in the layouts of Ruff and clang-format they have two operands. That leaves out
 # signs, pointers, and the stars of parameter lists.
@@ -43,18 +45,27 @@ class Mutant:
 
 def mutants(file: Path, text: str) -> Iterator[Mutant]:
     """Every mutant of a source file. Python that cannot be parsed is left out; C is left to the compiler."""
-    lexer = LEXERS[file.suffix](stripnl=False, ensurenl=False)
-    for offset, kind, token in lexer.get_tokens_unprocessed(text):
+    for offset, kind, token in tokens(LEXERS[file.suffix](stripnl=False, ensurenl=False), text):
+        end = offset + len(token)
         new = None
-        if kind in Operator and text[offset - 1 : offset] == " " == text[offset + len(token) : offset + len(token) + 1]:
+        if kind in Operator and text[offset - 1 : offset] == " " == text[end : end + 1]:
             new = OPERATORS.get(token)
         elif kind in Number and re.fullmatch(r"\d+", token):
             new = str(int(token) + 1)
-        if new is None or kind in Comment or kind in String:
-            continue
-        mutant = Mutant(file, text.count("\n", 0, offset) + 1, offset, token, new)
-        if file.suffix != ".py" or is_python(mutant.applied(text)):
-            yield mutant
+        if new is not None:
+            mutant = Mutant(file, text.count("\n", 0, offset) + 1, offset, token, new)
+            if file.suffix != ".py" or is_python(mutant.applied(text)):
+                yield mutant
+
+
+def tokens(lexer: RegexLexer, text: str) -> Iterator[tuple[int, _TokenType, str]]:
+    """Pygments' tokens, with operators such as <=, which it takes apart, in one piece."""
+    for is_operator, group in groupby(lexer.get_tokens_unprocessed(text), lambda token: token[1] is Operator):
+        if is_operator:
+            parts = list(group)
+            yield parts[0][0], Operator, "".join(token for _, _, token in parts)
+        else:
+            yield from group
 
 
 def is_python(text: str) -> bool:

@@ -120,9 +120,9 @@ def kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def mutants(root: Path, versions: Sequence[str], count: int, seed: int) -> int:
+def mutants(root: Path, names: Sequence[str], count: int, seed: int) -> int:
     """Try `count` mutants of each version; returns 0, or 1 if any was noticed by no test."""
-    chosen = select(root, versions)
+    chosen = select(root, names)
     require_memory(root, chosen)
     cases = [(version.name, mutant) for version in chosen for mutant in sample(version.folder, count, seed)]
     slots = processor.processors()

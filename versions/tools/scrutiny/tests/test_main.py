@@ -4,7 +4,7 @@ import pytest
 
 from scrutiny.__main__ import main
 
-COMMANDS = ("rounding", "soak", "checkers")
+COMMANDS = ("rounding", "soak", "checkers", "mutants")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
