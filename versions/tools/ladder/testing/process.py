@@ -71,10 +71,9 @@ class Processes:
 def tell(child: "subprocess.Popen[bytes]", number: int) -> None:
     """Send a signal to a child and all in its group."""
     try:
-        group = os.getpgid(child.pid)
-        if group != os.getpgid(0):
+        if os.getpgid(child.pid) != os.getpgid(0):
             os.killpg(child.pid, number)
-        else:
-            child.send_signal(number)
+        elif number == signal.SIGKILL:  # it is shown: the terminal has given it Ctrl-C already
+            child.kill()
     except ProcessLookupError:
         pass

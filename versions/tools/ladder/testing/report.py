@@ -76,6 +76,7 @@ class Report:
         """A line."""
         style = "red" if failed else "bold" if bold else ""
         self.console.print(Text(terminal.printable(text), style), soft_wrap=True)
+        self.console.file.flush()  # whoever follows a log sees it now
 
     def table(self, absent: list[str]) -> None:
         """What each part came to, in numbers of tests; `absent`: those that this machine cannot run."""

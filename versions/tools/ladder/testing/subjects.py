@@ -1,5 +1,6 @@
 """What test files share: a version in one of its builds; and for all other parts, the repository as a whole."""
 
+import hashlib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -76,17 +77,31 @@ class Subject:
 
 
 class Repository:
-    """All files of the repository, and the exported weights, which git does not have: by name, size and time."""
+    """All files of the repository, and the exported weights, which git does not have."""
 
     def __init__(self, root: Path):
         self.root = root
+        self.times = self.look()
+
+    def look(self) -> list[tuple[str, int, int]]:
+        """Each file with its size and when it was last changed."""
+        weights = [str(path.relative_to(self.root)) for path in self.root.glob("shared_weights/*/*.safetensors")]
+        found = [(name, (self.root / name).stat()) for name in sorted({*files.names(self.root), *weights})]
+        return [(name, status.st_size, status.st_mtime_ns) for name, status in found]
 
     @cached_property
     def state(self) -> str:
-        """A digest of all of it."""
-        weights = [(str(path), path.stat()) for path in sorted(self.root.glob("shared_weights/*/*.safetensors"))]
-        contents = {name: digest((self.root / name).read_bytes().hex()) for name in files.names(self.root)}
-        return digest([contents, [(name, found.st_size, found.st_mtime_ns) for name, found in weights]])
+        """A digest of all contents; of weights that git does not have, which are large, of their sizes and times."""
+        own = set(files.names(self.root))
+        contents = [
+            (name, hashlib.sha256((self.root / name).read_bytes()).hexdigest() if name in own else f"{size} {time}")
+            for name, size, time in self.times
+        ]
+        return digest(contents)
+
+    def edited(self) -> bool:
+        """Whether a file has changed since the run began."""
+        return self.look() != self.times
 
     def digest(self, thing: str) -> str:
         """For a record, whose only thing it is."""

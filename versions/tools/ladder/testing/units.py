@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from ladder.testing import machine
-from ladder.testing.memory import Memory, Record, State, differs
+from ladder.testing.memory import Memory, Record, differs
 from ladder.testing.outcome import Counts, counts
 from ladder.testing.process import Result
 from ladder.testing.snapshot import digest
-from ladder.testing.subjects import Subject
+from ladder.testing.subjects import Repository, Subject
 
 NOTHING_SELECTED = 5  # pytest's exit code
 
@@ -88,7 +88,7 @@ class Chore(Unit):
     """A test file, or a command, of a part that is no version: passed while nothing in the whole repository changes."""
 
     memory: Memory = field(kw_only=True)
-    state: State = field(kw_only=True)
+    state: Repository = field(kw_only=True)
     interpreter: Path = field(kw_only=True)
     every: bool = field(kw_only=True)
 
@@ -110,11 +110,11 @@ class Chore(Unit):
 
     def end(self, result: Result) -> None:
         super().end(result)
-        if result.code == 0:
+        if result.code == 0 and not self.state.edited():
             things = {"repository": self.state.digest("repository")}
             record = Record(self.part, self.machine, things, self.counts, result.seconds)
             self.memory.write(self.part, self.name, record)
-        else:
+        elif result.code:
             self.memory.forget(self.part, self.name)
 
 
