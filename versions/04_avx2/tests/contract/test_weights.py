@@ -9,7 +9,7 @@ import pytest
 from conftest import narrow_tensors, random, save_file, write_weights
 from resnet50 import ResNet50, WeightsError, tensor_file
 from resnet50.image import Preprocessing
-from resnet50.weights import read_labels
+from resnet50.weight_folder import read_labels
 
 IMAGE = random(0, 32, 32, 3)
 

@@ -12,7 +12,8 @@ from . import ops
 from .errors import PictureError, WeightsError
 from .image import Preprocessing
 from .layers import Layers, OnLayer
-from .weights import Weights, batch_norm_tensors, read_labels, weight_folder
+from .weight_folder import read_labels, weight_folder
+from .weights import Weights, batch_norm_tensors
 
 STAGES = (("layer1", 3, 1), ("layer2", 4, 2), ("layer3", 6, 2), ("layer4", 3, 2))  # name, blocks, stride
 SMALLEST, LARGEST = 32, 1024  # pixels: halving 32 five times leaves one

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 from .containers import TURNS, Turn
 from .decode import FORMATS, check_size, decoded, in_tiles, over_white, refusal
 from .errors import PictureError, WeightsError
-from .weights import read_small
+from .weight_folder import read_small
 
 FILTERS = {filter.name.lower(): filter for filter in Image.Resampling}
 MOST_PREPROCESSING = 1 << 16  # bytes of preprocess.json, which has about 200

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from resnet50 import ResNet50, ResNet50Error
 from resnet50.image import Preprocessing
-from resnet50.weights import FILES, read_labels
+from resnet50.weight_folder import FILES, read_labels
 from resnet50.worker import load_image
 from watch import changing
 

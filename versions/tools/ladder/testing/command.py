@@ -1,5 +1,6 @@
 """`test`: the tests of all parts of the repository, or of one; and `build`, which makes one version's environment."""
 
+import signal
 import tempfile
 from pathlib import Path
 
@@ -43,18 +44,26 @@ def run(units: list[Unit], arguments: list[str], absent: list[str]) -> int:
     tests = [unit for unit in units if not isinstance(unit, Build)]
     shown = bool(arguments) and len(tests) == 1  # somebody looks on: it may ask for something, such as --pdb
     report = Report(units, bool(arguments) and not shown, shown)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         with report.progress():
             scheduler.run(units, processor.processors(), shown, report)
     except KeyboardInterrupt:
         terminal.note("ladder: interrupted; what has passed before is remembered")
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if len(tests) > 1:
         report.table(absent)
     if any(unit.stage is Stage.FAILED for unit in units):
         return 1
     codes = [unit.result.code for unit in tests if unit.name != "command"]
     return NOTHING_SELECTED if arguments and codes and set(codes) == {NOTHING_SELECTED} else 0
+
+
+def stop(number: int, frame: object) -> None:
+    """A signal that ends this process ends its children too, as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def build_alone(root: Path, name: str, build: str) -> int:

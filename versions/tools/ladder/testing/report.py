@@ -121,7 +121,8 @@ def closing(units: list[Unit]) -> str:
     failed = [unit for unit in units if unit.stage is Stage.FAILED]
     seconds = sum(unit.result.seconds for unit in tests)
     ran = [unit for unit in tests if unit.stage in (Stage.PASSED, Stage.FAILED)]
-    sentences = [f"{total(iter(ran))} in {seconds:.1f}s"] if ran else []
+    numbers = total(iter(ran))
+    sentences = [f"{numbers if any(vars(numbers).values()) else 'run'} in {seconds:.1f}s"] if ran else []
     for place, group in remembered(tests):
         names = ", ".join(PurePosixPath(unit.name).stem for unit in group)
         if place == units[0].part:

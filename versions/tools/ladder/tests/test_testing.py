@@ -163,14 +163,15 @@ def test_two_runs_at_once_are_safe(run, versions: Tree):
     assert not list(versions.root.glob("build/tests/run-*"))
 
 
-def test_ctrl_c_ends_all_children_and_nothing_of_theirs_is_remembered(run, versions: Tree, tmp_path: Path):
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_all_children_and_nothing_of_theirs_is_remembered(way: int, run, versions: Tree, tmp_path: Path):
     run()
     text = f"import os, time\ndef test_alpha():\n    open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
     versions.write("01_one/tests/contract/test_alpha.py", f"{text}    time.sleep(600)\n")
     child = subprocess.Popen([sys.executable, "-c", LADDER, versions.root], stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
         time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(way)
     assert "ladder: interrupted; what has passed before is remembered" in child.communicate()[1]
     assert child.returncode == 130
     with pytest.raises(ProcessLookupError):
