@@ -100,7 +100,7 @@ class Chore(Unit):
     @cached_property
     def expected(self) -> float:
         record = self.memory.read(self.part, self.name)
-        return record.seconds if record else 20.0
+        return record.seconds if record else 5.0 if self.name.endswith(".py") else 60.0
 
     def decide(self) -> bool:
         record = None if self.every else self.memory.read(self.part, self.name)
@@ -133,7 +133,8 @@ class VersionFile(Unit):
     @cached_property
     def expected(self) -> float:
         known = [record.seconds for record in self.records()]
-        return known[0] if known else (self.subject.version.folder / self.name).stat().st_size / 1000
+        # Without a record the largest files go first: they wait for one another, from version to version.
+        return known[0] if known else 10 + (self.subject.version.folder / self.name).stat().st_size / 1000
 
     def decide(self) -> bool:
         if self.every:
