@@ -94,10 +94,11 @@ def test(session: nox.Session) -> None:
 
 for part in [*VERSIONS, *PROJECT["tool"]["ladder"]["parts"]]:
 
-    @nox.session(name=f"test({part})", tags=[part])
     def test_part(session: nox.Session, part: str = part) -> None:
-        """Run all tests of one part: -- arguments for pytest."""
         pytest(session, "test", part, *session.posargs)
+
+    test_part.__doc__ = f"Run every test of {part}: -- arguments for pytest."
+    nox.session(name=f"test({part})", tags=[part])(test_part)
 
 
 @nox.session
