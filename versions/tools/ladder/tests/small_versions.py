@@ -47,7 +47,7 @@ FILES = {
     "src/resnet50/__init__.py": "",
     "src/resnet50/alpha.py": "VALUE = 1\n",
     "src/resnet50/beta.py": "VALUE = 1\n",
-    "tests/conftest.py": "import pytest\n",
+    "tests/conftest.py": "",
     **TESTS,
 }
 ONE, TWO = "01_one/tests/contract/", "02_two/tests/contract/"

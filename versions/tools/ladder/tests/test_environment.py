@@ -103,9 +103,11 @@ def test_a_failure_shows_what_was_printed_and_the_next_try_begins_anew(version: 
     with pytest.raises(BuildError, match="01_one could not be built") as error:
         environment.python(version)
     assert "this is what the compiler says" in error.value.output
-    assert main(["test", "01"], version.folder.parents[1]) == 2
-    err = capsys.readouterr().err
-    assert "this is what the compiler says" in err and "not removed" not in err and "Traceback" not in err
+    for command in ("test", "build"):
+        assert main([command, "01"], version.folder.parents[1]) == 2
+        printed = "".join(capsys.readouterr())
+        assert "this is what the compiler says" in printed and "01_one could not be built" in printed
+        assert "not removed" not in printed and "Traceback" not in printed
 
     write(version.folder / "source.py", "value = 3\n")
     assert value(environment.python(version)) == "3"
