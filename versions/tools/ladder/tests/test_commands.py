@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import nox
 import pytest
 
 import cv_basics.cli
@@ -27,8 +28,8 @@ PARSERS = {
     "scrutiny": scrutiny.__main__.parser,
     "shared_weights": shared_weights.__main__._parser,
 }
-# The last needs Hypothesis; its own tests parse its commands.
-NO_PARSER = ("pytest", "timeit", "website", "mnist.tests.measure", "fuzzing")
+# fuzzing needs Hypothesis; its own tests parse its commands.
+NO_PARSER = ("pytest", "timeit", "website", "mnist.tests.measure", "resnet50.cache", "fuzzing")
 PARSE = "import sys; from resnet50.__main__ import parser; parser().parse_args(sys.argv[1:])"
 QUICK = ["ladder diff", "ladder classify pics/", "resnet50 classify", "resnet50 plan", "shared_weights structure"]
 
@@ -70,11 +71,9 @@ def python_calls(words: list[str], monkeypatch: pytest.MonkeyPatch) -> list[list
     monkeypatch.setattr(noxfile, "pytest", lambda session, *call: calls.append(["ladder", *call]))
     end = words.index("--") if "--" in words else len(words)
     own, given = " ".join(words[:end]), words[end + 1 :]
-    for name, part in re.findall(r" ([a-z_]+)(?:\((\w+)\))?(?= |$)", own.partition(" -s")[2]):
-        session = getattr(noxfile, "test_part" if part else name)
-        if part:
-            session(SimpleNamespace(posargs=given), part)
-        elif name in ("clean", "lint"):  # they do more than call Python, and explain their only argument themselves
+    for name in re.findall(r" ([a-z_]+(?:\(\w+\))?)(?= |$)", own.partition(" -s")[2]):
+        session = nox.registry.get()[name]
+        if name in ("clean", "lint"):  # they do more than call Python, and explain their only argument themselves
             assert " ".join(given) in (session.__doc__ or "")
         else:
             session(SimpleNamespace(posargs=given))
