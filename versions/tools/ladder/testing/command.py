@@ -16,9 +16,10 @@ ALL = "all"
 
 
 def test(root: Path, name: str, build: str, every: bool, arguments: list[str]) -> int:
-    """Run the tests of the part `name`, or of all; returns 0, 1 if any failed, or 5 if `arguments` select no test.
+    """Run the tests of the part `name`, or of all.
 
-    A single part runs all that it has, as all do with `every`, or where pytest is given arguments. Ctrl-C gives 130.
+    Returns 0, 1 if any failed, or 5 if pytest's `arguments` select no test. A single part runs all that it has, as all
+    do with `every`, or where pytest is given arguments. Ctrl-C gives 130.
     """
     known = discover(root)
     parts = plan.declared(root) if build == "release" else {}

@@ -17,9 +17,9 @@ from ladder.testing.memory import Memory, Record
 from ladder.testing.outcome import Counts
 
 from .conftest import Tree, write
-from .small_versions import ALL, ONE, TESTS, TWO, forget_the_machine, run, versions
+from .small_versions import ALL, ONE, TESTS, TWO, forget_the_machine, run, versions, with_pytest
 
-__all__ = ["run", "versions"]  # fixtures
+__all__ = ["run", "versions", "with_pytest"]  # fixtures
 
 
 def test_a_file_whose_test_and_all_that_it_exercises_are_the_same_runs_in_the_first_version_only(run):
@@ -50,7 +50,7 @@ EDITS = [  # made one after the other: a file below versions, its new text, and 
 ]
 
 
-def test_what_is_edited_added_or_removed_makes_those_run_that_exercise_it(run, versions: Tree):
+def test_what_is_edited_added_or_removed_makes_those_run_that_exercise_it(run, with_pytest, versions: Tree):
     run()
     for path, text, again in EDITS:
         if text is None:
@@ -78,7 +78,7 @@ def test_a_file_that_fails_the_second_time_is_forgotten(run, versions: Tree, tmp
     assert run(code=1) == {ONE + "test_alpha.py", TWO + "test_alpha.py"}
 
 
-def test_a_run_of_some_tests_is_not_remembered(run):
+def test_a_run_of_some_tests_is_not_remembered(run, with_pytest):
     assert run("-k", "alpha") == set()  # told as a whole, not by files
     assert run() == ALL
 
@@ -182,7 +182,7 @@ def test_ctrl_c_ends_all_children_and_nothing_of_theirs_is_remembered(way: int, 
     assert run() == set()
 
 
-def test_what_failed_is_printed_in_full_and_counted(run, versions: Tree, capsys):
+def test_what_failed_is_printed_in_full_and_counted(run, with_pytest, versions: Tree, capsys):
     versions.write("02_two/src/resnet50/beta.py", "VALUE = 2\n")
     assert main(["test", "all"], versions.root) == 1
     out = capsys.readouterr().out
