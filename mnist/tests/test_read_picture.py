@@ -160,5 +160,5 @@ def test_no_other_program_is_started(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     (tmp_path / "digit.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n")
     done = mnist("predict", tmp_path / "digit.jpg", "--out", tmp_path)
-    assert done.returncode == 2 and "digit.jpg: is PostScript, not a picture in a format" in done.stderr
+    assert done.returncode == 2 and "digit.jpg: is PostScript, not a picture in a supported format" in done.stderr
     assert not (tmp_path / "marker").exists()
