@@ -1,4 +1,4 @@
-"""Builds a version in a process of its own, which can be ended: `python -m ladder.testing.building ROOT NAME BUILD`."""
+"""Builds a version in its own process, which can be stopped: `python -m ladder.testing.building ROOT NAME BUILD`."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from ladder.core.versions import discover, find
 
 
 def main(root: str, name: str, build: str) -> int:
-    """Returns 0, or 1 when it has said why it cannot be built."""
+    """Returns 0, or 1 after printing why the build failed."""
     try:
         environment.python(find(discover(Path(root)), name), build)
     except LadderError as error:

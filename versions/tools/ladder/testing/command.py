@@ -1,4 +1,4 @@
-"""`test`: the tests of all parts of the repository, or of one; and `build`, which makes one version's environment."""
+"""`test` runs the tests of one part of the repository or of all parts; `build` makes one version's environment."""
 
 import signal
 import tempfile
@@ -16,10 +16,10 @@ ALL = "all"
 
 
 def test(root: Path, name: str, build: str, every: bool, arguments: list[str]) -> int:
-    """Run the tests of the part `name`, or of all.
+    """Run the tests of the part `name`, or of all parts.
 
-    Returns 0, 1 if any failed, or 5 if pytest's `arguments` select no test. A single part runs all that it has, as all
-    do with `every`, or where pytest is given arguments. Ctrl-C gives 130.
+    Returns 0, 1 if any failed, 5 if pytest's `arguments` select no test, or 130 after Ctrl-C. Test files that have
+    passed are skipped only if `name` is "all", `every` is false and there are no `arguments`.
     """
     known = discover(root)
     parts = plan.declared(root) if build == "release" else {}
@@ -41,9 +41,9 @@ def test(root: Path, name: str, build: str, every: bool, arguments: list[str]) -
 
 
 def run(units: list[Unit], arguments: list[str], absent: list[str]) -> int:
-    """Run the units, tell of them, and return the exit code."""
+    """Run the units, report on them, and return the exit code."""
     tests = [unit for unit in units if not isinstance(unit, Build)]
-    shown = bool(arguments) and len(tests) == 1  # somebody looks on: it may ask for something, such as --pdb
+    shown = bool(arguments) and len(tests) == 1  # straight to the terminal: it may prompt, as --pdb does
     report = Report(units, bool(arguments) and not shown, shown)
     before = signal.signal(signal.SIGTERM, stop)
     try:
@@ -63,12 +63,12 @@ def run(units: list[Unit], arguments: list[str], absent: list[str]) -> int:
 
 
 def stop(number: int, frame: object) -> None:
-    """A signal that ends this process ends its children too, as Ctrl-C does."""
+    """Handle a signal like Ctrl-C, so that this process's children end too."""
     raise KeyboardInterrupt
 
 
 def build_alone(root: Path, name: str, build: str) -> int:
-    """Build the version; returns 0. Raises BuildError, with what the compiler said, if that fails."""
+    """Build the version; returns 0. Raises BuildError, with the compiler's messages, if that fails."""
     version = find(discover(root), name)
     if reason := obstacle(version) or pointless(version, build):
         terminal.note(reason)
@@ -80,7 +80,7 @@ def build_alone(root: Path, name: str, build: str) -> int:
 
 
 def pointless(version: Version, build: str) -> str | None:
-    """A sentence if the build differs from the release only in what is done with C, and the version has none."""
+    """Why there is nothing to build: every build but the release is about C. None if the version has C."""
     if build == "release" or version.has_c():
         return None
-    return f"{version.name} is skipped: it has no C, so that a build {build!r} would be its release"
+    return f"{version.name} is skipped: it has no C, so its build {build!r} would be the same as its release"

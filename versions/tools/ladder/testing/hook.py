@@ -1,8 +1,8 @@
-"""Writes down what a process of the tests reads: in the environment of a version, where Python runs it at each start.
+"""Records what a test process reads: it lies in a version's environment, where Python runs it at each start.
 
-It is not a module of the ladder: `tracing.py` copies it into the environment as ladder_trace.py, and it does nothing
-unless LADDER_TRACE is set. That holds the file to write to, and the folders that matter. Each thing is a line: a kind,
-a space, a Python literal. It is appended at once, so that what a process has read is known however it ends.
+It is not a module of the ladder: `tracing.py` copies it into the environment as ladder_trace.py, and it runs only if
+LADDER_TRACE is set. This variable names the file to write to and the folders to watch. Each line of the file is a
+kind, a space and a Python literal. Lines are appended at once, so the record is complete however the process ends.
 """
 
 import os
@@ -13,27 +13,27 @@ from typing import Any
 VARIABLE = "LADDER_TRACE"
 TRACE, *ROOTS = os.environ[VARIABLE].split(os.pathsep)
 INSIDE = tuple(root + os.sep for root in ROOTS)
-LOOKING = "<frozen importlib", f"{os.sep}importlib{os.sep}", f"{os.sep}_pytest{os.sep}"  # for names told by themselves
-ENDS = " \t\n'\",;:=()<>|&"  # of a path inside an argument, such as a line for a shell
+LOOKING = "<frozen importlib", f"{os.sep}importlib{os.sep}", f"{os.sep}_pytest{os.sep}"  # whose lookups are recorded
+ENDS = " \t\n'\",;:=()<>|&"  # characters that end a path inside an argument, such as a shell command
 
-told: set[str] = set()
-untold: list[str] = []  # what could not be written, for want of a descriptor say; tried again with the next line
+recorded: set[str] = set()
+pending: list[str] = []  # lines that could not be written yet, for lack of a descriptor, say; retried with the next one
 
 
-def tell(kind: str, what: str) -> None:
-    """Append a line, the first time."""
-    line = f"{kind} {what!a}\n"
-    if line in told:
+def record(kind: str, value: str) -> None:
+    """Append a line, unless it has been recorded before."""
+    line = f"{kind} {value!a}\n"
+    if line in recorded:
         return
-    told.add(line)
-    untold.append(line)
+    recorded.add(line)
+    pending.append(line)
     try:
         file = os.open(TRACE, os.O_WRONLY | os.O_APPEND)
     except OSError:
         return
     try:
-        os.write(file, "".join(untold).encode())
-        untold.clear()
+        os.write(file, "".join(pending).encode())
+        pending.clear()
     except OSError:
         pass
     finally:
@@ -41,15 +41,15 @@ def tell(kind: str, what: str) -> None:
 
 
 def see(path: Any, kind: str = "file") -> None:
-    """A path was opened, or given away; descriptors were opened before."""
+    """A path was opened or passed on. A descriptor is ignored: it was recorded when it was opened."""
     if isinstance(path, (str, bytes, os.PathLike)):
         name = os.path.realpath(os.fsdecode(path))
         if name.startswith(INSIDE) or name in ROOTS:
-            tell(kind, name)
+            record(kind, name)
 
 
 def opened(path: Any, *_: Any) -> None:
-    """But for what shutil.rmtree does, which names what it removes relative to a descriptor."""
+    """A file was opened; shutil.rmtree's are ignored, whose names are relative to a descriptor."""
     if path != TRACE and not sys._getframe(2).f_code.co_name.startswith("_rmtree"):
         see(path)
 
@@ -61,23 +61,23 @@ def executed(code: Any) -> None:
 
 
 def loaded(name: Any, file: Any, *_: Any) -> None:
-    """An extension module; of others the file is None."""
+    """A module is imported; only an extension module has a file here."""
     see(file)
 
 
 def listed(path: Any, *_: Any) -> None:
-    """But for what the import system and pytest look for: a name that they find, or do not, is told by itself."""
+    """A folder was listed; the import system and pytest are ignored, since each name they look for is recorded."""
     caller = sys._getframe(2).f_code.co_filename
     if not any(part in caller for part in LOOKING):
         see("." if path is None else path, "list")
 
 
 def started(program: Any, arguments: Any, cwd: Any = None, variables: Any = None) -> None:
-    """A child. Python of this environment tells itself what it reads; of others, what their arguments name counts."""
+    """A child was started. This environment's Python records its own reads; for others, their arguments' paths count."""
     given = [arguments] if isinstance(arguments, (str, bytes, os.PathLike)) else list(arguments or ())
     words = [os.fsdecode(word) for word in given]
     if variables is not None and not {VARIABLE, VARIABLE.encode()} & set(variables):
-        tell("blind", f"a child without {VARIABLE}: {words[:3]}")
+        record("blind", f"a child without {VARIABLE}: {words[:3]}")
     if sys.executable in words or program == sys.executable:
         return
     for word in words:
@@ -118,30 +118,31 @@ EVENTS: dict[str, Callable[..., None]] = {
 
 
 def hook(event: str, arguments: tuple[Any, ...]) -> None:
-    """For sys.addaudithook. An error here would be one of the program that is tested: it is told instead."""
+    """For sys.addaudithook. An error raised here would break the tested program, so it is recorded instead."""
     if event in EVENTS:
         try:
             EVENTS[event](*arguments)
         except Exception as error:
-            tell("blind", f"{event}: {error!r}")
+            record("blind", f"{event}: {error!r}")
 
 
 class Lookups:
-    """The first finder of modules: finds nothing, and tells which modules of the tests and the package are looked for.
+    """The first module finder. It finds nothing, but records which modules of the tests and the package are looked for.
 
-    Of other packages the outer names alone, which stand for their versions; none of the standard library.
+    Of other packages it records only the top-level names, each of which stands for the installed version; of the
+    standard library, nothing.
     """
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> None:
         if path is None:
             if name not in sys.stdlib_module_names:
-                tell("import", name)
+                record("import", name)
         elif any(str(place).startswith(INSIDE) or place in ROOTS for place in path):
-            tell("import", name)
+            record("import", name)
 
 
 for name in {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names:
-    tell("import", name)
+    record("import", name)
 sys.addaudithook(hook)
 sys.meta_path.insert(0, Lookups)  # type: ignore[arg-type]

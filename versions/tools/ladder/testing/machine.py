@@ -1,4 +1,4 @@
-"""What a test's outcome may depend on beside files and libraries: the interpreter, the compiler, the machine."""
+"""Everything else that a test's outcome may depend on, besides files and libraries: interpreter, compiler, machine."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from ladder.core import processor
 from ladder.core.environment import BUILDS
 from ladder.testing.snapshot import digest
 
-# The variables that programs take settings from: all that begin like this, but for the runner's own.
+# The environment variables that hold settings for programs: all with these prefixes, except the runner's own.
 SETTINGS = (
     *("AR", "ASAN", "C", "HOME", "LANG", "LC_", "LD", "MKL", "NPY", "OMP", "OPENBLAS", "PATH", "PYTEST", "PYTHON"),
     *("RESNET50_", "TMP", "TZ", "UBSAN", "XDG_CACHE"),
@@ -22,32 +22,32 @@ TOOLS = Path(__file__).parent
 
 
 def state(interpreter: Path, build: str) -> str:
-    """A digest of all that, for tests that `interpreter` runs: only where it is the same does an earlier pass count."""
+    """A digest of these for tests that `interpreter` runs. An earlier pass counts only if its digest was the same."""
     lines = (interpreter.parents[1] / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
     python = [line for line in lines if line.startswith(("home", "implementation", "version", "virtualenv"))]
     return digest([python, BUILDS[build].setup, compilers(BUILDS[build].compiler), *machine()])
 
 
 def libraries(interpreter: Path) -> list[str]:
-    """The libraries in an environment with their versions."""
+    """The libraries in an environment, with their versions."""
     return sorted(path.name for path in site_packages(interpreter).glob("*.dist-info"))
 
 
 def site_packages(interpreter: Path) -> Path:
-    """Where an environment has its packages."""
+    """The folder of an environment's packages."""
     home = interpreter.parents[1]
     return next(iter(sorted(home.glob("lib/python3*/site-packages"))), home / "Lib" / "site-packages")
 
 
 @cache
 def compilers(own: str | None) -> list[str]:
-    """The compilers that builds and tests use, where they lie and which version they are."""
+    """The compilers that builds and tests use, with their locations and versions."""
     wanted = {os.environ.get("CC") or "cc", own or "cc", "cc", "gcc"}
     return [f"{command} {shutil.which(shlex.split(command)[0])} {answer(command)}" for command in sorted(wanted)]
 
 
 def answer(command: str) -> str:
-    """What a compiler says of itself; nothing where there is none."""
+    """What a compiler prints for --version; "" if there is no such compiler."""
     try:
         return subprocess.run([*shlex.split(command), "--version"], capture_output=True, encoding="utf-8").stdout
     except OSError:
@@ -56,9 +56,9 @@ def answer(command: str) -> str:
 
 @cache
 def machine() -> list[object]:
-    """The processor's features and number, the system, the user; the variables; what programs there are; this runner.
+    """The processor's features, the environment variables, the programs, the system and user, and this runner's source.
 
-    A test is skipped where a program is missing: the folders of PATH change when one is installed.
+    The programs matter because tests that need a missing one are skipped. Installing one changes a folder of PATH.
     """
     settings = sorted(item for item in os.environ.items() if item[0].startswith(SETTINGS) and item[0] not in OURS)
     folders = [Path(name) for name in os.environ.get("PATH", "").split(os.pathsep)]

@@ -1,4 +1,4 @@
-"""What came out of a run of pytest, as its closing line has it: 812 passed, 9 skipped in 41.20s."""
+"""The outcome of a pytest run, from its closing line: 812 passed, 9 skipped in 41.20s."""
 
 import re
 from dataclasses import astuple, dataclass
@@ -9,7 +9,7 @@ COUNT = re.compile(r"(\d+) (\w+)")
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of tests, by pytest's words."""
+    """Numbers of tests, named by pytest's words."""
 
     failed: int = 0
     passed: int = 0
@@ -29,11 +29,11 @@ class Counts:
         return ", ".join(found).replace("1 warnings", "1 warning") or "no tests ran"
 
 
-WORDS = {"error": "errors", "warning": "warnings"}  # of one
+WORDS = {"error": "errors", "warning": "warnings"}  # the singular words that pytest prints
 
 
 def counts(output: str) -> Counts:
-    """The numbers in the last closing line in what pytest printed; none where it was told to print none."""
+    """The numbers in the last closing line that pytest printed; all 0 if it printed none."""
     lines = CLOSING.findall(re.sub(r"\x1b\[[\d;]*m", "", output))
     found = COUNT.findall(lines[-1]) if lines else []
     numbers = {WORDS.get(word, word): int(number) for number, word in found}

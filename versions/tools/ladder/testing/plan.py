@@ -1,4 +1,4 @@
-"""What is to be run: all units for the parts of the repository that are wanted."""
+"""What to run: the units of the requested parts of the repository."""
 
 import os
 import tomllib
@@ -14,12 +14,12 @@ from ladder.testing.memory import Memory
 from ladder.testing.subjects import MEMORY, Repository, Subject
 from ladder.testing.units import Build, Chore, Unit, VersionFile, own, pytest
 
-CODE_CACHE = "RESNET50_TEST_CACHE"  # for conftest.py of the versions: what one run compiles another need not
+CODE_CACHE = "RESNET50_TEST_CACHE"  # for the versions' conftest.py: a folder where test files share compiled code
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How it is run. `every`: what has passed does not count; `arguments`: pytest's; `scratch`: this run's folder."""
+    """How to run. `every`: ignore earlier passes; `arguments`: for pytest; `scratch`: a folder for this run."""
 
     root: Path
     build: str
@@ -28,7 +28,7 @@ class Plan:
     scratch: Path
 
     def versions(self, versions: list[Version], names: list[str]) -> list[Unit]:
-        """The units of some versions; `names`: all that there are."""
+        """The units of these versions; `names`: the names of all versions."""
         units: list[Unit] = []
         before: dict[str, list[VersionFile]] = {}
         for version in versions:
@@ -51,7 +51,7 @@ class Plan:
         return Unit(version.name, "tests", command, version.folder, self.variables(), [build])
 
     def command(self, subject: Subject, *arguments: str) -> list[str]:
-        """pytest for a version. What a sanitizer says goes past Python, so it must not be caught at that level."""
+        """The pytest command of a version. Sanitizers write to file descriptors, so pytest must not capture those."""
         captured = ["--capture=sys"] if self.build == "sanitize" else []
         return pytest(subject.interpreter, *captured, *arguments)
 
@@ -66,7 +66,7 @@ class Plan:
         return Build(version.name, f"build {build}", command, self.root, dict(os.environ))
 
     def parts(self, parts: dict[str, dict[str, Any]], builds: list[Unit]) -> list[Unit]:
-        """The units of parts that are no versions; commands among them run when all `builds` are done."""
+        """The units of the parts other than versions; their commands run when all `builds` are done."""
         units: list[Unit] = []
         environments: dict[str, Build] = {}
         repository = Repository(self.root)
@@ -84,7 +84,7 @@ class Plan:
         return units
 
     def part(self, part: str, declared: dict[str, Any], interpreter: Path, repository: Repository) -> Iterator[Unit]:
-        """The units of one part: a command, all its tests together, or its test files."""
+        """The units of one part: its command, its tests as one unit, or one unit for each test file."""
         if "command" in declared:
             commands = {"command": own("-m", "ladder", declared["command"])}
         elif self.arguments or declared.get("together"):
@@ -102,7 +102,7 @@ class Plan:
 
 
 def declared(root: Path) -> dict[str, dict[str, Any]]:
-    """The parts that are no versions, from the repository's pyproject.toml."""
+    """The parts other than versions, from the repository's pyproject.toml."""
     try:
         document = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -111,7 +111,7 @@ def declared(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def packages(root: Path, group: str) -> list[str]:
-    """What the repository's pyproject.toml lists for an environment."""
+    """The packages that the repository's pyproject.toml lists for an environment."""
     from nox.project import dependency_groups, load_toml
 
     return list(dependency_groups(load_toml(root / "pyproject.toml"), group))

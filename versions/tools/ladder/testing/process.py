@@ -1,4 +1,4 @@
-"""Child processes that can all be ended at once."""
+"""Child processes that can all be stopped at once."""
 
 import os
 import signal
@@ -9,12 +9,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 10  # seconds that a child has to end by itself, once it is told to
+PATIENCE = 10  # seconds that a child has to end after SIGINT, before it is killed
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a process ended, what it printed on stdout and stderr, and how long it took."""
+    """A process's exit code, its output (stdout and stderr together) and its running time."""
 
     code: int = 0
     output: str = ""
@@ -22,7 +22,7 @@ class Result:
 
 
 class Processes:
-    """All children that run, each the first of a process group of its own; used by several threads."""
+    """The running children, each the leader of its own process group; used by several threads."""
 
     def __init__(self) -> None:
         self.running: set[subprocess.Popen[bytes]] = set()
@@ -30,9 +30,9 @@ class Processes:
         self.stopped = False
 
     def run(self, command: list[str], folder: Path, variables: dict[str, str], shown: bool) -> Result:
-        """Run a command to its end. If it is `shown` it has this process's own streams, and nothing is kept of it.
+        """Run a command and wait for it. If it is `shown`, it uses this process's own streams, and no output is kept.
 
-        Its output goes to a file: a pipe would not end before the last of its own children did.
+        Otherwise the output goes to a file: a pipe would stay open until the last of the command's own children ended.
         """
         start = time.perf_counter()
         with tempfile.TemporaryFile() as file:
@@ -40,7 +40,7 @@ class Processes:
             with self.lock:
                 if self.stopped:
                     return Result(130)
-                # What is shown stays in the terminal's own group, since it may ask for something.
+                # A shown command stays in the terminal's own group, so that it can read from the terminal.
                 process = subprocess.Popen(command, cwd=folder, env=variables, start_new_session=not shown, **streams)  # type: ignore[call-overload]
                 self.running.add(process)
             try:
@@ -53,27 +53,27 @@ class Processes:
         return Result(code, output, time.perf_counter() - start)
 
     def stop(self) -> None:
-        """End them as Ctrl-C does, with all that they have started; whatever does not end is killed."""
+        """Interrupt all children and their own children, as Ctrl-C does; kill those that do not end in time."""
         with self.lock:
             self.stopped = True
             children = list(self.running)
         try:
             for child in children:
-                tell(child, signal.SIGINT)
+                send(child, signal.SIGINT)
             end = time.monotonic() + PATIENCE
             while self.running and time.monotonic() < end:
                 time.sleep(0.05)
         finally:
             for child in children:
-                tell(child, signal.SIGKILL)
+                send(child, signal.SIGKILL)
 
 
-def tell(child: "subprocess.Popen[bytes]", number: int) -> None:
-    """Send a signal to a child and all in its group."""
+def send(child: "subprocess.Popen[bytes]", number: int) -> None:
+    """Send a signal to a child and its whole process group."""
     try:
         if os.getpgid(child.pid) != os.getpgid(0):
             os.killpg(child.pid, number)
-        elif number == signal.SIGKILL:  # it is shown: the terminal has given it Ctrl-C already
+        elif number == signal.SIGKILL:  # a shown child has received Ctrl-C from the terminal already
             child.kill()
     except ProcessLookupError:
         pass

@@ -1,4 +1,4 @@
-"""What is told of a test run: a line for each unit, all that pytest printed where it failed, and a table."""
+"""Reports on a test run: a line for each unit, pytest's full output where it failed, and a table."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,19 +17,19 @@ from ladder.testing.units import NOTHING_SELECTED, Build, Stage, Unit
 class Report:
     """Follows the units of a run.
 
-    `whole`: what passes is printed in full too, since it was asked for; `shown`: pytest has printed it already.
+    `whole`: the output of passing units is printed in full too; `shown`: pytest has already printed it.
     """
 
     def __init__(self, units: list[Unit], whole: bool, shown: bool):
         self.units, self.whole, self.shown = units, whole, shown
         self.console: Console = terminal.output()
         self.running: list[Unit] = []
-        self.ready: set[str] = set()  # parts that are through
+        self.ready: set[str] = set()  # parts whose units have all ended
         self.bar: Progress | None = None
 
     @contextmanager
     def progress(self) -> Iterator[None]:
-        """Shows how far the run is, where there is a terminal, and which units are running."""
+        """On a terminal, show how far the run is and which units are running."""
         step = TextColumn("{task.fields[step]}", markup=False)
         columns = TextColumn("testing"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), step
         silent = self.shown or not self.console.is_terminal
@@ -45,7 +45,7 @@ class Report:
     def ended(self, unit: Unit) -> None:
         if unit in self.running:
             self.running.remove(unit)
-            self.tell(unit)
+            self.result(unit)
         self.refresh()
         own = [other for other in self.units if other.part == unit.part]
         if unit.part not in self.ready and all(other.ended for other in own) and not self.shown:
@@ -53,13 +53,13 @@ class Report:
             self.say(f"{unit.part}: {closing(own)}", bold=True)
 
     def refresh(self) -> None:
-        """Move the bar."""
+        """Update the progress bar."""
         if self.bar:
             step = ", ".join(title(unit) for unit in self.running)
             self.bar.update(self.task, completed=sum(unit.ended for unit in self.units), step=terminal.printable(step))
 
-    def tell(self, unit: Unit) -> None:
-        """One unit has run."""
+    def result(self, unit: Unit) -> None:
+        """Print the result of a unit that has run."""
         failed = unit.stage is Stage.FAILED
         if (failed or self.whole) and unit.result.output:
             self.console.print(Text.from_ansi(unit.result.output.rstrip("\n")), soft_wrap=True)
@@ -73,13 +73,13 @@ class Report:
         self.say(f"{title(unit)}: {found} in {unit.result.seconds:.1f}s", failed=failed)
 
     def say(self, text: str, failed: bool = False, bold: bool = False) -> None:
-        """A line."""
+        """Print a line."""
         style = "red" if failed else "bold" if bold else ""
         self.console.print(Text(terminal.printable(text), style), soft_wrap=True)
-        self.console.file.flush()  # whoever follows a log sees it now
+        self.console.file.flush()  # so that a log shows it at once
 
     def table(self, absent: list[str]) -> None:
-        """What each part came to, in numbers of tests; `absent`: those that this machine cannot run."""
+        """Print the numbers of tests of each part; `absent`: the parts that this machine cannot run."""
         table = terminal.table()
         table.add_column("part")
         for head in ("run", "remembered", "skipped", "failed", "seconds"):
@@ -98,17 +98,17 @@ class Report:
 
 
 def title(unit: Unit) -> str:
-    """How a unit is called: 03_naive_c/tests/contract/test_ops.py."""
+    """A unit's name in the report: 03_naive_c/tests/contract/test_ops.py."""
     return f"{unit.part}/{unit.name}" if unit.name.endswith(".py") else f"{unit.part} ({unit.name})"
 
 
 def total(units: Iterator[Unit]) -> Counts:
-    """The sum of the units' tests."""
+    """The sum of the units' numbers of tests."""
     return sum((unit.counts for unit in units), Counts())
 
 
 def grouped(units: list[Unit]) -> Iterator[tuple[str, list[Unit]]]:
-    """Each part with its units, without the builds; in the order in which the parts were given."""
+    """Each part with its units except builds, in the order in which the parts were given."""
     order = list(dict.fromkeys(unit.part for unit in units))
     tests = [unit for unit in units if not isinstance(unit, Build)]
     for part, own in groupby(sorted(tests, key=lambda unit: order.index(unit.part)), lambda unit: unit.part):
@@ -116,7 +116,7 @@ def grouped(units: list[Unit]) -> Iterator[tuple[str, list[Unit]]]:
 
 
 def closing(units: list[Unit]) -> str:
-    """The closing line of a part: pytest's for all of its units together, and why some did not run."""
+    """The closing line of a part: pytest's, for all its units together, and why some units did not run."""
     tests = [unit for unit in units if not isinstance(unit, Build)]
     failed = [unit for unit in units if unit.stage is Stage.FAILED]
     seconds = sum(unit.result.seconds for unit in tests)

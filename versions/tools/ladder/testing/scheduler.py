@@ -1,4 +1,4 @@
-"""When each unit runs: as many at a time as there are processors, the longest first."""
+"""Runs the units, as many at a time as there are processors, the longest first."""
 
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -7,21 +7,21 @@ from typing import Protocol
 from ladder.testing.process import Processes, Result
 from ladder.testing.units import Build, Stage, Unit
 
-PAUSE = 0.3  # seconds after which what runs is asked again what it has exercised so far
+PAUSE = 0.3  # seconds between two looks at what the running units have exercised so far
 
 
 class Watcher(Protocol):
-    """What is told of the units."""
+    """Hears of each unit when it begins and when it ends."""
 
     def began(self, unit: Unit) -> None:
-        """It runs now."""
+        """The unit has started to run."""
 
     def ended(self, unit: Unit) -> None:
-        """It has run, or will not."""
+        """The unit has run, or will not run."""
 
 
 def run(units: list[Unit], slots: int, shown: bool, watcher: Watcher) -> None:
-    """Bring all units to their end. Ctrl-C ends those that run, and is raised again."""
+    """Run all units. Ctrl-C stops those that are running, and is raised again."""
     processes = Processes()
     running: dict[Future[Result], Unit] = {}
     with ThreadPoolExecutor(slots) as threads:
@@ -43,7 +43,7 @@ def run(units: list[Unit], slots: int, shown: bool, watcher: Watcher) -> None:
 
 
 def startable(units: list[Unit], slots: int, watcher: Watcher) -> Iterator[Unit]:
-    """The units to be started now, at most `slots`; those that need not run at all come to their end here."""
+    """The units to start now, at most `slots`. Those that do not have to run end here."""
     waiting = [unit for unit in units if unit.stage is Stage.WAITING]
     for unit in sorted(waiting, key=lambda unit: unit.expected, reverse=True):
         if any(need.stage is Stage.FAILED for need in unit.needs):

@@ -1,4 +1,4 @@
-"""The state of all that a version's tests can exercise: its folder, and the package as it is installed."""
+"""The state of everything that a version's tests can exercise: its folder and its installed package."""
 
 import hashlib
 import json
@@ -12,15 +12,15 @@ from pathlib import Path
 from ladder.core import files
 from ladder.core.versions import Version
 
-ALWAYS = ("conftest", "__init__", "pytest", "setup", "sitecustomize", "tox", "usercustomize")  # looked for unasked
+ALWAYS = ("conftest", "__init__", "pytest", "setup", "sitecustomize", "tox", "usercustomize")  # always looked for
 C_FILES = (".c", ".h")
-STARTER = "ladder_trace.pth"  # of this runner: what it starts only watches
+STARTER = "ladder_trace.pth"  # the runner's own, which does not count: the hook that it starts only watches
 
 
 class Snapshot:
-    """A version as its tests see it, at one time.
+    """A version as its tests see it, at one moment.
 
-    Names are paths inside the version's folder, and `installed/...` for those inside the package in its environment.
+    Names are paths inside the version's folder, or `installed/...` for files of the package in its environment.
     """
 
     def __init__(self, version: Version, site_packages: Path):
@@ -34,18 +34,18 @@ class Snapshot:
         self.digest = cache(self._digest)
 
     def name(self, path: Path) -> str | None:
-        """The name of a file or folder; None if it is elsewhere."""
+        """The name of a file or folder; None if it is outside the version."""
         if path.is_relative_to(self.package):
             return (Path("installed") / path.relative_to(self.package)).as_posix()
         return path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else None
 
     def place(self, name: str) -> Path:
-        """Where the file or folder of this name lies."""
+        """The path of the file or folder with this name."""
         inside = name.removeprefix("installed/")
         return self.folder / name if inside == name and name != "installed" else self.package / inside
 
     def below(self, folder: str) -> list[str]:
-        """The files in a folder and in its folders."""
+        """The files in a folder and in its subfolders."""
         return [name for name in self.names if folder == "." or name.startswith(f"{folder}/")]
 
     def state(self, things: set[str]) -> dict[str, str]:
@@ -55,9 +55,10 @@ class Snapshot:
     def _digest(self, thing: str) -> str:
         """A digest of one thing that can be exercised.
 
-        `file NAME`: what is in it. `list NAME`, `tree NAME`: the names in a folder; all that is in it. `import NAME`:
-        which files could be meant by a module's name, and which version of a library. `c`: all of which the extension
-        module is made. `project`: what is done at the start of Python and pytest. `everything`: all files.
+        `file NAME`: a file's content. `list NAME`: the names in a folder. `tree NAME`: the contents of all files below
+        a folder. `import NAME`: the files that a module's name could mean, or a library's version. `c`: everything that
+        the extension module is built from. `project`: everything that Python and pytest run or read at each start.
+        `everything`: all files.
         """
         kind, _, name = thing.partition(" ")
         match kind:
@@ -81,7 +82,7 @@ class Snapshot:
         raise AssertionError(f"no such thing: {thing}")
 
     def content(self, name: str) -> str:
-        """A digest of a file, or that there is none."""
+        """A digest of a file's content, or "absent"."""
         try:
             return hashlib.sha256(self.place(name).read_bytes()).hexdigest()
         except OSError:
@@ -93,7 +94,7 @@ class Snapshot:
         return sorted({name.split("/")[depth] for name in self.below(folder)})
 
     def candidates(self, module: str) -> list[str]:
-        """The files and folders of tests and package that a module of this name may be loaded from."""
+        """The files and folders of the tests and the package that a module of this name may be loaded from."""
         found = set()
         for name in self.names:
             if name.startswith(("tests/", "installed/")) or "/" not in name:
@@ -102,12 +103,12 @@ class Snapshot:
         return sorted(found)
 
     def unasked(self) -> list[str]:
-        """The tests' files that pytest and Python look for by themselves, or would find before the standard library."""
+        """The tests' files that pytest and Python always look for, or would find before the standard library."""
         own = [name for name in self.names if name.startswith("tests/") or "/" not in name]
         return [name for name in own if (stem := Path(name).stem) in ALWAYS or stem in sys.stdlib_module_names]
 
     def project(self, *names: str) -> object:
-        """Tables of pyproject.toml, at the top or below [tool]."""
+        """Tables of pyproject.toml, at the top level or below [tool]."""
         document = tomllib.loads((self.folder / "pyproject.toml").read_text(encoding="utf-8"))
         return [document.get(name, document.get("tool", {}).get(name)) for name in names]
 
@@ -121,7 +122,7 @@ class Snapshot:
         return {name: library for name, library in found.items() if not library.startswith("resnet50")}
 
     def starters(self) -> list[tuple[str, str]]:
-        """What Python runs at each start, and which libraries have a plugin that pytest loads."""
+        """The files whose lines Python runs at each start, and those that list plugins for pytest."""
         found = [*self.site_packages.glob("*.pth"), *self.site_packages.glob("*.dist-info/entry_points.txt")]
         texts = [(path, path.read_text(encoding="utf-8")) for path in sorted(found)]
         wanted = [(path, text) for path, text in texts if path.suffix == ".pth" or "[pytest11]" in text]
@@ -129,12 +130,12 @@ class Snapshot:
 
 
 def digest(value: object) -> str:
-    """A digest of what JSON can say."""
+    """A digest of a value that JSON can represent."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file in one step, whatever else writes it at the same time."""
+    """Write a file in one step, even if another process writes it at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:

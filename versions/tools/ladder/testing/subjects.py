@@ -1,4 +1,4 @@
-"""What test files share: a version in one of its builds; and for all other parts, the repository as a whole."""
+"""What test files run against: a version in one of its builds, or, for the other parts, the whole repository."""
 
 import hashlib
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ MEMORY = Path("build", "tests")
 
 
 class Subject:
-    """A version in one build. Its environment must be there when more than its name is asked for."""
+    """A version in one build. The environment need not exist until its state is asked for."""
 
     def __init__(self, version: Version, build: str, names: list[str], traces: Path):
-        """`names`: the versions whose records may count; `traces`: a folder of this run's own."""
+        """`names`: the versions whose records may count; `traces`: a folder for this run only."""
         self.version, self.build, self.traces = version, build, traces
         self.parts = [version.name, *(name for name in names if name != version.name)]
         self.memory = Memory(version.folder.parents[1] / MEMORY / build)
@@ -40,25 +40,25 @@ class Subject:
         return machine.state(self.interpreter, self.build)
 
     def trace(self, name: str) -> Path:
-        """Where it is written down what the test file reads."""
+        """The file in which the test file's reads are recorded."""
         return self.traces / self.version.name / f"{name}.trace"
 
     def traced(self, name: str) -> dict[str, str]:
-        """The variables for a process that runs the test file and writes that down."""
+        """The environment variables for a process that runs the test file and records its reads."""
         tracing.install(machine.site_packages(self.interpreter))
         return tracing.variables(self.trace(name), self.snapshot)
 
     def exercised(self, name: str) -> set[str]:
-        """What the test file has exercised, as far as is written down."""
+        """What the test file has exercised, as far as it is recorded."""
         return {f"file {name}", "project"} | tracing.exercised(self.trace(name), self.snapshot)
 
     @cached_property
     def release(self) -> "Subject":
-        """The same version as it is built for everybody."""
+        """The same version in its release build."""
         return Subject(self.version, "release", self.parts, self.traces)
 
     def loads_no_c(self, name: str) -> bool:
-        """Whether the release's run of the test file, which would be the same today, has loaded no C."""
+        """Whether the release has passed the test file without loading any C, and would do so again today."""
         release = self.release
         return any(
             not {"c", "everything"} & set(record.things)
@@ -69,7 +69,7 @@ class Subject:
         )
 
     def test_files(self) -> Iterator[str]:
-        """The names of the test files, as pytest finds them below tests/."""
+        """The names of the test files below tests/, chosen as pytest does."""
         for name in files.names(self.version.folder):
             path = Path(name)
             if path.parts[0] == "tests" and (path.match("test_*.py") or path.match("*_test.py")):
@@ -77,21 +77,21 @@ class Subject:
 
 
 class Repository:
-    """All files of the repository, and the exported weights, which git does not have."""
+    """All files of the repository, and the exported weights, which git does not track."""
 
     def __init__(self, root: Path):
         self.root = root
         self.times = self.look()
 
     def look(self) -> list[tuple[str, int, int]]:
-        """Each file with its size and when it was last changed."""
+        """Each file with its size and modification time."""
         weights = [str(path.relative_to(self.root)) for path in self.root.glob("shared_weights/*/*.safetensors")]
         found = [(name, (self.root / name).stat()) for name in sorted({*files.names(self.root), *weights})]
         return [(name, status.st_size, status.st_mtime_ns) for name, status in found]
 
     @cached_property
     def state(self) -> str:
-        """A digest of all contents; of weights that git does not have, which are large, of their sizes and times."""
+        """A digest of all contents. Untracked weights are large, so their sizes and times count instead."""
         own = set(files.names(self.root))
         contents = [
             (name, hashlib.sha256((self.root / name).read_bytes()).hexdigest() if name in own else f"{size} {time}")
@@ -104,6 +104,6 @@ class Repository:
         return self.look() != self.times
 
     def digest(self, thing: str) -> str:
-        """For a record, whose only thing it is."""
+        """For a record, in which the repository is the only thing."""
         assert thing == "repository"
         return self.state

@@ -1,4 +1,4 @@
-"""The units of a test run: builds, test files and commands, each a process of its own."""
+"""The units of a test run: builds, test files and commands, each in its own process."""
 
 import sys
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ NOTHING_SELECTED = 5  # pytest's exit code
 
 
 class Stage(Enum):
-    """How far a unit has come."""
+    """The stage that a unit has reached."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -30,9 +30,9 @@ class Stage(Enum):
 
 @dataclass(eq=False)
 class Unit:
-    """A command that is run when all units that it needs have passed.
+    """A command to run when all units that it needs have passed.
 
-    `part`: the version, or the other part of the repository, that it belongs to; `name`: what it is there.
+    `part`: the version or other part of the repository that it belongs to; `name`: its name within the part.
     """
 
     part: str
@@ -43,40 +43,40 @@ class Unit:
     needs: list["Unit"] = field(default_factory=list)
     stage: Stage = Stage.WAITING
     result: Result = field(default_factory=Result)
-    record: Record | None = None  # of the pass that makes this one needless
+    record: Record | None = None  # of the earlier pass that counts for this unit
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing left to wait for."""
+        """Whether the unit has run, or will not run."""
         return self.stage not in (Stage.WAITING, Stage.RUNNING)
 
     @property
     def counts(self) -> Counts:
-        """The numbers of tests, of this run or of the one that is remembered."""
+        """The numbers of tests, from this run or from the remembered one."""
         return self.record.counts if self.record else counts(self.result.output)
 
     @cached_property
     def expected(self) -> float:
-        """About how many seconds it takes, so that long ones begin early."""
+        """About how many seconds the unit takes, so that long ones can start early."""
         return 0.0
 
     def decide(self) -> bool:
-        """Whether it can run now. It may have to wait for another one, or not to run at all: then `stage` changes."""
+        """Whether it can run now. If not, it must wait for another unit, or need not run: then `stage` has changed."""
         return True
 
     def begin(self) -> dict[str, str]:
-        """Called before it runs; returns its environment variables."""
+        """Called before the unit runs; returns its environment variables."""
         self.stage = Stage.RUNNING
         return self.variables
 
     def end(self, result: Result) -> None:
-        """Called with what came out."""
+        """Called with the result when the unit has run."""
         self.result = result
         self.stage = Stage.PASSED if result.code in (0, NOTHING_SELECTED) else Stage.FAILED
 
 
 class Build(Unit):
-    """Makes or renews an environment. All else waits for one, so it comes before all else."""
+    """Makes or updates an environment. Builds run first, because all other units wait for one."""
 
     @cached_property
     def expected(self) -> float:
@@ -85,7 +85,7 @@ class Build(Unit):
 
 @dataclass(eq=False)
 class Chore(Unit):
-    """A test file, or a command, of a part that is no version: passed while nothing in the whole repository changes."""
+    """A test file or command of a part other than a version. A pass counts until the repository changes anywhere."""
 
     memory: Memory = field(kw_only=True)
     state: Repository = field(kw_only=True)
@@ -94,7 +94,7 @@ class Chore(Unit):
 
     @cached_property
     def machine(self) -> str:
-        """The state of the machine and of this part's environment, which must be there."""
+        """The state of the machine and of this part's environment, which must exist."""
         return digest([machine.state(self.interpreter, "release"), machine.libraries(self.interpreter)])
 
     @cached_property
@@ -120,20 +120,20 @@ class Chore(Unit):
 
 @dataclass(eq=False)
 class VersionFile(Unit):
-    """A test file of a version. It need not run where memory.py's rule says so, of any version's run of it."""
+    """A test file of a version. By the rule in memory.py, any version's pass of it may count."""
 
     subject: Subject = field(kw_only=True)
     every: bool = field(kw_only=True)
     earlier: list["VersionFile"] = field(default_factory=list)  # the same file in the versions before this one
 
     def records(self) -> Iterable[Record]:
-        """All that is remembered of this file, this version's own first."""
+        """All records of this file, this version's own first."""
         return self.subject.memory.all(self.subject.parts, self.name)
 
     @cached_property
     def expected(self) -> float:
         known = [record.seconds for record in self.records()]
-        # Without a record the largest files go first: they wait for one another, from version to version.
+        # Without records the largest files go first: each waits for the same file of the version before it.
         return known[0] if known else 10 + (self.subject.version.folder / self.name).stat().st_size / 1000
 
     def decide(self) -> bool:
@@ -148,11 +148,11 @@ class VersionFile(Unit):
         return not self.ended and not any(other.may_cover(self) for other in self.earlier)
 
     def covered(self, record: Record) -> bool:
-        """Whether the run that wrote the record was this one's too."""
+        """Whether the pass that wrote the record counts for this unit too."""
         return record.covers(self.subject.machine, self.subject.snapshot)
 
     def may_cover(self, later: "VersionFile") -> bool:
-        """Whether what this run will have exercised may be the same in the later version, as far as is known."""
+        """Whether a pass of this unit may still turn out to count for the later version's."""
         if self.ended or not all(unit.ended for unit in later.needs):
             return False
         if self.stage is Stage.WAITING:
@@ -176,7 +176,7 @@ class VersionFile(Unit):
         self.subject.trace(self.name).unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """What says that a file passes that has just failed is void, also where another version ran it."""
+        """Remove all records by which this file, which has just failed, would pass, even other versions' records."""
         for part in self.subject.parts:
             record = self.subject.memory.read(part, self.name)
             if record and (part == self.part or self.covered(record)):
@@ -184,10 +184,10 @@ class VersionFile(Unit):
 
 
 def pytest(interpreter: Path, *arguments: str) -> list[str]:
-    """The command that runs pytest, without its cache: nothing may be left between the sources."""
+    """The command that runs pytest, without its cache: it would leave files among the sources."""
     return [str(interpreter), "-m", "pytest", "-p", "no:cacheprovider", *arguments]
 
 
 def own(*arguments: str) -> list[str]:
-    """The command that runs Python in this environment. -P: no module is taken from the folder where it runs."""
+    """The command that runs this environment's Python. -P: no module is imported from the current folder."""
     return [sys.executable, "-P", *arguments]
