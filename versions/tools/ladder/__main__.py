@@ -1,4 +1,4 @@
-"""The ladder's command line: shows, compares and keeps together the versions of this ResNet-50."""
+"""The ladder's command line: shows, compares and maintains the versions of this ResNet-50."""
 
 if __name__ == "__main__":
     from ladder.core import command_line
@@ -14,8 +14,8 @@ from ladder.core import terminal
 from ladder.core.arguments import Parser, add_commands
 from ladder.core.versions import ROOT
 
-# Each command and the function that does it. That is imported only when it is wanted, so that no command pays for
-# another's libraries; it is given the project's root and the arguments that the command has in options.py.
+# Each command and its function, which is imported only when it is needed, so that no command pays for another's
+# libraries. The function receives the project's root and the command's arguments from options.py.
 COMMANDS = {
     "classify": "ladder.outputs.classify:classify",
     "compare": "ladder.outputs.compare:compare",
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(
         prog="ladder",
         description=__doc__,
-        epilog="Exit code 0; 1 if a comparison failed; 2 if something given is wrong, with a line that says what.",
+        epilog="Exit code 0; 1 if a comparison failed; 2 for bad input, with a one-line message.",
     )
     add_commands(top, (getattr(options, name) for name in COMMANDS))
     return top

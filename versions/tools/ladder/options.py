@@ -1,7 +1,7 @@
-"""The arguments of each of the ladder's commands, in functions of the commands' names.
+"""The arguments of the ladder's commands, each in a function with the command's name.
 
 A function's docstring is the command's help: the summary, and below it the details. An argument has the name of the
-parameter that takes it.
+parameter that receives it.
 """
 
 import argparse
@@ -22,10 +22,10 @@ from ladder.core.environment import BUILDS
 
 
 def classify(command: argparse.ArgumentParser) -> None:
-    """name what is in pictures
+    """name what pictures show
 
     Without pictures: all in pics/, whose true labels are known, so that each answer is judged. Folders are searched
-    with all folders in them, linked ones too; hidden files and folders (.name) are left out.
+    recursively, following links; hidden files and folders (.name) are left out.
     """
     command.add_argument("given", nargs="*", type=path, metavar="PICTURE", help="picture files, or folders of them")
     add_viewer(command)
@@ -36,7 +36,7 @@ def features(command: argparse.ArgumentParser) -> None:
     """draw what the network sees in a picture
 
     The feature maps after the stem and after each stage, the channels with the largest mean absolute activation first;
-    beside them the picture as the network is given it, and the top 5.
+    beside them the picture as prepared for the network, and the top 5.
     """
     command.add_argument("picture", type=path, metavar="PICTURE", help="a picture file")
     add_viewer(command)
@@ -49,7 +49,7 @@ def features(command: argparse.ArgumentParser) -> None:
 
 
 def add_viewer(command: argparse.ArgumentParser) -> None:
-    """The options that choose who looks at a picture: a version with a weight set."""
+    """Add the options that choose the version and the weight set that look at a picture."""
     command.add_argument("--version", metavar="NAME", help=f"{VERSION_HELP} (default: the newest that runs here)")
     command.add_argument(
         "--weights",
@@ -72,7 +72,7 @@ def compare(command: argparse.ArgumentParser) -> None:
 def reference(command: argparse.ArgumentParser) -> None:
     """compare the versions with torchvision itself (needs torch)
 
-    All pictures and weight sets that are here, and random images of 32x32, 64x64, 65x97 and 224x224 pixels.
+    Uses all pictures and weight sets found here, and random images of 32x32, 64x64, 65x97 and 224x224 pixels.
     """
     command.add_argument("--write", action="store_true", help="renew the golden files that `compare` uses")
 
@@ -80,10 +80,10 @@ def reference(command: argparse.ArgumentParser) -> None:
 def bench(command: argparse.ArgumentParser) -> None:
     """time the versions against one another
 
-    Each version is a process of its own that is kept alive; they take turns in alternating rounds, so that a drift of
-    the machine hits all alike. A slow version takes part in every second, fourth, ... round only. A warm-up and the
-    first round, with all versions, are run whatever the limits; Ctrl-C ends with a table of what was measured so far.
-    All times go to build/bench/results.json. Leave the machine alone meanwhile.
+    Each version runs in its own process, which is kept alive; they take turns in alternating rounds, so that a drift of
+    the machine affects all alike. A slow version takes part only in every second, fourth, ... round. A warm-up and the
+    first round run with all versions, whatever the limits; Ctrl-C ends with a table of the measurements so far. All
+    times go to build/bench/results.json. Leave the machine alone meanwhile.
     """
     add_versions(command)
     command.add_argument(
@@ -105,7 +105,7 @@ def bench(command: argparse.ArgumentParser) -> None:
 
 
 def add_outputs(command: argparse.ArgumentParser) -> None:
-    """What else a benchmark times, and where its results go."""
+    """Add the options that say what else a benchmark times, and where its results go."""
     command.add_argument(
         "--peers",
         action="store_true",
@@ -117,15 +117,15 @@ def add_outputs(command: argparse.ArgumentParser) -> None:
         help="put the results of the last runs with all versions at 64 and 224 pixels into README.md, with a chart",
     )
     command.add_argument(
-        "--json", dest="as_json", action="store_true", help="print what results.json holds instead of the table"
+        "--json", dest="as_json", action="store_true", help="print the content of results.json instead of the table"
     )
 
 
 def profile(command: argparse.ArgumentParser) -> None:
     """show where the time goes in a version, layer by layer
 
-    With two versions: their times side by side. An inference that reports each layer and one that does not take turns;
-    the exit code is 1 if the layers do not add up to the whole within 5 %. Beside the table there is a roofline plot,
+    With two versions: their times side by side. Inferences with and without a report of each layer take turns; the
+    exit code is 1 if the layers do not add up to the whole within 5 %. Besides the table there is a roofline plot,
     build/profile/VERSION.png, and all figures as JSON. Leave the machine alone meanwhile.
     """
     command.add_argument("names", nargs="+", metavar="VERSION", help=f"{VERSION_HELP}; one or two")
@@ -147,11 +147,11 @@ def profile(command: argparse.ArgumentParser) -> None:
 
 
 def diff(command: argparse.ArgumentParser) -> None:
-    """show what one version changes against another, or the ladder as a table
+    """show how two versions differ, or the ladder as a table
 
-    With two versions: the idea, the measured gain, the changed files, and then their lines, source first; with one: it
-    against its predecessor. Lines far from any change and most of a long new test are left out. Without versions: a
-    table of all, with their sizes and gains. Gains are those of the last `bench`.
+    With two versions: the idea, the measured gain, the changed files, and then their lines, source first. With one
+    version: the same against its predecessor. Lines far from any change and most of a long new test are left out.
+    Without versions: a table of all, with their sizes and gains. Gains are those of the last `bench`.
     """
     command.add_argument("names", nargs="*", metavar="VERSION", help=f"{VERSION_HELP}; the older one first")
     extent = command.add_mutually_exclusive_group()
@@ -163,10 +163,10 @@ def diff(command: argparse.ArgumentParser) -> None:
 
 
 def asm(command: argparse.ArgumentParser) -> None:
-    """show what the compiler made of a version's C
+    """show the machine code that the compiler made from a version's C
 
-    The assembly, each instruction below the source line that it comes from, and before it how many instructions of each
-    kind every function and innermost loop has. It is the release's code, built again with -g.
+    First the number of instructions of each kind in every function and innermost loop, then the assembly, each
+    instruction below its source line. It is the release's code, built again with -g.
     """
     command.add_argument("name", metavar="VERSION", help=VERSION_HELP)
     command.add_argument(
@@ -187,7 +187,7 @@ def carry(command: argparse.ArgumentParser) -> None:
     """carry a change made in one version forward into all later ones
 
     The change is the working tree's against the last commit. A file that a later version does not declare in `changes`
-    is copied; where one declares it, the edit is merged with git's three-way merge. On any conflict nothing at all is
+    is copied; if it is declared, the edit is merged by git's three-way merge. On any conflict nothing at all is
     written. README.md and pyproject.toml are never carried.
     """
     command.add_argument("name", metavar="VERSION", help=VERSION_HELP)
@@ -195,7 +195,7 @@ def carry(command: argparse.ArgumentParser) -> None:
 
 
 def new(command: argparse.ArgumentParser) -> None:
-    """begin the next version as a copy of the last
+    """start the next version as a copy of the last
 
     Its README is a template to fill in.
     """
@@ -207,33 +207,33 @@ def test(command: argparse.ArgumentParser) -> None:
     """run the tests of a version, of another part of the repository, or of all parts
 
     Builds what it needs first. With `all`, a test file does not run again if it passed before and nothing that it
-    exercises has changed since. Whatever else is given is for pytest, such as -k conv2d -x. With --build sanitize the
-    C code is built with gcc's AddressSanitizer and UndefinedBehaviorSanitizer.
+    exercises has changed since. All other arguments go to pytest, such as -k conv2d -x. With --build sanitize the C
+    code is built with gcc's AddressSanitizer and UndefinedBehaviorSanitizer.
     """
     command.add_argument("name", metavar="PART", help=f"`all`, a part such as mnist, or {VERSION_HELP}")
-    command.add_argument("--every", action="store_true", help="run all tests, whatever has passed before")
+    command.add_argument("--every", action="store_true", help="run all tests, even if they have passed before")
     add_build(command)
 
 
 def build(command: argparse.ArgumentParser) -> None:
     """build a version and run nothing
 
-    A warning of the compiler is an error. What is up to date is left as it is.
+    Compiler warnings are errors. A build that is up to date is left as it is.
     """
     command.add_argument("name", metavar="VERSION", help=VERSION_HELP)
     add_build(command)
 
 
 def add_build(command: argparse.ArgumentParser) -> None:
-    """The argument that says how a version is built."""
+    """Add the option that says how a version is built."""
     command.add_argument("--build", choices=BUILDS, default="release", help="how to build it (default: release)")
 
 
 def supply(command: argparse.ArgumentParser) -> None:
     """test each version as a user would install it: from its built files, with old and new libraries, without network
 
-    Its sdist with the lowest versions of all that it declares; its wheel with the newest, in a network namespace
-    without a device where the system allows one. Both in empty environments and away from the repository.
+    The sdist is tested with the lowest versions of all libraries that it declares, the wheel with the newest; in a
+    network namespace without a device, if the system allows it. Both run in empty environments, outside the repository.
     """
     add_versions(command)
     command.add_argument("--every-test", action="store_true", help="run all tests, not only the command line's")

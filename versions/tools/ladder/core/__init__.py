@@ -1,1 +1,1 @@
-"""What every command and the other tools stand on: the versions, their environments and processes, the terminal."""
+"""The foundation of all commands and of the other tools: versions, their environments and processes, the terminal."""

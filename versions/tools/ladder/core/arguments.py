@@ -1,4 +1,4 @@
-"""What all tools' command lines share: the parser, common options, and types of arguments."""
+"""Shared by all tools' command lines: the parser, common options, and argument types."""
 
 import argparse
 import inspect
@@ -36,14 +36,14 @@ def channels(text: str) -> int:
 
 
 def path(text: str) -> Path:
-    """A file or folder; an empty name, as of a variable that is not set, does not mean the current folder."""
+    """A file or folder. An empty name, such as an unset variable gives, does not mean the current folder."""
     if not text:
         raise argparse.ArgumentTypeError("an empty name is neither a file nor a folder")
     return Path(text)
 
 
 def png(text: str) -> Path:
-    """The name of a PNG file to draw into."""
+    """The name of a PNG file to write."""
     if Path(text).suffix != ".png":
         raise argparse.ArgumentTypeError(f"{text} does not end with .png")
     return Path(text)
@@ -57,16 +57,16 @@ def pixels(text: str) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that reports an error in one line, not below a page of usage."""
+    """An argument parser that reports an error in one line, without a page of usage."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
 
 
 def add_commands(top: argparse.ArgumentParser, functions: Iterable[Callable[[argparse.ArgumentParser], None]]) -> None:
-    """Add a command for each function, which has its name and adds its arguments.
+    """Add a command for each function: the function's name is the command's, and the function adds its arguments.
 
-    Its docstring is the command's help: the summary, and below it the details.
+    The function's docstring is the command's help: the summary, and below it the details.
     """
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add_arguments in functions:
@@ -76,14 +76,14 @@ def add_commands(top: argparse.ArgumentParser, functions: Iterable[Callable[[arg
 
 
 def add_versions(command: argparse.ArgumentParser) -> None:
-    """The option that names the versions, for commands that otherwise take all."""
+    """Add the option that names the versions, for commands whose default is all."""
     command.add_argument(
         "--versions", dest="names", nargs="+", default=(), metavar="NAME", help=f"{VERSION_HELP} (default: all)"
     )
 
 
 def add_limits(command: argparse.ArgumentParser, seconds: int) -> None:
-    """The options that end a measurement, after so many `seconds` by default."""
+    """Add the options that limit a measurement, by default to this many `seconds`."""
     command.add_argument("--rounds", type=positive, metavar="N", help="at most so many (default: as the time allows)")
     command.add_argument(
         "--seconds", type=positive, default=seconds, metavar="N", help=f"at most so long (default: {seconds})"

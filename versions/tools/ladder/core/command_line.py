@@ -1,4 +1,4 @@
-"""How every tool begins and ends: Ctrl-C during the imports, and standard streams that cannot be written.
+"""How every tool starts and ends: handles Ctrl-C during the imports, and standard streams that cannot be written.
 
 Nothing slow is imported here.
 """
@@ -15,9 +15,9 @@ from typing import NoReturn, TextIO
 def begin(program: str) -> None:
     """Prepare the process, before imports that can take seconds on a busy machine.
 
-    Ctrl-C ends the process: a KeyboardInterrupt there would come out of unguarded code, or be taken for a
-    library that cannot be imported. It stays ignored where it is, as behind nohup. A standard descriptor that is
-    closed becomes /dev/null, so that no file gets its number; stdout's cannot be written, as before.
+    Ctrl-C ends the process at once: a KeyboardInterrupt would come out of unguarded code, or be mistaken for a
+    library that cannot be imported. Where Ctrl-C is ignored, as under nohup, it stays ignored. A standard descriptor
+    that is closed becomes /dev/null, so that no file gets its number; stdout still cannot be written.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -25,12 +25,12 @@ def begin(program: str) -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, flags)  # it gets the lowest free number, which is this one
+            os.open(os.devnull, flags)  # gets the lowest free number, which is this one
     sys.stdout, sys.stderr = Stream(1, sys.stdout, program), Stream(2, sys.stderr, program)
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Run the command and end the process with its exit code; or with 2, where its output cannot be written."""
+    """Run the command and end the process with its exit code, or with 2 if its output cannot be written."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # the commands turn it into the exit code 130
     try:
@@ -40,17 +40,17 @@ def run(main: Callable[[], int]) -> NoReturn:
 
 
 class Stream(io.TextIOWrapper):
-    """stdout or stderr. Where it cannot be written it says so, and ends the program as `sys.exit` does.
+    """stdout or stderr. If stdout cannot be written, it reports this on stderr and ends the program by `sys.exit`.
 
-    The exit code is 2; or 0 if the reader, `head` say, has seen enough. Errors that cannot be shown do not matter: the
-    exit code tells of them.
+    The exit code is 2; or 0 if the reader, such as `head`, has seen enough. If stderr cannot be written, its text is
+    lost, but the exit code still shows the error.
     """
 
     def __init__(self, descriptor: int, before: TextIO | None, program: str):
-        """Replace Python's own stream `before`, which is None where the descriptor was closed."""
+        """Replace Python's own stream `before`, which is None if the descriptor was closed."""
         if isinstance(before, io.TextIOWrapper):
             kept = {name: getattr(before, name) for name in ("encoding", "line_buffering", "write_through")}
-            super().__init__(before.detach(), errors="backslashreplace", **kept)  # its encoding may lack letters
+            super().__init__(before.detach(), errors="backslashreplace", **kept)  # its encoding may lack characters
         else:
             super().__init__(os.fdopen(descriptor, "wb", closefd=False), encoding="utf-8")
         self.descriptor, self.program = descriptor, program
@@ -69,7 +69,7 @@ class Stream(io.TextIOWrapper):
             self.fail(error)
 
     def fail(self, error: OSError) -> None:
-        """Discard what is still to be written; if this is stdout, end the process."""
+        """Discard all pending output; if this is stdout, end the process."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.descriptor)
         os.close(nowhere)

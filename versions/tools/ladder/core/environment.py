@@ -1,4 +1,4 @@
-"""A Python environment for each version: made, filled and kept in build/NAME/BUILD."""
+"""A Python environment for each version and build, created, filled and kept in build/NAME/BUILD."""
 
 import hashlib
 import json
@@ -18,11 +18,11 @@ from ladder.core.versions import ROOT, Version
 
 @dataclass(frozen=True)
 class Build:
-    """One way to build a version: what `meson setup` is told, and the C compiler, by default $CC or the system's."""
+    """One way to build a version: arguments for `meson setup`, and the C compiler, by default $CC or the system's."""
 
     setup: tuple[str, ...]
     compiler: str | None = None
-    installed: bool = True  # otherwise it is only compiled, to see whether the compiler warns
+    installed: bool = True  # if not, it is only compiled, for its warnings or its assembly
 
 
 BUILDS = {
@@ -33,7 +33,7 @@ BUILDS = {
         (
             "-Dbuildtype=debugoptimized",
             "-Db_sanitize=address,undefined",
-            "-Db_lundef=false",  # the sanitizers' functions are in libraries that are preloaded
+            "-Db_lundef=false",  # the sanitizers' functions are in preloaded libraries
             "-Dc_args=-fno-sanitize-recover=all",
         ),
         "gcc",
@@ -44,11 +44,11 @@ BUILDS = {
 def python(version: Version, build: str = "release") -> Path:
     """The interpreter of an environment in which `version` and pytest are installed.
 
-    The environment is made or renewed when the version's files, its folder's place, the interpreter or the build's
-    settings have changed since the last call, else this takes milliseconds. Processes that ask at the same time wait
-    for one another.
-    Raises BuildError, with all that pip and meson printed, when the version can't be built; LadderError when the
-    compiler that the build asks for is not there, or when the folder's path has a letter that no build can take.
+    The environment is created or updated if the version's files, its folder's path, the interpreter or the build's
+    settings have changed since the last call; otherwise this takes milliseconds. Processes that ask at the same time
+    wait for one another.
+    Raises BuildError, with the output of pip and meson, if the version can't be built; LadderError if the compiler
+    that the build needs is missing, or if the folder's path contains a character that the build tools can't handle.
     """
     if reason := installing.unfit(version.folder):
         raise LadderError(reason)
@@ -65,8 +65,8 @@ def python(version: Version, build: str = "release") -> Path:
         found = read_stamp(stamp)
         if found == wanted:
             return interpreter
-        # There is no stamp while a build runs. So the remains of a failed or killed one (meson keeps a failed
-        # configure for ever) are recognised by its absence, and the next build starts afresh.
+        # While a build runs there is no stamp. So if it fails or is killed, the next one sees that the stamp is missing
+        # and starts afresh: meson would keep a failed configuration for ever.
         stamp.unlink(missing_ok=True)
         if found.get("tools") != wanted["tools"]:
             for name in ("env", "meson"):
@@ -78,15 +78,15 @@ def python(version: Version, build: str = "release") -> Path:
 
 
 def home_of(version: Version, build: str) -> Path:
-    """The folder of the environment (env), of meson's build folder (meson) and of the stamp."""
+    """The folder that holds the environment (env), meson's build folder (meson) and the stamp."""
     return version.folder.parents[1] / "build" / version.name / build
 
 
 def variables() -> dict[str, str]:
     """The environment variables for a version's processes.
 
-    No PYTHONPATH or PYTHONHOME, which could put another `resnet50` in front of the installed one; byte code out of
-    the source tree; one encoding for every path on the pipes, even for names that are not UTF-8.
+    There is no PYTHONPATH or PYTHONHOME, which could put another `resnet50` before the installed one; byte code stays
+    out of the source tree; and one encoding serves for every path on the pipes, even for names that are not UTF-8.
     """
     own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     own.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build" / "pycache"))
@@ -104,7 +104,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def read_stamp(stamp: Path) -> dict[str, object]:
-    """What the last complete build wrote; empty if there is none, or if it was cut short while writing."""
+    """The stamp of the last complete build; empty if there is none, or if the stamp is damaged."""
     try:
         return dict(json.loads(stamp.read_text()))
     except (OSError, ValueError):
@@ -112,7 +112,7 @@ def read_stamp(stamp: Path) -> dict[str, object]:
 
 
 def install(version: Version, build: str, home: Path, interpreter: Path) -> None:
-    """Make the environment if it is not there, and install the version and pytest in it."""
+    """Create the environment if there is none, and install the version and pytest in it."""
     if not BUILDS[build].installed:
         build_wheel(version, build, home)
         return
@@ -121,16 +121,16 @@ def install(version: Version, build: str, home: Path, interpreter: Path) -> None
     if not renewed:
         call(version, installing.make(folder))
     wheel = build_wheel(version, build, home)
-    if renewed:  # pip would keep what is there, since its number is the same
+    if renewed:  # without this, pip would keep the old build, whose version number is the same
         call(version, installing.install(folder, "--no-deps", "--force-reinstall", str(wheel)))
     call(version, installing.install(folder, str(wheel), "pytest"))
     call(version, installing.check(folder, version.distribution, "pytest"))
 
 
 def build_wheel(version: Version, build: str, home: Path) -> Path:
-    """Build the version's wheel with the meson-python and the ninja of this environment.
+    """Build the version's wheel with the meson-python and ninja of this environment.
 
-    pip alone would install them anew for every build, and that takes longer than the build.
+    By itself pip would reinstall them for every build, which takes longer than the build.
     """
     wheels = home / "wheel"
     shutil.rmtree(wheels, ignore_errors=True)
@@ -156,9 +156,9 @@ def call(version: Version, command: list[str], **more: str) -> None:
         errors="replace",
     )
     if done.returncode:
-        raise BuildError(f"{version.name} could not be built; what was tried is printed above", done.stdout)
+        raise BuildError(f"{version.name} could not be built; the output of the failed step is above", done.stdout)
 
 
 def waiting_lock(path: Path, name: str) -> AbstractContextManager[None]:
-    """Hold the lock in file `path`; say so when another process holds it for more than a second."""
+    """Hold the lock in the file `path`; print a note if another process holds it for more than a second."""
     return installing.held(path, f"building {name}", terminal.note)

@@ -2,7 +2,7 @@
 
 
 class LadderError(Exception):
-    """An argument or a file is wrong: the message is a sentence for the user."""
+    """An argument or a file is wrong; the message is a sentence for the user."""
 
 
 class BuildError(LadderError):

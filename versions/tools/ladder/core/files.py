@@ -1,6 +1,6 @@
-"""Which files belong to a folder: what .gitignore, dot files and backups leave. git itself is not asked.
+"""The files that belong to a folder: all but those in .gitignore, hidden files and backups. git itself is not asked.
 
-So a repository unpacked from a ZIP, or owned by somebody else, has the same files as a clone.
+So a repository unpacked from a ZIP, or owned by another user, has the same files as a clone.
 """
 
 import os
@@ -10,16 +10,16 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 Tree = dict[str, bytes]  # path inside a folder, with forward slashes -> content
-NEVER = (".*", "__pycache__/", "*~", r"\#*#", "*.orig", "*.rej")  # what editors, Python and patch leave behind
+NEVER = (".*", "__pycache__/", "*~", r"\#*#", "*.orig", "*.rej")  # left behind by editors, Python and patch
 
 
 def working_tree(folder: Path) -> Tree:
-    """The files of `folder` as they are on the disk, including new ones, without what is excluded."""
+    """The files that belong to `folder`, as they are on disk, including those that git does not know."""
     return {path: (folder / path).read_bytes() for path in names(folder)}
 
 
 def names(folder: Path) -> list[str]:
-    """The paths of these files, sorted. Raises OSError if a folder cannot be read."""
+    """The paths of the files that belong to `folder`, sorted. Raises OSError if a folder cannot be read."""
     belongs = rule(folder)
     found = []
     for place, folders, files in os.walk(folder, onerror=fail):
@@ -31,9 +31,9 @@ def names(folder: Path) -> list[str]:
 
 
 def rule(folder: Path) -> Callable[[str], bool]:
-    """A function that says whether a path inside `folder` (a folder's ends with a slash) belongs to it.
+    """A function that says whether a path inside `folder` belongs to it; a folder's path ends with a slash.
 
-    The first .gitignore on the way up decides, which is the repository's: there is one only.
+    The first .gitignore on the way up decides. The repository has only one.
     """
     folder = folder.resolve()
     root = next((place for place in (folder, *folder.parents) if (place / ".gitignore").is_file()), None)
@@ -44,5 +44,5 @@ def rule(folder: Path) -> Callable[[str], bool]:
 
 
 def fail(error: OSError) -> None:
-    """Raise an error that os.walk would ignore."""
+    """Raise an error that os.walk would otherwise ignore."""
     raise error

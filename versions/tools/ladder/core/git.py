@@ -1,4 +1,4 @@
-"""What the tool asks git. Only `carry` and `supply` need an answer."""
+"""Queries to git. Only `carry` and `supply` cannot do without git."""
 
 import difflib
 import re
@@ -12,19 +12,19 @@ from ladder.core.errors import LadderError
 from ladder.core.files import Tree, rule
 
 HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
-PLAIN = ("--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--text")  # whatever the user has configured
+PLAIN = ("--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--text")  # overrides the user's configuration
 READABLE = ("--histogram", "--indent-heuristic", "--unified=0", "--inter-hunk-context=0")
 
 
 class Hunk(NamedTuple):
-    """The lines `old` of one text, which are the lines `new` of the other; counted from 0, each may be empty."""
+    """The lines `old` of one text became the lines `new` of the other. Lines count from 0; either may be empty."""
 
     old: range
     new: range
 
 
 def run(folder: Path, *arguments: str) -> bytes:
-    """What `git ARGUMENTS` prints when it is run in `folder`; raises LadderError with git's words if it fails."""
+    """The output of `git ARGUMENTS` in `folder`. Raises LadderError with git's message if it fails."""
     try:
         return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True).stdout
     except FileNotFoundError:
@@ -35,7 +35,7 @@ def run(folder: Path, *arguments: str) -> bytes:
 
 
 def need(command: str, reason: str, folder: Path, *arguments: str) -> None:
-    """Run git as `run` does, for a command of the tool that needs it: an error names the command and says why."""
+    """Run git as `run` does, for a command that needs git: an error names the command and the reason."""
     try:
         run(folder, *arguments)
     except LadderError as error:
@@ -43,9 +43,9 @@ def need(command: str, reason: str, folder: Path, *arguments: str) -> None:
 
 
 def committed_tree(folder: Path, revision: str, paths: Iterable[str] = (".",)) -> Tree:
-    """The files of `folder` at a commit, as a checkout would write them, or those of `paths` that were there.
+    """The files of `folder` at a commit, as a checkout would write them, or only those in `paths`.
 
-    Empty if the folder was not; without what `files` leaves out.
+    Empty if the commit does not have the folder. Files that files.py excludes are left out.
     """
     listing = run(folder, "ls-tree", "-r", "-z", "--name-only", revision, "--", *paths)
     belongs = rule(folder)
@@ -67,9 +67,9 @@ def was_there(folder: Path, revision: str) -> bool:
 
 
 def hunks(before: bytes, after: bytes) -> list[Hunk]:
-    """Where two texts differ, as git sees it: it keeps functions whole where difflib pairs blank lines and braces.
+    """Where two texts differ, according to git, which keeps functions whole; difflib would pair blank lines and braces.
 
-    Without git difflib has to do. A line ends with a line feed and nothing else.
+    Without git, difflib has to do. Only a line feed ends a line.
     """
     if before == after:
         return []
@@ -82,18 +82,18 @@ def hunks(before: bytes, after: bytes) -> list[Hunk]:
         except FileNotFoundError:
             return plain_hunks(before, after)
     found = [Hunk(span(*head.group(1, 2)), span(*head.group(3, 4))) for head in HUNK.finditer(done.stdout)]
-    return found or plain_hunks(before, after)  # an installed git may not work: a Mac without its developer tools
+    return found or plain_hunks(before, after)  # an installed git may fail, as on a Mac without developer tools
 
 
 def plain_hunks(before: bytes, after: bytes) -> list[Hunk]:
-    """Where two texts differ, as difflib sees it."""
+    """Where two texts differ, according to difflib."""
     old, new = (re.findall(rb"[^\n]*\n|[^\n]+", text) for text in (before, after))
     blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     return [Hunk(range(*block[1:3]), range(*block[3:])) for block in blocks if block[0] != "equal"]
 
 
 def span(start: bytes, count: bytes | None) -> range:
-    """The lines that a hunk's head names, counted from 0; where it names none, it gives the line before them."""
+    """The range of lines, counted from 0, in a hunk's header. An empty range is given there by the line before it."""
     length = 1 if count is None else int(count)
     first = int(start) - (length > 0)
     return range(first, first + length)

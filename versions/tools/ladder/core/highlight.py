@@ -14,12 +14,12 @@ from pygments.token import Comment, String
 from pygments.util import ClassNotFound
 
 Kind = Any  # one of pygments.token; Pygments has no type hints
-CODE = {".py": "Python", ".c": "C", ".h": "C"}  # endings of the files whose lines of code are counted
+CODE = {".py": "Python", ".c": "C", ".h": "C"}  # suffixes of the files whose lines of code are counted
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a line: a token, or as much of it as lies inside or outside of a changed part."""
+    """A part of a line: a token, or the part of one that lies inside or outside a change."""
 
     kind: Kind
     text: str
@@ -27,7 +27,7 @@ class Piece:
 
 
 def lexer(path: str) -> Lexer:
-    """The lexer for a file of this name; one without rules if the kind is unknown."""
+    """The lexer for a file of this name; for unknown kinds one without rules."""
     try:
         return get_lexer_for_filename(PurePosixPath(path).name)
     except ClassNotFound:
@@ -35,7 +35,7 @@ def lexer(path: str) -> Lexer:
 
 
 def tokens(path: str, lines: list[str]) -> list[list[Piece]]:
-    """Each line as its tokens; a comment or string over several lines is cut where they end."""
+    """The tokens of each line; a comment or string of several lines is split at the line ends."""
     found: list[list[Piece]] = [[] for _ in lines] or [[]]
     number = 0
     for _, kind, text in lexer(path).get_tokens_unprocessed("\n".join(lines)):
@@ -48,7 +48,7 @@ def tokens(path: str, lines: list[str]) -> list[list[Piece]]:
 
 
 def mark(line: list[Piece], spans: tuple[tuple[int, int], ...]) -> Iterator[Piece]:
-    """The pieces of a line, cut where changed parts begin and end, and those inside marked."""
+    """The pieces of a line, split where a change begins or ends; those inside are marked."""
     edges = sorted({edge for span in spans for edge in span})
     start = 0
     for piece in line:
@@ -67,7 +67,7 @@ def language(path: str) -> str | None:
 
 @cache  # most files are the same in several versions
 def lines_of_code(path: str, text: str) -> int:
-    """The number of lines that hold code: more than blanks, comments and docstrings."""
+    """The number of lines of code: lines with more than blanks, comments and docstrings."""
     return sum(
         any(is_code(piece.kind) and not piece.text.isspace() for piece in line)
         for line in tokens(path, text.split("\n"))
@@ -75,5 +75,5 @@ def lines_of_code(path: str, text: str) -> int:
 
 
 def is_code(kind: Kind) -> bool:
-    """Whether a token is part of neither a comment nor a docstring; preprocessor directives are code."""
+    """Whether a token belongs to neither a comment nor a docstring; preprocessor directives are code."""
     return kind in Comment.Preproc or kind in Comment.PreprocFile or not (kind in Comment or kind in String.Doc)

@@ -1,7 +1,7 @@
 """Fill an environment with packages, once: `python installing.py FOLDER REQUIREMENT...`, as noxfile.py calls it.
 
-What the user has told pip and virtualenv elsewhere (variables, pip.conf) says where packages come from, but not where
-they go. This runs in nox's own environment too, so it needs nothing but the standard library and filelock.
+The user's settings for pip and virtualenv (variables, pip.conf) decide where packages come from, but not where they
+go. This module also runs in nox's own environment, so it needs only the standard library and filelock.
 """
 
 import os
@@ -16,19 +16,19 @@ from pathlib import Path
 from filelock import FileLock, Timeout  # virtualenv's, which nox needs
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
-# Options of pip that install elsewhere or only in part. `install` overrides some by arguments, and these here; if the
-# variable were unset, pip.conf would apply again.
+# Options that make pip install elsewhere or only in part. `install` overrides some by arguments. These are overridden
+# by variables, not just unset: otherwise pip.conf would apply.
 PIP = {"PIP_ROOT": os.sep, "PIP_DRY_RUN": "0", "PIP_NO_DEPS": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
-# The variables of virtualenv that say from where an environment is made, not how.
+# virtualenv's variables that say what an environment is made from, not how.
 VIRTUALENV = ("VIRTUALENV_DOWNLOAD", "VIRTUALENV_EXTRA_SEARCH_DIR", "VIRTUALENV_OVERRIDE_APP_DATA")
-# Characters that a path must not contain, and which tool fails on them; found by trying. Spaces, `$`, `"` and letters
-# of all scripts are fine.
+# Characters that a path must not contain, and the tool that fails on each, found by trying. Spaces, `$`, `"` and the
+# letters of all scripts are fine.
 UNFIT = {":": "virtualenv", ";": "pip", "'": "meson", "\\": "meson", "\n": "meson", "\r": "meson"}
 CHECK = Path(__file__).parents[1] / "inside" / "check_installed.py"
 
 
 def variables(given: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment variables for virtualenv and pip, made from those that are `given`."""
+    """The environment variables for virtualenv and pip, made from the `given` ones."""
     own = {
         name: value
         for name, value in given.items()
@@ -39,9 +39,9 @@ def variables(given: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def unfit(place: Path) -> str | None:
-    """A sentence that says why nothing can be built in this place, or None."""
+    """Why nothing can be built in this folder, as a sentence; None if it can."""
     for letter in str(place):
-        if letter in UNFIT or "\ud800" <= letter <= "\udfff":  # bytes that are no UTF-8
+        if letter in UNFIT or "\ud800" <= letter <= "\udfff":  # bytes that are not UTF-8
             who = UNFIT.get(letter, "virtualenv")
             return f"{str(place)!a}: {who} can't work in a folder whose path holds {letter!a}: move the repository"
     return None
@@ -55,7 +55,7 @@ def make(folder: Path) -> list[str]:
 def install(folder: Path, *arguments: str) -> list[str]:
     """The command that installs into the environment in `folder`, and nowhere else."""
     here = ["--no-user", "--target=", f"--prefix={folder}", f"--root={os.sep}"]
-    # Python compiles what it imports, once. pip would compile all that there is, and take twice as long.
+    # Python compiles each module that it imports, once. pip would compile all of them and take twice as long.
     return [*pip(interpreter_of(folder)), "install", "--no-compile", *here, *arguments]
 
 
@@ -66,12 +66,12 @@ def wheel(*arguments: str) -> list[str]:
 
 
 def pip(interpreter: Path) -> list[str]:
-    """The command that begins each call of pip."""
+    """The words with which every pip command begins."""
     return [str(interpreter), "-m", "pip", "--python=", "--disable-pip-version-check"]
 
 
 def check(folder: Path, *requirements: str) -> list[str]:
-    """The command that fails with a sentence if a requirement, or a file of it, is not in the environment."""
+    """The command that fails with a message if a requirement, or one of its files, is not in the environment."""
     names = [match[0] for requirement in requirements if (match := NAME.match(requirement))]
     return [str(interpreter_of(folder)), "-I", str(CHECK), *names]
 
@@ -83,7 +83,7 @@ def interpreter_of(folder: Path) -> Path:
 
 @contextmanager
 def held(path: Path, waiting_for: str, say: Callable[[str], object]) -> Iterator[None]:
-    """Hold the lock in file `path`; say so when another process holds it for more than a second."""
+    """Hold the lock in the file `path`; `say` so if another process holds it for more than a second."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
@@ -98,9 +98,9 @@ def held(path: Path, waiting_for: str, say: Callable[[str], object]) -> Iterator
 
 
 def fill(folder: Path, requirements: list[str]) -> int:
-    """Make or complete the environment; returns 0, or the exit code of what failed and has said why.
+    """Create or complete the environment. Returns 0, or the exit code of the step that failed and printed why.
 
-    installed.txt in it is written last. So what was interrupted has none, and is made anew.
+    installed.txt is written last. So an interrupted environment has none, and is created again from scratch.
     """
     if reason := unfit(folder):
         note(reason)

@@ -1,4 +1,4 @@
-"""Which pictures there are, and what they really show."""
+"""Finds the pictures to classify, and knows what those in pics/ really show."""
 
 import os
 import re
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ladder.core.errors import LadderError
 
-# What a user would take for a picture, by a file's ending: in a folder all of these are tried, so that one of a format
-# that no version reads is refused by name instead of passed over. A file that is named is tried whatever its ending.
+# The suffixes of files that a user would expect to be pictures. In a folder all of these are tried, so that a format
+# that no version reads is rejected by name, not silently skipped. A file given by name is tried whatever its suffix.
 READ = "avif bmp dib gif jfif jpe jpeg jpg mpo pbm pgm png pnm ppm tif tiff webp"
 NOT_READ = (
     "3fr ai apng arw cr2 cr3 crw dcr dds dng eps erf exr fff hdr heic heics heif heifs hif icns ico iiq j2c j2k jp2 "
@@ -19,7 +19,7 @@ NOT_READ = (
     "wdp x3f xcf"
 )
 PICTURE = re.compile(rf".*\.({'|'.join([*READ.split(), *NOT_READ.split()])})", re.IGNORECASE | re.DOTALL)
-# How a picture without an ending begins: JPEG, PNG, GIF, WebP, BMP, TIFF, netpbm's P1 to P6, AVIF and HEIC.
+# The first bytes of a picture without a suffix: JPEG, PNG, GIF, WebP, BMP, TIFF, netpbm's P1 to P6, AVIF and HEIC.
 BEGINNING = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n|GIF8|RIFF....WEBP|BM....\0\0|II[*+]\0|MM\0[*+]|P[1-6]\s|....ftyp(avi|hei|hev|mif|msf)",
     re.DOTALL,
@@ -28,10 +28,10 @@ BEGINNING = re.compile(
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture to be named.
+    """A picture to classify.
 
-    `name` is how it is shown; `shows` says in words what is on it, if that is known; `right` are the labels of one
-    weight set that are right for it, empty when the set does not know the subject or nobody has said what it is.
+    `name`: its name in the output; `shows`: what it shows, in words, if known; `right`: the correct labels of one
+    weight set, empty if the set has no label for the subject or nobody has entered any.
     """
 
     path: Path
@@ -41,7 +41,7 @@ class Picture:
 
 
 def read_truth(pics: Path) -> dict[str, dict[str, object]]:
-    """pics/labels.toml: the picture's path inside pics -> `shows` and the right labels of each weight set."""
+    """pics/labels.toml: a picture's path inside pics -> `shows` and the correct labels of each weight set."""
     path = pics / "labels.toml"
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -50,7 +50,7 @@ def read_truth(pics: Path) -> dict[str, dict[str, object]]:
 
 
 def own_pictures(pics: Path, weight_set: str) -> list[Picture]:
-    """All pictures in `pics`, with what is right for a weight set; those that have no labels yet come last."""
+    """All pictures in `pics`, with the correct labels of a weight set; pictures without an entry come last."""
     labels = read_truth(pics)
     found = sorted(path.relative_to(pics).as_posix() for path in walk(pics, []) if PICTURE.fullmatch(path.name))
     names = dict.fromkeys([*labels, *found])
@@ -58,7 +58,7 @@ def own_pictures(pics: Path, weight_set: str) -> list[Picture]:
 
 
 def label(path: Path, name: str, truth: dict[str, object], weight_set: str) -> Picture:
-    """A picture with the right labels from its entry in labels.toml."""
+    """A picture with the correct labels from its entry in labels.toml."""
     right = truth.get(weight_set, [])
     if not isinstance(right, list):
         raise LadderError(f"labels.toml: {name}: {weight_set} must be a list of labels")
@@ -66,10 +66,10 @@ def label(path: Path, name: str, truth: dict[str, object], weight_set: str) -> P
 
 
 def collect(given: Iterable[Path], pics: Path, weight_set: str) -> tuple[list[Picture], list[str], int]:
-    """The pictures that are meant by these files and folders, folders recursively; a line for each that is none; and
-    how many files in the folders were left out, since they do not look like pictures.
+    """The pictures in these files and folders (searched recursively); a complaint for each that has none; and the
+    number of files in the folders that were skipped because they do not look like pictures.
 
-    A picture of the project's own keeps its true labels, whichever way it is reached.
+    One of the project's own pictures keeps its correct labels, by whatever path it is found.
     """
     known = {os.path.realpath(picture.path): picture for picture in own_pictures(pics, weight_set)}
     found: list[Path] = []
@@ -80,7 +80,7 @@ def collect(given: Iterable[Path], pics: Path, weight_set: str) -> tuple[list[Pi
             is_folder = stat.S_ISDIR(path.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
             complaints.append(f"{path}: there is no such file or folder")
-        except OSError as error:  # such as a folder that may not be entered, or a name that is too long
+        except OSError as error:  # such as a folder without permission, or a name that is too long
             complaints.append(f"{path}: {error.strerror}")
         else:
             if not is_folder:
@@ -99,7 +99,7 @@ def collect(given: Iterable[Path], pics: Path, weight_set: str) -> tuple[list[Pi
 
 
 def walk(folder: Path, complaints: list[str]) -> Iterator[Path]:
-    """The files in a folder and the folders below it, linked ones too but none twice; hidden ones are left out."""
+    """The files in a folder and its subfolders, following links but no folder twice; hidden ones are left out."""
 
     def unreadable(error: OSError) -> None:
         complaints.append(f"{error.filename}: {error.strerror}")
@@ -116,9 +116,9 @@ def walk(folder: Path, complaints: list[str]) -> Iterator[Path]:
 
 
 def looks_like_a_picture(file: Path) -> bool:
-    """Whether a file is a picture by its ending, or without one by its first bytes; also if it can't be opened.
+    """Whether a file is a picture by its suffix, or, if it has none, by its first bytes.
 
-    Whoever reads it will say why it can't.
+    True also if it can't be opened: whoever reads it will report why.
     """
     if PICTURE.fullmatch(file.name):
         return True

@@ -1,4 +1,4 @@
-"""What this machine's processor is and can do, in the names that a version's `requires` uses."""
+"""This machine's processor and its features, under the names that a version's `requires` uses."""
 
 import os
 import platform
@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 
 CPUINFO = Path("/proc/cpuinfo")
-SYSTEM = Path("/sys/devices/system/cpu/cpu0")  # what Linux says about the first processor
-GROUPS = Path("/sys/fs/cgroup")  # where Linux shows control groups, a container's limits
+SYSTEM = Path("/sys/devices/system/cpu/cpu0")  # Linux's description of the first processor
+GROUPS = Path("/sys/fs/cgroup")  # Linux's control groups: a container's limits
 ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 
 # The instruction sets that a network like this one can use, as far as compilers name them today.
@@ -25,10 +25,10 @@ VECTORS = (
 class Processor:
     """The properties of the processor that are recorded with every measurement.
 
-    `cores`: those of the machine, None where the system does not tell; `threads`: what they run at once, two for each
-    core with hyper-threading. `vectors`: the instruction sets of VECTORS that it has. `caches`: `L1d`, `L2`, ... ->
-    bytes, of what one core sees; empty where unknown. `governor`: Linux's rule for the clock, such as `powersave`,
-    None where it has no say. `virtual`: it says of itself that a hypervisor runs it; x86 alone can.
+    `cores`: the machine's cores, None if unknown; `threads`: hardware threads, two per core with hyper-threading.
+    `vectors`: its instruction sets among VECTORS. `caches`: `L1d`, `L2`, ... -> bytes that one core sees; empty if
+    unknown. `governor`: Linux's clock policy, such as `powersave`; None if there is none. `virtual`: it reports that it
+    runs under a hypervisor, as only x86 can.
     """
 
     name: str
@@ -66,7 +66,7 @@ def describe() -> Processor:
 
 
 def linux_caches(folder: Path) -> dict[str, int]:
-    """The data caches that Linux describes in `folder`, one below each `index*`; py-cpuinfo adds up all cores'."""
+    """The data caches that Linux lists in `folder`, one per `index*`. py-cpuinfo would add up those of all cores."""
     found = {}
     for index in sorted(folder.glob("index*")):
         level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
@@ -76,11 +76,11 @@ def linux_caches(folder: Path) -> dict[str, int]:
 
 
 def other_caches() -> dict[str, int]:
-    """The data caches according to py-cpuinfo, those whose sizes it gives as numbers."""
+    """The data caches whose sizes py-cpuinfo gives as numbers."""
     from cpuinfo import get_cpu_info
 
-    told = get_cpu_info()
-    sizes = {name: told.get(f"{key}_cache_size") for name, key in (("L1d", "l1_data"), ("L2", "l2"), ("L3", "l3"))}
+    info = get_cpu_info()
+    sizes = {name: info.get(f"{key}_cache_size") for name, key in (("L1d", "l1_data"), ("L2", "l2"), ("L3", "l3"))}
     return {name: size for name, size in sizes.items() if isinstance(size, int)}
 
 
@@ -98,7 +98,7 @@ def features() -> frozenset[str]:
 
 
 def name() -> str:
-    """The processor's own name, such as `AMD EPYC 9R14`; its architecture where it does not say."""
+    """The processor's own name, such as `AMD EPYC 9R14`, or its architecture if it has none."""
     if CPUINFO.exists():
         return entry(CPUINFO.read_text(), "model name") or platform.machine()
     return platform.processor() or platform.machine()
@@ -110,7 +110,7 @@ def linux_flags(text: str) -> frozenset[str]:
 
 
 def entry(text: str, *keys: str) -> str:
-    """The value of the first of these keys in a /proc/cpuinfo; empty if none is there."""
+    """The value of the first of these keys in a /proc/cpuinfo; empty if it has none of them."""
     for line in text.splitlines():
         key, _, value = line.partition(":")
         if key.strip() in keys:
@@ -119,25 +119,25 @@ def entry(text: str, *keys: str) -> str:
 
 
 def other_flags() -> frozenset[str]:
-    """The instruction sets according to py-cpuinfo, which knows other systems, but takes a second."""
+    """The instruction sets according to py-cpuinfo, which knows other systems but takes a second."""
     from cpuinfo import get_cpu_info
 
     return frozenset(get_cpu_info().get("flags", ()))
 
 
 def processors() -> int:
-    """How many this process may use: those that it may run on, or fewer if its control groups get less time than that.
+    """How many processors this process may use: those it may run on, or fewer if its control groups limit their time.
 
-    By the same rule as the versions from 07 on.
+    The versions from 07 on use the same rule.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *map(ceil, shares())]))
 
 
 def shares(groups: Path = GROUPS, process: Path = Path("/proc/self/cgroup")) -> list[float]:
-    """How many processors' time each control group around this process may use; none where it is not limited.
+    """The limits of the control groups around this process, each in processors; groups without a limit are left out.
 
-    Version 2: `cpu.max` of the group and of those around it; version 1: `cpu.cfs_quota_us`, -1 for no limit.
+    Version 2: `cpu.max` of the group and its parents; version 1: `cpu.cfs_quota_us`, -1 for no limit.
     """
     try:
         lines = process.read_text().splitlines()
@@ -159,12 +159,12 @@ def shares(groups: Path = GROUPS, process: Path = Path("/proc/self/cgroup")) -> 
 
 
 def share(folder: Path) -> list[float]:
-    """The number of processors that one control group may use, in a list that is empty if it is not limited."""
+    """The number of processors that one control group may use, in a list that is empty if there is no limit."""
     try:
         if (folder / "cpu.max").exists():
             quota, period = (folder / "cpu.max").read_text().split()
         else:
             quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
         return [int(quota) / int(period)] if int(quota) > 0 else []
-    except (OSError, ValueError):  # not there, or "max"
+    except (OSError, ValueError):  # missing, or "max"
         return []

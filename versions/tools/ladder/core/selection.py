@@ -1,4 +1,4 @@
-"""Which versions a command works on: those that are named, or all that run here."""
+"""The versions that a command works on: those named, or all that run here."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +9,10 @@ from ladder.core.versions import Version, discover, find, obstacle
 
 
 def select(root: Path, names: Sequence[str] = (), must_run: bool = False) -> list[Version]:
-    """The named versions in the given order, each once, or all of them without names.
+    """The named versions in the given order, each once; without names, all versions.
 
-    A version that cannot run here is left out with a sentence; if it was named and `must_run` is set, it is an error.
-    Raises LadderError for a name that is unknown, or if no version is left.
+    A version that cannot run here is left out with a note. Raises LadderError instead if it was named and `must_run`
+    is set; also if a name is unknown, or if no version is left.
     """
     versions, usable = discover(root), []
     for version in dict.fromkeys(find(versions, name) for name in names) if names else versions:
@@ -29,7 +29,7 @@ def select(root: Path, names: Sequence[str] = (), must_run: bool = False) -> lis
 
 
 def one_or_newest(root: Path, name: str | None) -> Version:
-    """The named version, or the newest that runs here, with a sentence for each newer one that does not."""
+    """The named version, or the newest that runs here, with a note for each newer one that does not."""
     if name is not None:
         return select(root, [name], must_run=True)[0]
     for version in reversed(discover(root)):

@@ -1,4 +1,4 @@
-"""Where things are shown: results on stdout; progress, notes and errors on stderr."""
+"""Output: results on stdout; progress, notes and errors on stderr."""
 
 import os
 import shlex
@@ -17,11 +17,11 @@ from rich.table import Table
 
 from ladder.core.errors import BuildError, LadderError
 
-# Made anew on each use, so that they follow a stdout that was redirected after the import.
+# The consoles are created on each use, so that they follow a stdout that was redirected after the import.
 
 
 def output() -> Console:
-    """The console for results; 80 columns wide where stdout is no terminal and COLUMNS is not set."""
+    """The console for results; 80 columns wide if stdout is not a terminal and COLUMNS is not set."""
     return Console(highlight=False)
 
 
@@ -31,10 +31,10 @@ def notes() -> Console:
 
 
 def printable(text: str, keep: str = "") -> str:
-    """`text` from outside, such as a file's name or a label, so that it can't steer the terminal.
+    """`text` from outside, such as a file's name or a label, made safe to print: it can't control the terminal.
 
-    Control characters, overrides of the writing direction and bytes that are no UTF-8 are written as in a Python
-    literal, `\\x1b`. Letters of all scripts stay, with spaces of any width and the joiners of Persian and of emoji.
+    Control characters, overrides of the writing direction and bytes that are not UTF-8 are escaped as in a Python
+    literal, `\\x1b`. Letters of all scripts stay, as do spaces of any width and the joiners of Persian and emoji.
     """
     return "".join(
         letter
@@ -45,17 +45,17 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def note(text: str) -> None:
-    """Print sentences or lines on stderr, literally: a file name may hold what rich would take for markup."""
+    """Print sentences or lines on stderr, literally: a file name may look like rich's markup."""
     notes().print(printable(text, keep="\n\t"), markup=False, soft_wrap=True)
 
 
 def complain(text: str) -> None:
-    """Print one line on stderr, whatever a name in it holds."""
+    """Print one line on stderr, even if a name in it contains line breaks."""
     note(printable(text))
 
 
 def exit_code(program: str, command: Callable[[], int]) -> int:
-    """Run a tool's command: its exit code, 2 for an error, which becomes a line on stderr, or 130 for Ctrl-C."""
+    """Run a tool's command. Returns its exit code; 2 for an error, which is printed on stderr; or 130 for Ctrl-C."""
     try:
         return command()
     except LadderError as error:
@@ -75,7 +75,7 @@ def table(title: str | None = None) -> Table:
 
 
 class UserPager(Pager):
-    """Shows text with $PAGER, or with less, set up as git does it: colours, and no stop at what fits on the screen."""
+    """Shows text with $PAGER or less, set up as in git: with colours, and ending at once if the text fits on screen."""
 
     def show(self, content: str) -> None:
         """Show the content until the reader quits; without a pager, print it."""
@@ -87,7 +87,7 @@ class UserPager(Pager):
             print(content, end="")
             return
         settings = {"LESS": "FRX", "LV": "-c"} | os.environ
-        # While the pager runs, Ctrl-C is for the pager. It gets the default handler, since it would inherit SIG_IGN.
+        # While the pager runs, Ctrl-C is for the pager. An empty handler ignores it here: SIG_IGN would be inherited.
         before = signal.signal(signal.SIGINT, lambda signal_number, frame: None)
         try:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, env=settings, encoding="utf-8")
@@ -109,9 +109,9 @@ def paged() -> Iterator[Console]:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A progress bar on stderr that vanishes at the end; without a terminal one line says what is going on.
+    """A progress bar on stderr that vanishes at the end; without a terminal, one line that names the task.
 
-    Yields a function that is called with the name of each step as the step begins.
+    Yields a function to call with the name of each step as the step begins.
     """
     console = notes()
     if not console.is_terminal:
@@ -137,9 +137,9 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def still_progress(what: str) -> Iterator[Callable[[float, str], None]]:
-    """A progress bar that is called with the fraction that is done, 0 to 1, and drawn only then.
+    """A progress bar that is drawn only when called, with the fraction that is done, 0 to 1.
 
-    So nothing of the tool's own runs between two calls, beside what may be timed there.
+    So nothing of the tool's own runs between two calls and disturbs what is timed there.
     """
     console = notes()
     if not console.is_terminal:

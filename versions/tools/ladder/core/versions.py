@@ -1,4 +1,4 @@
-"""The versions of the ladder: the folders versions/NN_name and what each declares in [tool.ladder]."""
+"""The versions of the ladder: the folders versions/NN_name and their declarations in [tool.ladder]."""
 
 import re
 import tomllib
@@ -24,7 +24,7 @@ KEYS = {
     "threads": bool,
     "tolerance": float,
 }
-OWN = ("README.md", "pyproject.toml")  # the files that are every version's own, and so never compared or carried
+OWN = ("README.md", "pyproject.toml")  # each version has its own, so they are never compared or carried
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,8 @@ class Version:
     """One folder of the ladder.
 
     `tolerance`: how far the logits may lie from a float64 reference, relative to its largest logit. The default is
-    the design's promise for float32; Winograd and int8 declare theirs. `plans`: its operators in C are reached only
-    through a plan; `generates`: it generates and compiles C for each network and size; `threads`: it takes
-    RESNET50_THREADS.
+    the design's promise for float32; Winograd and int8 declare their own. `plans`: its operators in C run only through
+    a plan; `generates`: it generates and compiles C for each network and size; `threads`: it obeys RESNET50_THREADS.
     """
 
     folder: Path
@@ -56,17 +55,17 @@ class Version:
 
     @property
     def number(self) -> str:
-        """The two digits that the name begins with."""
+        """The two digits at the start of the name."""
         return self.name[:2]
 
     def has_c(self) -> bool:
-        """Whether C is among the languages that its meson.build names in `project(...)`, before the first keyword."""
+        """Whether its meson.build lists C among the languages of `project(...)`, before the first keyword."""
         path = self.folder / "meson.build"
         return path.exists() and C_PROJECT.search(path.read_text(encoding="utf-8")) is not None
 
 
 def discover(root: Path = ROOT) -> list[Version]:
-    """All versions below `root`/versions, in the order of their numbers.
+    """All versions in `root`/versions, in the order of their numbers.
 
     Raises LadderError if there is none, or if a folder's pyproject.toml is missing or wrong.
     """
@@ -77,7 +76,7 @@ def discover(root: Path = ROOT) -> list[Version]:
 
 
 def read(folder: Path) -> Version:
-    """The version in `folder`, its declarations checked; raises LadderError with the file and what is wrong in it."""
+    """The version in `folder`, with its declarations checked. Raises LadderError, naming the file and the mistake."""
     path = folder / "pyproject.toml"
     if not NAME.fullmatch(folder.name):
         raise LadderError(f"{folder}: a version is named NN_name, in lower-case letters, digits and underscores")
@@ -100,7 +99,7 @@ def read(folder: Path) -> Version:
 
 
 def complaints(ladder: dict[str, Any]) -> Iterable[str]:
-    """What is wrong in a [tool.ladder] table, each as the end of a sentence."""
+    """The mistakes in a [tool.ladder] table, each as the end of a sentence."""
     for key, value in ladder.items():
         if key not in KEYS:
             yield f"has no key {key!r}; it knows {', '.join(KEYS)}"
@@ -121,7 +120,7 @@ def complaints(ladder: dict[str, Any]) -> Iterable[str]:
 
 
 def find(versions: list[Version], name: str) -> Version:
-    """The version called `name`, its full name or its number; raises LadderError if there is none."""
+    """The version with this full name or number; raises LadderError if there is none."""
     for version in versions:
         if version.name == name or version.number == name.zfill(2):
             return version
@@ -129,7 +128,7 @@ def find(versions: list[Version], name: str) -> Version:
 
 
 def obstacle(version: Version, features: frozenset[str] | None = None) -> str | None:
-    """A sentence that says why `version` can't run on a processor with these features (default: this one), or None."""
+    """Why `version` can't run on a processor with these features (default: this one), as a sentence; None if it can."""
     features = processor.features() if features is None else features
     missing = [name for name in version.requires if name not in features]
     if not missing:

@@ -1,4 +1,4 @@
-"""The weight set that a command uses: shared_weights finds or makes it; its errors become the tool's here."""
+"""The weight set that a command uses. shared_weights finds or makes it; its errors become the tool's here."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ MEANINGLESS = "The weight set synthetic holds random numbers: its labels mean no
 
 
 def find(name: str | None) -> Path:
-    """The folder of the set with this name, or the folder itself; without a name imagenet if exported, else cifar10.
+    """The folder of the set with this name, or in this folder; by default imagenet if exported, else cifar10.
 
     Raises LadderError if there is no such set, or if it can't be made.
     """

@@ -1,4 +1,4 @@
-"""A version as a process of its own: `python -m resnet50 bench --worker`, one line in, one line of JSON out."""
+"""A version in its own process: `python -m resnet50 bench --worker`, one line in, one line of JSON out."""
 
 import contextlib
 import json
@@ -22,10 +22,10 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True)
 class Answer:
-    """One inference.
+    """The result of one inference.
 
-    `seconds`: the inference alone, without preparing the picture; `peak_memory`: the process's, in bytes, None where
-    the system doesn't tell it; `logits`: float64 (classes,).
+    `seconds`: the inference alone, without preparing the picture; `peak_memory`: of the process, in bytes, None if the
+    system doesn't report it; `logits`: float64 (classes,).
     """
 
     seconds: float
@@ -41,9 +41,9 @@ class Answer:
 class Worker:
     """A version that waits for pictures; to be used in a `with` statement, which ends the process.
 
-    Raises WorkerError, with what the process wrote to stderr, when it dies, answers with anything but the agreed
-    JSON, or keeps silent for `patience` seconds. `size`: height and width of the random image that it can be asked for.
-    `threads`: how many a version that has threads shall have, by default as many as it likes.
+    Raises WorkerError, with the process's stderr, if it dies, answers with anything but the agreed JSON, or gives no
+    answer for `patience` seconds. `size`: height and width of the random image. `threads`: the number of threads for a
+    version that has threads; by default the version chooses.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Worker:
         self.name = name
         self.patience = patience
         self.silent = False
-        # A file, not a pipe, which somebody would have to read while the process writes.
+        # A file, not a pipe: a pipe would have to be read while the process writes.
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115 (close() closes it)
         self.process = subprocess.Popen(
             [str(python), *self.arguments(weights, size)],
@@ -80,7 +80,7 @@ class Worker:
         return ["-m", "resnet50", "bench", "--worker", "--weights", str(weights), "--size", str(size)]
 
     def greet(self, answer: dict[str, Any]) -> float:
-        """Read the process's first answer, sent once the network is loaded; returns the seconds that this took."""
+        """Read the process's first answer, sent once the network is loaded; returns the seconds of loading."""
         return float(answer["load_seconds"])
 
     def __enter__(self) -> Self:
@@ -90,7 +90,7 @@ class Worker:
         self.close()
 
     def close(self) -> None:
-        """End the process. It holds nothing that could be lost, so it is not asked to finish."""
+        """Kill the process: it has no data to lose."""
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.stderr):
@@ -100,8 +100,8 @@ class Worker:
     def infer(self, picture: Path | None = None) -> Answer:
         """The network's answer to a picture file, or to an `.npy` file with a prepared float32 (H, W, 3) array.
 
-        Without either: to the same random image each time. Raises InferenceError when the version refuses the
-        picture: the worker can be asked on.
+        Without a file, the answer is to a random image, always the same. Raises InferenceError if the version rejects
+        the picture; the worker then still accepts the next one.
         """
         line = str(picture.absolute()) if picture else ""
         if "\n" in line or "\r" in line:
@@ -135,7 +135,7 @@ class Worker:
             raise WorkerError(f"{self.name} answered {line.strip()[:200]!r}, which is not the agreed JSON") from None
 
     def end_silence(self) -> None:
-        """End the process, whose time is up."""
+        """Kill the process, whose time is up."""
         self.silent = True
         self.process.kill()
 
@@ -150,7 +150,7 @@ class Worker:
         words = self.stderr.read().decode(errors="replace").strip()
         if self.silent:
             return WorkerError(f"{self.name} gave no answer for {self.patience:g} s and was ended. {words}".strip())
-        if code == 2 and words:  # how a version rejects something: one line that says it all
+        if code == 2 and words:  # a version rejects bad input with one line that is complete in itself
             return WorkerError(f"{self.name}: {words}")
         return WorkerError(f"{self.name} ended with code {code}; its last words: {words or '(none)'}")
 
@@ -164,15 +164,15 @@ class Loader(Worker):
 
 
 def load_twice(name: str, python: Path, weights: Path, size: int, threads: int) -> tuple[float, float]:
-    """The seconds of the first and the second load in a process of their own; raises as a Worker does."""
+    """The seconds of the first and the second load, in a new process; raises as a Worker does."""
     with Loader(name, python, weights, size=size, threads=threads) as loader:
         return loader.load_seconds, loader.receive(loader.greet)
 
 
 def prepared(name: str, python: Path, weights: Path, pictures: list[Path]) -> list[np.ndarray]:
-    """What a version makes of picture files before the network sees them: float32 (H, W, 3) arrays.
+    """Picture files as a version prepares them for the network: float32 (H, W, 3) arrays.
 
-    Raises LadderError with the last line of stderr when the version fails.
+    Raises LadderError with the last line of stderr if the version fails.
     """
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "prepared.npz"

@@ -1,4 +1,4 @@
-"""Programs that run in another environment's interpreter, and so import nothing of the tools."""
+"""Programs that run in another environment's interpreter, and so import nothing from the tools."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Check that distributions are installed in this environment itself, each with every file of its record.
 
-`python -I check_installed.py NAME...`; the exit code is 1, with a sentence, for the first that is not.
+`python -I check_installed.py NAME...`; ends at the first that is not, with a message and exit code 1.
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def installed(name: str) -> bool:
-    """Whether the distribution is here, whole, and in no other environment that Python looks into as well."""
+    """Whether the distribution is complete and in this environment, not in another one that Python searches too."""
     try:
         found = distribution(name)
     except PackageNotFoundError:

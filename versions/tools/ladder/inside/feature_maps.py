@@ -1,7 +1,7 @@
 """Write a network's feature maps for a picture: `python feature_maps.py WEIGHTS PICTURE TARGET.npz`.
 
 The target holds the prepared image, the logits, and the last output of the stem and of each stage. All layers before
-layer1 are the stem; those behind layer4 have no maps.
+layer1 are the stem; those after layer4 have no maps.
 """
 
 import sys
@@ -15,7 +15,7 @@ maps: dict[str, np.ndarray] = {}
 
 
 def keep(name: str, output: Any, seconds: float) -> None:
-    """Keep a layer's output in the place of the one before it in its stage."""
+    """Keep a layer's output, replacing that of the layer before it in its stage."""
     if len(output.shape) == 3:
         maps[name.split(".")[0] if "." in name else "stem"] = np.array(output)
 
@@ -27,4 +27,4 @@ try:
 except (ValueError, RuntimeError) as error:
     print(error, file=sys.stderr)
     sys.exit(2)
-np.savez(target, image=image, logits=logits, **maps)  # type: ignore[arg-type]  # of savez's own options none is named so
+np.savez(target, image=image, logits=logits, **maps)  # type: ignore[arg-type]  # no name is an option of savez

@@ -1,4 +1,4 @@
-"""Load a network twice in one process: the version's own worker, as its command line starts it; it ends with its input.
+"""Load a network twice in one process, each time by the version's own worker, which ends because its input is empty.
 
 `python load_twice.py ARGUMENT...`, with the arguments of `python -m resnet50`.
 """

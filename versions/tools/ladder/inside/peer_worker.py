@@ -1,7 +1,7 @@
-"""The same network in a library, as a process of its own: a line in, one inference, one line of JSON out.
+"""The same network in another library, in its own process: one line in, one inference, one line of JSON out.
 
-It is called by its path, with the interpreter of the environment `peers`, in which nothing of this project is
-installed: `python peer_worker.py PEER MODEL --size 224 --threads 1 --cache FOLDER`.
+It is run by its path, with the interpreter of the environment `peers`, in which nothing of this project is installed:
+`python peer_worker.py PEER MODEL --size 224 --threads 1 --cache FOLDER`.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-Infer = Callable[[], Any]  # -> the logits, as whatever NumPy takes for an array of one or two axes
+Infer = Callable[[], Any]  # -> the logits, as anything that NumPy converts to an array of one or two axes
 
 
 def load_torch_jit(model: Path, image: np.ndarray, threads: int) -> tuple[Infer, str]:
-    """TorchScript, which torch calls deprecated and much is still run with."""
+    """TorchScript, which torch has deprecated but which is still widely used."""
     import torch
 
     network, batch, version = torch_network(model, image, threads)
@@ -31,7 +31,7 @@ def load_torch_jit(model: Path, image: np.ndarray, threads: int) -> tuple[Infer,
 
 
 def load_torch_compile(model: Path, image: np.ndarray, threads: int) -> tuple[Infer, str]:
-    """What took its place: C++ that torch writes and compiles at the first inference."""
+    """TorchScript's successor: C++ that torch generates and compiles at the first inference."""
     import torch
     from torch._inductor import config
 
@@ -43,7 +43,7 @@ def load_torch_compile(model: Path, image: np.ndarray, threads: int) -> tuple[In
 
 
 def torch_network(model: Path, image: np.ndarray, threads: int) -> tuple[Any, Any, str]:
-    """torchvision's network with the weights in the file `model`; `image` as its batch; the release of torch."""
+    """torchvision's network with the weights in the file `model`; `image` as a batch for it; torch's version."""
     import torch
     import torchvision
     from safetensors.torch import load_file
@@ -58,7 +58,7 @@ def torch_network(model: Path, image: np.ndarray, threads: int) -> tuple[Any, An
 
 
 def load_onnxruntime(model: Path, image: np.ndarray, threads: int) -> tuple[Infer, str]:
-    """The ONNX file `model` with all optimisations of graphs."""
+    """The ONNX file `model`, with all graph optimisations."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -70,9 +70,9 @@ def load_onnxruntime(model: Path, image: np.ndarray, threads: int) -> tuple[Infe
 
 
 def load_openvino(model: Path, image: np.ndarray, threads: int) -> tuple[Infer, str]:
-    """The ONNX file `model`, compiled for least latency in float32.
+    """The ONNX file `model`, compiled for the lowest latency in float32.
 
-    By itself OpenVINO computes in bfloat16 where the processor can, which puts the logits off by 2 %.
+    By default OpenVINO computes in bfloat16 if the processor can, which changes the logits by 2 %.
     """
     import openvino
 
@@ -92,7 +92,7 @@ def load_openvino(model: Path, image: np.ndarray, threads: int) -> tuple[Infer, 
 
 
 def load_ncnn(model: Path, image: np.ndarray, threads: int) -> tuple[Infer, str]:
-    """The files of ncnn that begin with the name `model`, in float32."""
+    """ncnn's files whose names begin with `model`, in float32."""
     import ncnn
 
     network = ncnn.Net()
@@ -102,7 +102,7 @@ def load_ncnn(model: Path, image: np.ndarray, threads: int) -> tuple[Infer, str]
     if network.load_param(f"{model}.param") or network.load_model(f"{model}.bin"):
         raise OSError(f"{model}.param or {model}.bin can't be read")
     array = planes(image)
-    inputs = ncnn.Mat(array).clone()  # a Mat alone points into the array and does not keep it
+    inputs = ncnn.Mat(array).clone()  # without clone, a Mat points into the array but does not keep it alive
 
     def infer() -> Any:
         extractor = network.create_extractor()
@@ -113,11 +113,11 @@ def load_ncnn(model: Path, image: np.ndarray, threads: int) -> tuple[Infer, str]
 
 
 def planes(image: np.ndarray) -> np.ndarray:
-    """(H, W, 3) as (3, H, W), in that order in memory."""
+    """An (H, W, 3) array as (3, H, W), contiguous in that order."""
     return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
-LOADERS = {  # peer -> what is imported before the clock runs, and the function above; `image` is float32 (H, W, 3)
+LOADERS = {  # peer -> the module to import before the clock starts, and its function; `image` is float32 (H, W, 3)
     "torch.jit": ("torchvision", load_torch_jit),
     "torch.compile": ("torchvision", load_torch_compile),
     "ONNX Runtime": ("onnxruntime", load_onnxruntime),
@@ -127,7 +127,7 @@ LOADERS = {  # peer -> what is imported before the clock runs, and the function 
 
 
 def peak_memory() -> int | None:
-    """The most bytes this process ever held in memory, or None where the system does not tell (Windows)."""
+    """The most bytes this process ever held in memory, or None if the system does not report it (Windows)."""
     try:
         import resource
     except ImportError:
@@ -137,28 +137,28 @@ def peak_memory() -> int | None:
 
 
 def main() -> int:
-    """Load, warm up, and answer until the input ends; 2 and a line on stderr where the library can't do that."""
+    """Load, warm up, and answer until the input ends. Returns 2, with a line on stderr, if the library fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("peer", choices=LOADERS)
     parser.add_argument("model", type=Path)
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="where torch.compile keeps what it compiled")
+    parser.add_argument("--cache", type=Path, required=True, help="where torch.compile keeps compiled code")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # read when a library is loaded; a smaller one would win
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(options.cache)
     module, load = LOADERS[options.peer]
-    # The random image that the versions' workers take too.
+    # The same random image as the versions' workers use.
     image = np.random.RandomState(0).standard_normal((options.size, options.size, 3)).astype(np.float32)
     try:
         importlib.import_module(module)
         start = time.perf_counter()
         infer, how = load(options.model, image, options.threads)
-        infer()  # what is compiled at the first inference is part of the loading
+        infer()  # some libraries compile at the first inference: this is part of loading
         load_seconds = time.perf_counter() - start
-        for _ in range(2):  # torch.jit compiles at the third
+        for _ in range(2):  # torch.jit compiles at the third inference
             infer()
-    except Exception as error:  # each library has exceptions of its own
+    except Exception as error:  # each library has its own exceptions
         print(" ".join(str(error).split()), file=sys.stderr)
         return 2
     print(json.dumps({"load_seconds": load_seconds, "how": how}), flush=True)

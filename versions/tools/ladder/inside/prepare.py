@@ -1,4 +1,4 @@
-"""Write what a version makes of pictures before the network sees them.
+"""Write pictures to a file as a version prepares them for the network.
 
 `python prepare.py WEIGHTS TARGET.npz PICTURE...`
 """

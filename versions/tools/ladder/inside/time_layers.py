@@ -1,7 +1,8 @@
-"""Time a version's layers, line by line as its own worker does: `python time_layers.py WEIGHTS SIZE`.
+"""Time a version's layers; reads and answers lines as the version's own worker does.
 
-A line `layers` asks for an inference that reports each layer, any other for one that does not. The image is the same
-random one that `bench` uses. What a version plans or compiles for a size (06 on) counts as loading.
+`python time_layers.py WEIGHTS SIZE`. The line `layers` asks for an inference that reports each layer, any other line
+for one that does not. The image is the random one that `bench` uses. Planning and compiling for a size (06 on) count
+as loading.
 """
 
 import json

@@ -73,7 +73,7 @@ def listed(path: Any, *_: Any) -> None:
 
 
 def started(program: Any, arguments: Any, cwd: Any = None, variables: Any = None) -> None:
-    """A child was started. This environment's Python records its own reads; for others, their arguments' paths count."""
+    """A child was started. This environment's Python records its own reads; for others, paths in arguments count."""
     given = [arguments] if isinstance(arguments, (str, bytes, os.PathLike)) else list(arguments or ())
     words = [os.fsdecode(word) for word in given]
     if variables is not None and not {VARIABLE, VARIABLE.encode()} & set(variables):
