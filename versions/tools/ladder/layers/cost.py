@@ -1,4 +1,4 @@
-"""What a layer costs at least: its arithmetic, the bytes that it must move, and the time that both need.
+"""A layer's least cost: its arithmetic, the bytes that it must move, and the time that both need.
 
 The model is the roofline of Williams, Waterman and Patterson, "Roofline: an insightful visual performance model for
 multicore architectures" (2009).
@@ -19,10 +19,10 @@ def kind(layer: Layer) -> str:
 
 
 def operations(layer: Layer) -> int:
-    """Floating-point operations: two for each multiply-add.
+    """Floating-point operations: two per multiply-add.
 
-    Batch norm is one multiply-add for each value, ReLU one comparison, a residual sum one addition; max pooling is a
-    comparison for each value of its window, average pooling an addition.
+    Batch norm takes one multiply-add per value, ReLU one comparison, a residual sum one addition; max pooling takes one
+    comparison for each value of its window, average pooling one addition.
     """
     match layer.kind:
         case "convolution" | "linear":
@@ -40,7 +40,7 @@ def operations(layer: Layer) -> int:
 def moved_bytes(layer: Layer) -> int:
     """The bytes of input, output and weights in float32, each counted once.
 
-    A residual sum has two inputs. A 1x1 convolution of stride 2 reads every second pixel of every second row only.
+    A residual sum has two inputs. A 1x1 convolution of stride 2 reads only every second pixel of every second row.
     """
     inputs = prod(layer.input)
     if layer.kind == "residual sum":
@@ -51,8 +51,8 @@ def moved_bytes(layer: Layer) -> int:
 
 
 def limit(layer: Layer, peak: float | None, bandwidth: float) -> float:
-    """The seconds that the layer takes at least if every byte comes from or goes to memory.
+    """The fewest seconds that the layer can take if every byte comes from or goes to memory.
 
-    `peak`: operations in a second, None where it is unknown; `bandwidth`: bytes in a second.
+    `peak`: operations per second, None if unknown; `bandwidth`: bytes per second.
     """
     return max(moved_bytes(layer) / bandwidth, operations(layer) / peak if peak else 0.0)

@@ -1,4 +1,4 @@
-"""What a profile found, in numbers: the content of build/profile/VERSION.json."""
+"""A profile's results as numbers: the content of build/profile/VERSION.json."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ladder.core.errors import WorkerError
 from ladder.layers import cost
-from ladder.layers.layer_worker import Told
+from ladder.layers.layer_worker import LayerTime
 from ladder.timing.contestants import Contestant
 from shared_weights.architecture import Layer
 
@@ -20,7 +20,7 @@ CLOSE = 0.05  # by how much the whole may differ from the sum of its layers
 class Row:
     """A layer, or several of them added up: `shape` and `kind` are empty then.
 
-    `seconds`: the mean of the fastest tenth of the inferences; `operations` and `bytes`: what it needs at least, see
+    `seconds`: the mean of the fastest tenth of the inferences; `operations` and `bytes`: the fewest possible, see
     cost.py; `limit`: the seconds of the roofline.
     """
 
@@ -48,11 +48,10 @@ class Row:
 class Profile:
     """One version's layers. `whole`: seconds of an inference without `on_layer`, one for each round.
 
-    `whole_seconds` and the rows' seconds are means of the fastest tenth of the inferences, those without `on_layer`
-    and those with it. Means add up, medians do not: on a busy machine something disturbs nearly every inference, but
-    seldom a given layer.
-    `peak`: operations in a second of as many cores as the version has `threads`, None where it is unknown;
-    `bandwidth`: bytes in a second of as many. `untold`: layers that the version does not tell of.
+    `whole_seconds` and the rows' seconds are means of the fastest tenth of the inferences, without and with `on_layer`.
+    Means add up, medians do not: on a busy machine something disturbs nearly every inference, but seldom a given layer.
+    `peak` and `bandwidth`: operations and bytes per second of as many cores as the version has `threads`; the peak is
+    None if unknown. `untold`: layers that the version does not report.
     """
 
     version: str
@@ -81,7 +80,7 @@ class Profile:
 
 
 def add_up(name: str, rows: Sequence[Row]) -> Row:
-    """The sum of some rows, under a name of its own."""
+    """The sum of some rows, under its own name."""
     return Row(
         name=name,
         stage="",
@@ -106,23 +105,23 @@ def summarise(
     entry: Contestant,
     network: Sequence[Layer],
     whole: list[float],
-    runs: Sequence[Sequence[Told]],
+    runs: Sequence[Sequence[LayerTime]],
     peak: float | None,
     bandwidth: float,
 ) -> Profile:
-    """The profile of a version from its rounds; `network`: the layers as they should be, `runs`: as it told them.
+    """The profile of a version from its rounds; `network`: the layers as they should be, `runs`: as it reported them.
 
-    Raises WorkerError if it told of a layer that the network does not have, of another shape, or not the same layers
-    each time.
+    Raises WorkerError if it reported a layer that the network does not have, or one with another shape, or different
+    layers from run to run.
     """
     known = {layer.name: layer for layer in network}
-    names = [told.name for told in runs[0]]
-    for told in (told for run in runs for told in run):
-        if told.name not in known or told.shape != known[told.name].output:
-            raise WorkerError(f"{entry.name} told of {told.name} {told.shape}, which is no layer of the network")
-    if len(set(names)) < len(names) or any([told.name for told in run] != names for run in runs):
-        raise WorkerError(f"{entry.name} told of a layer twice, or of other layers in another inference")
-    fastest = fastest_tenth(runs, lambda run: sum(told.seconds for told in run))
+    names = [timed.name for timed in runs[0]]
+    for timed in (timed for run in runs for timed in run):
+        if timed.name not in known or timed.shape != known[timed.name].output:
+            raise WorkerError(f"{entry.name} reported {timed.name} {timed.shape}, which is not a layer of the network")
+    if len(set(names)) < len(names) or any([timed.name for timed in run] != names for run in runs):
+        raise WorkerError(f"{entry.name} reported a layer twice, or different layers in different inferences")
+    fastest = fastest_tenth(runs, lambda run: sum(timed.seconds for timed in run))
     rows = []
     for times in zip(*fastest, strict=True):
         layer = known.pop(times[0].name)
@@ -132,7 +131,7 @@ def summarise(
                 stage=layer.stage,
                 kind=cost.kind(layer),
                 shape=layer.output,
-                seconds=statistics.fmean(told.seconds for told in times),
+                seconds=statistics.fmean(timed.seconds for timed in times),
                 operations=cost.operations(layer),
                 bytes=cost.moved_bytes(layer),
                 limit=cost.limit(layer, peak, bandwidth),

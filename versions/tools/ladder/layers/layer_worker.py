@@ -1,4 +1,4 @@
-"""A version as a process that reports how long each layer takes: like `worker.py`, line by line, through `on_layer`."""
+"""A version in its own process that reports each layer's time, through `on_layer`; line by line, as in worker.py."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,8 @@ from ladder.inside import program
 
 
 @dataclass(frozen=True)
-class Told:
-    """What `on_layer` was told: the layer's name, the shape of its output, its seconds."""
+class LayerTime:
+    """A call of `on_layer`: the layer's name, the shape of its output, its seconds."""
 
     name: str
     shape: tuple[int, ...]
@@ -18,32 +18,32 @@ class Told:
 
 
 class LayerWorker(Worker):
-    """A version that times its layers; `size` is the height and width of the random image that it looks at."""
+    """A version that times its layers; `size`: the height and width of its random image."""
 
     def arguments(self, weights: Path, size: int) -> list[str]:
         """The program that times layers."""
         return [program("time_layers"), str(weights), str(size)]
 
-    def layers(self) -> list[Told]:
-        """The layers of one inference, in their order."""
-        return self.ask("layers", told)
+    def layers(self) -> list[LayerTime]:
+        """The layers of one inference, in order."""
+        return self.ask("layers", timed)
 
 
-def told(answer: dict[str, Any]) -> list[Told]:
+def timed(answer: dict[str, Any]) -> list[LayerTime]:
     """The layers in the worker's JSON object; raises ValueError, TypeError or KeyError if it is invalid."""
-    return [Told(str(name), tuple(shape), float(seconds)) for name, shape, seconds in answer["layers"]]
+    return [LayerTime(str(name), tuple(shape), float(seconds)) for name, shape, seconds in answer["layers"]]
 
 
 class Clock:
-    """Times a version as a whole and layer by layer, in turn: what `rounds.run` calls for each round.
+    """Times a version as a whole and layer by layer, in turn; `rounds.run` calls it in each round.
 
-    `layers`: of each call, the first one for the warm-up.
+    `layers`: the layers of each call, of which the first is the warm-up.
     """
 
     def __init__(self, worker: LayerWorker):
         self.name = worker.name
         self.worker = worker
-        self.layers: list[list[Told]] = []
+        self.layers: list[list[LayerTime]] = []
 
     def infer(self) -> Answer:
         """One inference with the layers' times and one without, in alternating order."""

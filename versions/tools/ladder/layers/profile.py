@@ -1,6 +1,6 @@
-"""`profile`: where the time goes in a version, layer by layer, and how near each layer is to what the machine can do.
+"""`profile`: where the time goes in a version, layer by layer, and how close each layer is to the machine's limits.
 
-Beside the plot it writes all figures as JSON, build/profile/VERSION.json (or ONE-OTHER.json for two versions), in
+Besides the plot it writes all figures as JSON, build/profile/VERSION.json (or ONE-OTHER.json for two versions), in
 seconds, bytes and floating-point operations:
 
     {"processor": "AMD EPYC 9R14", "size": 224, "interrupted": false, "versions": [VERSION, ...]}
@@ -48,12 +48,12 @@ SIZE = 224  # pixels, unless another size is given
 
 @dataclass(frozen=True)
 class Settings:
-    """What `profile` is asked for.
+    """The settings of `profile`.
 
     `names`: one version or two; `size`: pixels, by default SIZE, or SLOW_LIMIT if a version is slow; `threads`: for
-    versions that have them, by default one for each processor; `rounds`: at most so many; `seconds`: at most so long,
+    versions that have threads, by default one for each processor; `rounds`: the most rounds; `seconds`: the most time
     for warm-up and rounds, of which one is run whatever the limits; `out`: the plot's file instead of
-    build/profile/VERSION.png, the JSON file is written beside it; `as_json`: print the JSON instead of the table.
+    build/profile/VERSION.png, beside which the JSON file goes; `as_json`: print the JSON instead of the table.
     """
 
     names: Sequence[str]
@@ -68,9 +68,9 @@ class Settings:
 def profile(root: Path, **settings: Any) -> int:
     """Time the layers of one version, or of two side by side; print the table (or JSON) and draw the roofline plot.
 
-    `settings`: those of `Settings`. Returns the exit code: 1 if a version's layers do not add up to its whole. After
-    Ctrl-C what was measured so far is shown, and the exit code is 130. Raises LadderError if a version can't be run, or
-    if there are more than two.
+    `settings`: the fields of `Settings`. Returns the exit code: 1 if a version's layers do not add up to its whole.
+    After Ctrl-C the measurements so far are shown, and the exit code is 130. Raises LadderError if a version can't be
+    run, or if there are more than two.
     """
     wanted = Settings(**settings)
     versions = choose(root, wanted.names)
@@ -105,7 +105,7 @@ def choose(root: Path, names: Sequence[str]) -> list[Version]:
 
 
 def choose_size(versions: Iterable[Version]) -> int:
-    """The picture's size if none was given; says so if it is the small one."""
+    """The picture's size if none was given; prints a note if it is the small one."""
     slow = [version.name for version in versions if version.slow]
     if not slow:
         return SIZE
@@ -114,7 +114,7 @@ def choose_size(versions: Iterable[Version]) -> int:
 
 
 def measure(entries: list[Contestant], size: int, wanted: Settings, loops: Peak) -> tuple[list[Profile], bool]:
-    """The profiles of the versions, none if Ctrl-C came in the first round; and whether it came."""
+    """The profiles of the versions, none if Ctrl-C came in the first round; and whether Ctrl-C came."""
     loops.threads = tuple(sorted({entry.threads for entry in entries}))
     memory, timings, interrupted = Bandwidth(loops.threads), Timings(), False
     pythons = [environment.python(entry.version) for entry in entries if entry.version]
@@ -127,13 +127,13 @@ def measure(entries: list[Contestant], size: int, wanted: Settings, loops: Peak)
 
     with ExitStack() as stack:
         names = " and ".join(entry.name for entry in entries)
-        tell = stack.enter_context(terminal.still_progress(f"timing {names}"))
+        report = stack.enter_context(terminal.still_progress(f"timing {names}"))
         try:
             for entry, python in zip(entries, pythons):
-                tell(0, f"loading {entry.name}")
+                report(0, f"loading {entry.name}")
                 what = entry.name, python, weights.find("synthetic")
                 clocks.append(Clock(stack.enter_context(LayerWorker(*what, size=size, threads=entry.threads))))
-            rounds.run(clocks, limits, timings, measure_machine, tell)
+            rounds.run(clocks, limits, timings, measure_machine, report)
         except KeyboardInterrupt:
             interrupted = True
     if not timings.rounds:
@@ -148,10 +148,10 @@ def measure(entries: list[Contestant], size: int, wanted: Settings, loops: Peak)
 def profile_of(
     entry: Contestant, clock: Clock, size: int, timings: Timings, peak: float | None, bandwidth: float
 ) -> Profile:
-    """The profile of a version that was timed; raises WorkerError as `summarise`."""
+    """The profile of a version that was timed; raises WorkerError as `summarise` does."""
     whole = list(timings.seconds[entry.name].values())
-    told = clock.layers[1 : 1 + len(whole)]  # without the warm-up, nor what was cut short
-    return summarise(entry, layers(size, size), whole, told, peak, bandwidth)
+    runs = clock.layers[1 : 1 + len(whole)]  # without the warm-up and an interrupted round
+    return summarise(entry, layers(size, size), whole, runs, peak, bandwidth)
 
 
 def write(text: str, profiles: list[Profile], size: int, plot: Path) -> None:

@@ -99,17 +99,17 @@ def label(row: Row, sums_only: bool) -> list[str | Text]:
 
 
 def milliseconds(seconds: float, total: float) -> str:
-    """A time with as many decimals as all others beside the same total, so that they can be compared at a glance."""
+    """A time with the same number of decimals as all others of the same total, so that they compare at a glance."""
     return f"{1e3 * seconds:.{3 if total < 0.0995 else 2 if total < 9.95 else 1}f}"
 
 
 def short(value: float, decimals: int) -> str:
-    """A number with so many decimals, and with fewer where it would have more than four characters."""
+    """A number with this many decimals, or fewer if it would have more than four characters."""
     return next(text for places in range(decimals, -1, -1) if len(text := f"{value:.{places}f}") <= 4 or places == 0)
 
 
 def explain(profiles: list[Profile], size: int, unknown: str, interrupted: bool) -> list[str]:
-    """What was measured, where, and how, each as a sentence."""
+    """Sentences that say what was measured, where and how."""
     cores = f"{processor.processors()} cores"
     text = [f"{processor.name()}, {cores}; {size} x {size} pixels, weights synthetic."]
     for profile in profiles:
@@ -121,7 +121,7 @@ def explain(profiles: list[Profile], size: int, unknown: str, interrupted: bool)
             f"{difference(profile.apart)}."
         )
         if profile.untold:
-            text.append(f"{profile.version} does not tell of {len(profile.untold)} layers: others do their work.")
+            text.append(f"{profile.version} does not report {len(profile.untold)} layers: others do their work.")
     for threads, profile in {profile.threads: profile for profile in profiles}.items():
         flops = f"peak {rounded(profile.peak / 1e9)} GFLOP/s, " if profile.peak else ""
         text.append(
@@ -136,8 +136,8 @@ def explain(profiles: list[Profile], size: int, unknown: str, interrupted: bool)
     )
     text.append(
         "MB: input, output and weights in float32, each once. limit: the time that these bytes take from memory, "
-        "or the operations at the peak, whichever is longer. What the layer before left in a cache need not come from "
-        "memory: so small layers can be faster than their limit."
+        "or the operations at the peak, whichever is longer. Data that the layer before left in a cache does not come "
+        "from memory: so small layers can be faster than their limit."
         if len(profiles) == 1
         else f"ratio: {profiles[0].version}'s time over {profiles[1].version}'s."
     )

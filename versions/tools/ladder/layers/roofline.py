@@ -1,4 +1,4 @@
-"""The roofline plot: each layer's speed over its intensity, below what the memory and the processor allow."""
+"""The roofline plot: each layer's speed over its arithmetic intensity, below the limits of memory and processor."""
 
 from pathlib import Path
 

@@ -5,7 +5,7 @@ import pytest
 from ladder.core.errors import WorkerError
 from ladder.layers import cost
 from ladder.layers.layer_times import add_up, fastest_tenth, summarise
-from ladder.layers.layer_worker import Told
+from ladder.layers.layer_worker import LayerTime
 from ladder.timing.contestants import Contestant
 from shared_weights.architecture import layers
 
@@ -15,7 +15,7 @@ PEAK, MEMORY = 1e12, 1e10  # operations and bytes in a second
 
 def test_layers_that_change_between_inferences_are_refused():
     network = layers(32, 32)
-    first = [Told(layer.name, layer.output, 1.0) for layer in network[:2]]
+    first = [LayerTime(layer.name, layer.output, 1.0) for layer in network[:2]]
     with pytest.raises(WorkerError, match="other layers in another inference"):
         summarise(ENTRY, network, [1.0, 1.0], [first, first[:1]], PEAK, MEMORY)
 
@@ -23,7 +23,7 @@ def test_layers_that_change_between_inferences_are_refused():
 def test_a_row_is_the_mean_of_the_fastest_tenth():
     network = layers(32, 32)[:1]
     times = [9.0] * 9 + [1.0, 4.5] + [9.0] * 9 + [2.0]
-    runs = [[Told("conv1", network[0].output, seconds)] for seconds in times]
+    runs = [[LayerTime("conv1", network[0].output, seconds)] for seconds in times]
     found = summarise(ENTRY, network, [30.0, 10.0], runs, PEAK, MEMORY)
     assert found.rows[0].seconds == 2.5  # of 1, 2, 4.5
     assert found.whole_seconds == 10.0 and found.apart == 3.0
@@ -32,7 +32,7 @@ def test_a_row_is_the_mean_of_the_fastest_tenth():
 
 def test_sums_add_seconds_operations_bytes_and_limits():
     network = layers(32, 32)[:3]
-    run = [Told(layer.name, layer.output, seconds) for layer, seconds in zip(network, (1.0, 2.0, 4.0))]
+    run = [LayerTime(layer.name, layer.output, seconds) for layer, seconds in zip(network, (1.0, 2.0, 4.0))]
     rows = summarise(ENTRY, network, [7.0], [run], PEAK, MEMORY).rows
     total = add_up("all", rows)
     assert (total.seconds, total.operations) == (7.0, sum(map(cost.operations, network)))

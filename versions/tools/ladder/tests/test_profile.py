@@ -178,7 +178,7 @@ def test_a_layer_that_only_one_version_tells_of_has_no_ratio(machine, tree: Tree
     assert main(["profile", "08", "09", "--rounds", "1"], tree.root) == 0
     out = capsys.readouterr().out
     assert ["relu", "ReLU", "112x112x64", "0.100", "-", "-"] in table(out)
-    assert "09_nine does not tell of 49 layers: others do their work." in out
+    assert "09_nine does not report 49 layers: others do their work." in out
 
 
 def test_a_version_with_threads_is_measured_against_as_many_cores(machine, tree: Tree):
@@ -227,9 +227,9 @@ def test_ctrl_c_shows_what_was_measured_or_says_that_there_is_nothing(machine, s
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"told": [["conv9", [1, 1, 1], 0.1]]}, "told of conv9 (1, 1, 1), which is no layer"),
-        ({"told": [["fc", [999], 0.1]]}, "told of fc (999,), which is no layer"),
-        ({"told": [["fc", [1000], 0.1]] * 2}, "told of a layer twice"),
+        ({"told": [["conv9", [1, 1, 1], 0.1]]}, "reported conv9 (1, 1, 1), which is not a layer"),
+        ({"told": [["fc", [999], 0.1]]}, "reported fc (999,), which is not a layer"),
+        ({"told": [["fc", [1000], 0.1]] * 2}, "reported a layer twice"),
         ({"told": [["fc", 1000, 0.1]]}, "which is not the agreed JSON"),
         ({"told": "die"}, "ended with code 7"),
         ({"whole": "refuse"}, "07_seven: weights.safetensors: truncated"),

@@ -1,4 +1,4 @@
-"""`bench`: every version timed against the one before it, in alternating rounds of one run."""
+"""`bench`: times every version against the one before it, in alternating rounds of one run."""
 
 import json
 import time
@@ -30,13 +30,13 @@ SLOW_LIMIT = 64  # pixels; a version that declares itself slow takes 12 times as
 
 @dataclass(frozen=True)
 class Settings:
-    """What `bench` is asked for.
+    """The settings of `bench`.
 
-    `names`: the versions, or all; `size`: the picture's height and width in pixels; `threads`: versions that have
-    threads, and peers, are timed with each of these numbers, by default with 1 and with one for each processor.
-    `rounds`: at most so many; `seconds`: at most so long, for loading, warming up and timing; builds do not count.
-    `peers`: time them too. `write`: update the README's tables and chart from the last complete run with all versions
-    at each size, which results-SIZE.json keeps. `as_json`: print the results as JSON instead of the table.
+    `names`: the versions, by default all; `size`: the picture's height and width in pixels; `threads`: the numbers of
+    threads with which to time peers and versions that have threads, by default 1 and one for each processor; `rounds`:
+    the most rounds; `seconds`: the most time for loading, warming up and timing, without builds; `peers`: time them
+    too; `write`: update the README's tables and chart from the last complete run with all versions at each size, which
+    results-SIZE.json keeps; `as_json`: print the results as JSON instead of the table.
     """
 
     names: Sequence[str] = ()
@@ -56,10 +56,10 @@ class Settings:
 
 @dataclass
 class Field:
-    """Who has been started: the contestants, their processes, and the seconds of their first and a later loading."""
+    """The started contestants, their processes, and the seconds of their first and a later loading."""
 
     stack: ExitStack
-    tell: Callable[[float, str], None]
+    report: Callable[[float, str], None]
     entries: list[Contestant] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
     load: dict[str, tuple[float, float | None]] = field(default_factory=dict)
@@ -73,10 +73,10 @@ class Field:
 
 
 def bench(root: Path, **settings: Any) -> int:
-    """Time the versions, print the table, and write results.json and chart.svg to build/bench; the exit code.
+    """Time the versions, print the table, and write results.json and chart.svg to build/bench. Returns the exit code.
 
-    `settings`: those of `Settings`. Raises LadderError if a version can't be built or run. After Ctrl-C, what was
-    measured so far is shown, and the exit code is 130; it is 1 if a peer computes something else than the versions.
+    `settings`: the fields of `Settings`. Raises LadderError if a version can't be built or run. After Ctrl-C, the
+    measurements so far are shown, and the exit code is 130; it is 1 if a peer's outputs differ from the versions'.
     """
     wanted = Settings(**settings)
     if wanted.write and wanted.names:
@@ -109,21 +109,21 @@ def bench(root: Path, **settings: Any) -> int:
 def measure(
     root: Path, wanted: Settings, entries: list[Contestant], pythons: dict[str, Path], loops: Peak
 ) -> tuple[Field, Timings, bool]:
-    """Start the versions and peers and time them; returns who took part, the times, and whether Ctrl-C came.
+    """Start the versions and peers and time them. Returns the contestants, the times, and whether Ctrl-C interrupted.
 
-    Raises KeyboardInterrupt if it came before anything was measured.
+    Raises KeyboardInterrupt if Ctrl-C came before anything was measured.
     """
     folder, timings, interrupted = weights.find("synthetic"), Timings(), False
     with ExitStack() as stack:
         kit = stack.enter_context(peers.kit(root, folder, wanted.size)) if wanted.peers else None
         limits = Limits(wanted.rounds, time.monotonic() + wanted.seconds)
-        tell = stack.enter_context(terminal.still_progress(f"timing {len(pythons)} versions"))
-        started = Field(stack, tell)
+        report = stack.enter_context(terminal.still_progress(f"timing {len(pythons)} versions"))
+        started = Field(stack, report)
         try:
             start_versions(started, entries, pythons, folder, wanted.size)
             if kit:
                 start_peers(started, wanted.counts, kit, wanted.size)
-            rounds.run(started.workers, limits, timings, loops.measure, tell)
+            rounds.run(started.workers, limits, timings, loops.measure, report)
         except KeyboardInterrupt:
             if not any(timings.seconds.values()):
                 raise
@@ -132,7 +132,7 @@ def measure(
 
 
 def keep(text: str, home: Path, names: Iterable[str]) -> None:
-    """Write the results as results.json in `home`, and under these further names."""
+    """Write the results to results.json in `home`, and also under these names."""
     for name in ("results.json", *names):
         with appearing_whole(home / name) as partial:
             partial.write_text(text + "\n")
@@ -141,26 +141,26 @@ def keep(text: str, home: Path, names: Iterable[str]) -> None:
 def start_versions(
     started: Field, entries: list[Contestant], pythons: dict[str, Path], weights: Path, size: int
 ) -> None:
-    """Start a worker for each version and number of threads, and see how long it loads."""
+    """Start a worker for each version and number of threads, and measure how long it takes to load."""
     for entry in entries:
-        started.tell(0, f"loading {entry.name}")
+        started.report(0, f"loading {entry.name}")
         what = entry.name, pythons[entry.label], weights
         worker = started.stack.enter_context(Worker(*what, size=size, threads=entry.threads))
-        # After the worker, which may have compiled code that later processes find.
+        # After the worker, which may have compiled code that later processes find in the cache.
         started.add(entry, worker, load_twice(*what, size, entry.threads))
 
 
 def start_peers(started: Field, threads: Iterable[int], kit: Kit, size: int) -> None:
-    """Start the peers that compute what the versions do.
+    """Start the peers that compute the same as the versions.
 
-    One that does not is left out with an error (`peers_agree`), one that does not run with a sentence. They are
-    compared with the version of the smallest tolerance, the newest of those.
+    A peer with other outputs is left out as an error (`peers_agree`), one that does not run with a note. The outputs
+    are compared with those of the version with the smallest tolerance, the newest if several have it.
     """
     pairs = [(entry.version, worker) for entry, worker in zip(started.entries, started.workers) if entry.version]
     version, worker = min(pairs[::-1], key=lambda pair: pair[0].tolerance)
     expected, limit = worker.infer().logits, version.tolerance + peers.TOLERANCE
     for peer in peers.contestants(threads):
-        started.tell(0, f"loading {peer.name}")
+        started.report(0, f"loading {peer.name}")
         try:
             rival = started.stack.enter_context(PeerWorker(peer, kit, size))
             distance = agreement.difference(rival.infer().logits, expected, expected)
@@ -192,7 +192,7 @@ def choose(root: Path, names: Sequence[str], size: int) -> list[Version]:
 
 
 def find_peak(home: Path) -> tuple[Peak, str]:
-    """The loops that measure the processor's peak; or none, and a sentence that says why."""
+    """The loops that measure the processor's peak; or none, and the reason as a sentence."""
     try:
         return peak.build(home), ""
     except LadderError as error:

@@ -1,4 +1,4 @@
-"""`bench --write`: the measured tables of README.md, made from build/bench/results-SIZE.json."""
+"""`bench --write`: makes the tables of README.md from build/bench/results-SIZE.json."""
 
 import json
 from pathlib import Path
@@ -12,18 +12,18 @@ from ladder.timing.ratios import CONFIDENCE
 from shared_weights.tensor_file import appearing_whole
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
-SIZES = (64, 224)  # 01 is timed at the first only
+SIZES = (64, 224)  # 01 is timed only at the first
 CHART = Path("versions/bench.svg")
 
-Found = dict[int, dict[str, Any]]  # size -> what its results file holds
-Measured = dict[int, dict[str, Any]]  # size -> a version's or peer's line of it
+Found = dict[int, dict[str, Any]]  # size -> the content of its results file
+Measured = dict[int, dict[str, Any]]  # size -> a version's or peer's line in that file
 
 
 def write(root: Path) -> None:
-    """Put tables and chart into README.md, between its markers, and draw the chart.
+    """Put the tables and the chart into README.md, between its markers, and draw the chart.
 
-    A size that was not measured is left out, with a sentence. Raises LadderError if there is none of SIZES, and if
-    the markers are not in the file.
+    A size that was not measured is left out with a note. Raises LadderError if none of SIZES was measured, or if the
+    file has no markers.
     """
     found, readme = read(root), root / "README.md"
     text = readme.read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def write(root: Path) -> None:
 
 
 def read(root: Path) -> Found:
-    """The results of the sizes that were measured; raises LadderError as `write` does."""
+    """The results of all measured sizes; raises LadderError as `write` does."""
     found: Found = {}
     for size in SIZES:
         path = root / "build" / "bench" / f"results-{size}.json"
@@ -55,13 +55,13 @@ def read(root: Path) -> Found:
 
 
 def command(size: int, peers: bool) -> str:
-    """The command that measures a size."""
+    """The command that measures this size."""
     options = ["--peers"] * peers + [f"--size {size}"] * (size != 224)
     return " ".join(["nox -s bench", *["--"] * bool(options), *options])
 
 
 def section(found: Found) -> str:
-    """Chart, tables, and how they were measured, in Markdown."""
+    """The chart, the tables, and how they were measured, in Markdown."""
     times = [f"{size} x {size}" for size in SIZES]
     versions = lines(found, "versions")
     parts = [f"![The ladder as a chart]({CHART.as_posix()})"]
@@ -74,7 +74,7 @@ def section(found: Found) -> str:
 
 
 def lines(found: Found, kind: str) -> list[tuple[tuple[str, int], Measured]]:
-    """Name and number of threads of each version or peer, and what was measured of it, in the order of the results."""
+    """The name, number of threads and measurements of each version or peer, in the order of the results."""
     merged: dict[tuple[str, int], Measured] = {}
     for size, results in found.items():
         for line in results[kind]:
@@ -83,13 +83,13 @@ def lines(found: Found, kind: str) -> list[tuple[tuple[str, int], Measured]]:
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown whose first two columns are text, the others numbers."""
+    """A Markdown table with two columns of text, then numbers."""
     rules = ["---", "---", *["---:"] * (len(heads) - 2)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, rules, *rows])
 
 
 def row(name: str, threads: int, measured: Measured) -> list[str]:
-    """The cells of one row; what is not a time is from the largest size that was measured."""
+    """The cells of one row; everything but the times is from the largest measured size."""
     times = [duration(measured[size]) if size in measured else "" for size in SIZES]
     line = measured[max(measured)]
     share = "" if line["share_of_peak"] is None else f"{rounded(100 * line['share_of_peak'], rough=True)} %"
@@ -115,7 +115,7 @@ def ratio(measured: Measured) -> str:
 
 
 def how(found: Found) -> str:
-    """What the figures mean, where and when they were measured, and with which commands."""
+    """The sentences that say what the figures mean, and where, when and with which commands they were measured."""
     commands = " and ".join(f"`{command(size, bool(results['peers']))}`" for size, results in found.items())
     machines = {
         f"{results['processor']['name']} ({results['processor']['threads']} processors), {results['began'][:10]}"

@@ -13,7 +13,7 @@ NOISE = 0.1  # an interquartile range above this fraction of the median is worth
 
 
 def show(results: Results, unknown: str) -> None:
-    """Print the table and what its figures mean; `unknown`: why there is no peak, if there is none."""
+    """Print the table and the meaning of its figures; `unknown`: why the peak is unknown, if it is."""
     console = terminal.output()
     console.print(tabulate(results))
     for sentence in explain(results, unknown):
@@ -67,7 +67,7 @@ def rounded(value: float, rough: bool = False) -> str:
 
 
 def explain(results: Results, unknown: str) -> list[str]:
-    """What was measured, where, and how, each as a sentence."""
+    """Sentences that say what was measured, where and how."""
     state = "interrupted after " if results.interrupted else ""
     lines = [
         f"{results.size} x {results.size} pixels, weights synthetic; {state}{results.rounds} rounds in "
@@ -103,7 +103,7 @@ def ordinal(power: int) -> str:
 
 
 def warn(results: Results) -> None:
-    """Say on stderr which versions' times are noisy."""
+    """Warn on stderr about versions whose times are noisy."""
     lines = [*results.versions, *results.peers]
     noisy = [f"{line.name} ({100 * line.spread:.0f} %)" for line in lines if line.spread > NOISE]
     if noisy:

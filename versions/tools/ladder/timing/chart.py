@@ -14,11 +14,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from ladder.timing.bench_text import NOISE, rounded
 from shared_weights.tensor_file import appearing_whole
 
-# Read on white as well as on black: a contrast of 4.1 at least to #ffffff and #0d1117, GitHub's two grounds; no colour
-# has more than 4.3 to both.
+# Readable on white and on black: their contrast is at least 4.1 to both of GitHub's backgrounds, #ffffff and #0d1117;
+# no colour has more than 4.3 to both.
 VERSION, PEER, INK = "#2f81c7", "#c0641a", "#6f7b87"
 ON_BAR = "#ffffff"
-WIDTH, ROW, ABOVE, BELOW = 8.0, 0.4, 0.8, 0.6  # inches: the chart's width; the heights of a bar, the head and the axis
+WIDTH, ROW, ABOVE, BELOW = 8.0, 0.4, 0.8, 0.6  # inches: the chart's width; the heights of a bar, the title and the axis
 NAMES = 0.21  # the fraction of the width for the names
 STYLE: Any = {
     "svg.fonttype": "none",  # text is not drawn as paths
@@ -53,7 +53,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def head(results: dict[str, Any]) -> list[str]:
-    """A row of the chart: a version or a peer, its time, and its ratio to the one it is compared with."""
+    """A row of the chart: a version or peer, its time, and its ratio to the one it is compared with."""
     size, names = results["size"], [line["previous"] for line in results["peers"] if line["previous"]]
     peers = f"; in the peers' bars: against {names[0]}" if names else ""
     return [
@@ -63,7 +63,7 @@ def head(results: dict[str, Any]) -> list[str]:
 
 
 def frame(axes: Axes, lines: list[dict[str, Any]]) -> None:
-    """The axis of milliseconds, with room for a ratio in the shortest bar and for a time behind the longest; names."""
+    """The axis of milliseconds, with room for a ratio in the shortest bar and a time after the longest; the names."""
     times = [1e3 * line["median"] for line in lines]
     axes.set_xscale("log")
     room = 0.2 + 0.15 * math.log10(max(times) / min(times))  # in powers of ten, on either side
@@ -78,7 +78,7 @@ def frame(axes: Axes, lines: list[dict[str, Any]]) -> None:
 
 
 def names(lines: list[dict[str, Any]]) -> list[str]:
-    """The names of the rows; with several threads only these, where the row above is the same one's with fewer."""
+    """The names of the rows; only the number of threads where the row above is the same contestant's with fewer."""
     shown = []
     for above, line in zip([None, *lines], lines):
         threads = f"{line['threads']} threads" if line["threads"] > 1 else ""
@@ -88,7 +88,7 @@ def names(lines: list[dict[str, Any]]) -> list[str]:
 
 
 def bar(axes: Axes, row: int, line: dict[str, Any], colour: str) -> None:
-    """The bar, with the time behind it, and in its end the ratio to whom it is compared with."""
+    """The bar, with the time after it, and inside its end the ratio to the contestant it is compared with."""
     noisy = line["spread"] > NOISE
     milliseconds = 1e3 * line["median"]
     axes.barh(row, milliseconds, height=0.76, color=colour)

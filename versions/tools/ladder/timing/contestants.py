@@ -1,4 +1,4 @@
-"""Who takes part in a benchmark: versions and their peers, each with a number of threads."""
+"""The contestants of a benchmark: versions and their peers, each with a number of threads."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ladder.core.versions import Version
 class Contestant:
     """A version, or a peer (a library that runs the same network), with its number of threads.
 
-    `label`: what the table calls it; `idea`: a version's idea, or how a peer is run. `version` is None for a peer.
+    `label`: its name in the table; `idea`: a version's idea, or how a peer is run; `version`: None for a peer.
     """
 
     label: str
@@ -20,7 +20,7 @@ class Contestant:
 
     @property
     def name(self) -> str:
-        """The label, with the threads where there is a choice: `08_threads@2`."""
+        """The label, with the number of threads if there is a choice: `08_threads@2`."""
         return f"{self.label}@{self.threads}" if self.version is None or self.version.threads else self.label
 
 
@@ -35,9 +35,9 @@ def contestants(versions: Iterable[Version], threads: Iterable[int]) -> list[Con
 
 
 def rival(one: Contestant, others: list[Contestant]) -> Contestant | None:
-    """The contestant that `one` is compared with: with as many threads if there is such a one, else with one.
+    """The contestant that `one` is compared with, with as many threads if there is such a one, else with one thread.
 
-    A version with the version before it, a peer with the newest version of all; None if that one is not there.
+    A version is compared with the version before it, a peer with the newest of all; None if that one does not compete.
     """
     versions = [other.version for other in others if other.version]
     newest = max((version.name for version in versions), default=None)

@@ -1,4 +1,4 @@
-"""What the last benchmark says about two versions: build/bench/results.json, read again."""
+"""The gain of one version over another in the last benchmark, from build/bench/results.json."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ HOW = "`nox -s bench` measures it"
 
 @dataclass(frozen=True)
 class Gain:
-    """The speed-up of one version over another, with so many threads; `noisy`: only two digits are significant."""
+    """The speed-up of one version over another, with these `threads`; `noisy`: only two digits are significant."""
 
     threads: int
     ratio: Ratio
@@ -39,16 +39,16 @@ class Gain:
 
 @dataclass(frozen=True)
 class Measured:
-    """The last benchmark; `missing` says in a sentence why there is none."""
+    """The last benchmark; `missing`: why there is none, as a sentence."""
 
     lines: list[dict[str, Any]]
     where: str = ""
     missing: str = ""
 
     def gains(self, earlier: Version, later: Version) -> list[Gain]:
-        """`later` against `earlier`, for each number of threads it was timed with; empty where either was not timed.
+        """The gains of `later` over `earlier`, for each number of threads; empty if either was not timed.
 
-        The ratios are those of the rounds in which both took part.
+        The ratios are those of the rounds that include both.
         """
         others = {line["threads"]: line for line in self.lines if line["name"] == earlier.name}
         found = []
@@ -61,7 +61,7 @@ class Measured:
         return found
 
     def sentence(self, earlier: Version, later: Version) -> str:
-        """A sentence with the gains, or with how to measure them if nobody has."""
+        """A sentence with the gains, or how to measure them if they are unknown."""
         gains = self.gains(earlier, later)
         if not gains:
             reason = self.missing or f"the last benchmark did not time both {earlier.name} and {later.name}"
@@ -71,12 +71,12 @@ class Measured:
 
 
 def times(line: dict[str, Any]) -> dict[int, float]:
-    """The seconds of each round in which a version took part."""
+    """The seconds of each round that includes a version."""
     return dict(zip(line["rounds"], line["seconds"]))
 
 
 def read(root: Path) -> Measured:
-    """The last benchmark's times; a file that is missing, damaged or of another form is a reason, not an error."""
+    """The last benchmark's times. A file that is missing, damaged or of another form gives a reason, not an error."""
     path = root / "build" / "bench" / "results.json"
     name = path.relative_to(root).as_posix()
     try:

@@ -22,7 +22,7 @@ from ladder.timing.contestants import Contestant
 PROGRAM = program("peer_worker")
 TOOLS = Path(__file__).parents[2]  # where shared_weights finds `ladder`
 WEIGHTS = "weights.safetensors"
-MODELS = {  # peer -> the file that it loads, or what ncnn's two files begin with
+MODELS = {  # peer -> the file that it loads, or the start of the names of ncnn's two files
     "torch.jit": WEIGHTS,
     "torch.compile": WEIGHTS,
     "ONNX Runtime": "model.onnx",
@@ -30,9 +30,9 @@ MODELS = {  # peer -> the file that it loads, or what ncnn's two files begin wit
     "ncnn": "model.ncnn",
 }
 
-# How far a peer's logits may lie from a version's, relative to the largest, beyond the version's own tolerance. That is
-# what this project allows Winograd's convolution in float32, which peers use too. It is below half a unit in the last
-# place of float16 (2**-12 = 2.4e-4) and far below that of bfloat16 (2**-9): a peer that computes in those is found out.
+# How far a peer's logits may lie from a version's, relative to the largest, beyond the version's own tolerance. It is
+# the tolerance that this project allows Winograd's convolution in float32, which peers use too, and below half a unit
+# in the last place of float16 (2**-12 = 2.4e-4) and bfloat16 (2**-9): a peer that computes in those is detected.
 TOLERANCE = 1e-4
 
 TICK = 0.02  # seconds; Linux counts a process's time in hundredths of a second
@@ -40,7 +40,7 @@ TICK = 0.02  # seconds; Linux counts a process's time in hundredths of a second
 
 @dataclass(frozen=True)
 class Kit:
-    """What peers are started with: their interpreter, the folders of the weights and models, and a cache for torch."""
+    """Everything that a peer needs to start: its interpreter, the folders of weights and models, a cache for torch."""
 
     python: Path
     weights: Path
@@ -54,7 +54,7 @@ class Kit:
 
 
 class PeerWorker(Worker):
-    """A peer as a process that answers as a version's does; `how`: what it is and how it was told to compute."""
+    """A peer in its own process, which answers as a version's does; `how`: its name, version and settings."""
 
     how: str
 
@@ -73,10 +73,10 @@ class PeerWorker(Worker):
         return super().greet(answer)
 
     def infer(self, picture: Path | None = None) -> Answer:
-        """The network's answer, as a version gives it; returns when the process has come to rest.
+        """The network's answer, as a version gives it; returns when the process is idle.
 
-        Some libraries' threads spin for a while after their work, ONNX Runtime's for 40 ms, and would take the
-        processor from whoever is next. So this waits until the process uses no more time, but no longer than a second.
+        Some libraries' threads spin for a while after their work, ONNX Runtime's for 40 ms, and would take processor
+        time from the next contestant. So this waits until the process uses no more time, but at most a second.
         """
         answer = super().infer(picture)
         with contextlib.suppress(psutil.Error):  # it has died: the next inference finds out how
@@ -96,9 +96,9 @@ def contestants(threads: Iterable[int]) -> list[Contestant]:
 
 @contextlib.contextmanager
 def kit(root: Path, weights: Path, size: int) -> Iterator[Kit]:
-    """Installs the libraries, and writes the models for pictures of `size` x `size` pixels to a folder for this time.
+    """Installs the libraries, and writes the models for pictures of `size` x `size` pixels to a temporary folder.
 
-    A failure is reported in a sentence, and the peers that depend on it will not start.
+    A failure is reported in a note, and the peers that depend on it will not start.
     """
     python, home = install(root), root / "build" / "bench"
     with tempfile.TemporaryDirectory(dir=home) as models:
@@ -107,7 +107,7 @@ def kit(root: Path, weights: Path, size: int) -> Iterator[Kit]:
 
 
 def write_models(python: Path, weights: Path, size: int, folder: Path) -> None:
-    """The network as `model.onnx`, and as what pnnx makes of that for ncnn: `model.ncnn.param` and `model.ncnn.bin`."""
+    """Write the network to `model.onnx`, which pnnx converts for ncnn to `model.ncnn.param` and `model.ncnn.bin`."""
     export = [python, "-m", "shared_weights", "structure", "--weights", weights, "--size", size, "--onnx"]
     convert = [python.with_name("pnnx"), "model.onnx", "fp16=0", f"inputshape=[1,3,{size},{size}]"]
     with terminal.working("writing the peers' models"):
@@ -121,7 +121,7 @@ def write_models(python: Path, weights: Path, size: int, folder: Path) -> None:
 def install(root: Path) -> Path:
     """The interpreter of build/env/peers, with the packages that pyproject.toml lists in the group `peers`.
 
-    They are installed one by one, so that one that can't be had leaves its own peer out and no other.
+    They are installed one by one, so that a package that can't be installed costs only its own peer.
     """
     folder = root / "build" / "env" / "peers"
     python, stamp = interpreter_of(folder), folder / "installed.txt"
@@ -147,7 +147,7 @@ def install(root: Path) -> Path:
 def attempt(failure: str, command: list[Any], folder: Path, **own: str) -> str:
     """Run a command in `folder`, with environment variables of its `own`.
 
-    Returns nothing if it succeeds, else `failure` and the last line of what the command said.
+    Returns "" if it succeeds, else `failure` and the last line of the command's output.
     """
     try:
         done = subprocess.run(
@@ -167,6 +167,6 @@ def attempt(failure: str, command: list[Any], folder: Path, **own: str) -> str:
 
 
 def report(complaints: list[str]) -> None:
-    """Print the complaints that are not empty, a line for each."""
+    """Print each complaint that is not empty, on its own line."""
     for complaint in filter(None, complaints):
         terminal.note(f"ladder: {complaint}")

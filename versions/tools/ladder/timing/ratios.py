@@ -10,9 +10,9 @@ CONFIDENCE = 95  # percent
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times faster one version is than another, from the rounds in which both took part.
+    """How many times as fast as another one a version is, from the rounds that include both.
 
-    `interval` holds the true median with a probability of CONFIDENCE percent; None if the rounds are too few for one.
+    `interval` contains the true median with a probability of CONFIDENCE percent; None if there are too few rounds.
     """
 
     median: float
@@ -21,13 +21,13 @@ class Ratio:
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """First quartile, median and third quartile, interpolated between neighbours where they fall between two."""
+    """First quartile, median and third quartile, interpolated if they fall between two values."""
     first, middle, third = np.quantile(values, (0.25, 0.5, 0.75))
     return float(first), float(middle), float(third)
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """A confidence interval for the median that assumes nothing of the distribution: two of the sorted values.
+    """A confidence interval for the median that assumes nothing about the distribution: two of the sorted values.
 
     How many of n independent values lie below the true median is binomial with p = 1/2. So the interval from the
     k-th smallest to the k-th largest misses it with probability 2 P(Bin(n, 1/2) < k), and k is the largest number for
@@ -44,9 +44,9 @@ def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def paired(before: Mapping[int, float], after: Mapping[int, float]) -> Ratio | None:
-    """How many times faster `after` is than `before`, each a mapping from a round to its seconds.
+    """How many times as fast as `before` `after` is; both map a round to its seconds.
 
-    A ratio is taken in every round that both have, so that what slows the whole machine for a while cancels out.
+    A ratio is taken in every round that both have, so that a temporary slowdown of the whole machine cancels out.
     None if there is no such round.
     """
     ratios = [before[number] / after[number] for number in before.keys() & after.keys()]

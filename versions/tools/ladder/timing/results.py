@@ -1,4 +1,4 @@
-"""What a benchmark found, in numbers: the content of build/bench/results.json."""
+"""A benchmark's results as numbers: the content of build/bench/results.json."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,16 +18,15 @@ BASE = "03"  # the version that all others are compared with: plain loops in C
 
 @dataclass(frozen=True)
 class Line:
-    """The times of a version or a peer with so many `threads`, and what follows from them.
+    """The times of a version or a peer with this number of `threads`, and the figures derived from them.
 
-    `rounds` and `seconds`: the rounds, counted from 0, in which it took part, and its time in each; it took part in
-    one of every `period` rounds. `quartiles`: the first and the third one, in seconds. `faster`: how many times faster
-    it is than `previous` (for a peer: the newest version), `faster_than_base`: than the version BASE,
-    `faster_than_alone`: than itself with one thread; None where the other one was not timed. `flops`: floating-point
-    operations in a second, at the median time; `share_of_peak`: over the peak of as many cores, None where that is
-    unknown. `load_seconds`: of a process's first network, with a cache that holds what the version compiles;
-    `later_load_seconds`: of its second one, None for a peer. `peak_memory`: of the process, in bytes, None where the
-    system does not tell it.
+    `rounds` and `seconds`: the rounds that include it, counted from 0, and its time in each; every `period`-th round
+    includes it. `quartiles`: the first and the third, in seconds. `faster`: how many times as fast it is as `previous`
+    (for a peer: the newest version), `faster_than_base`: as the version BASE, `faster_than_alone`: as itself with one
+    thread; None if the other one was not timed. `flops`: floating-point operations per second, at the median time;
+    `share_of_peak`: their share of the peak of as many cores, None if that is unknown. `load_seconds`: of a process's
+    first network, with the version's compiled code already in the cache; `later_load_seconds`: of its second network,
+    None for a peer. `peak_memory`: of the process, in bytes, None if the system does not report it.
     """
 
     name: str
@@ -72,7 +71,7 @@ class Results:
 
 
 def operations(size: int) -> int:
-    """Floating-point operations of one inference at `size` x `size` pixels: two for each multiply-add."""
+    """Floating-point operations of one inference at `size` x `size` pixels: two per multiply-add."""
     return 2 * sum(layer.multiply_adds for layer in layers(size, size))
 
 
@@ -85,7 +84,7 @@ def summarise(
     peak_flops: dict[int, dict[str, list[float]]],
     interrupted: bool,
 ) -> Results:
-    """The results of a run, without those that were not timed before an interruption.
+    """The results of a run, without contestants that were not timed before an interruption.
 
     `load`: contestant -> seconds of the first and of a later loading; `peak` and `peak_flops` as in Results.
     """
@@ -110,7 +109,7 @@ def summarise(
 
 
 def highest(peak: dict[int, dict[str, float]], threads: int) -> float | None:
-    """The peak of `threads` cores with the fastest instruction set; None where it is unknown."""
+    """The peak of `threads` cores with the fastest instruction set; None if it is unknown."""
     return max(peak.get(threads, {}).values(), default=None)
 
 
@@ -122,7 +121,7 @@ def line(
     timings: Timings,
     peak: float | None,
 ) -> Line:
-    """One contestant's part of the results, among all that were `timed`; `peak`: operations in a second."""
+    """One contestant's part of the results, among all that were `timed`; `peak`: operations per second."""
 
     def faster(other: Contestant | None) -> Ratio | None:
         return ratios.paired(timings.seconds[other.name], seconds) if other else None

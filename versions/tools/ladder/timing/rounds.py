@@ -1,4 +1,4 @@
-"""Timing versions in alternating rounds, so that a drift of the machine hits all alike."""
+"""Timing versions in alternating rounds, so that a drift of the machine affects all alike."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +21,10 @@ class Timed(Protocol):
 
 @dataclass
 class Timings:
-    """What has been measured so far; it is filled round by round, so that an interrupted run keeps what it has.
+    """The measurements so far, filled in round by round, so that an interrupted run keeps what it has.
 
-    `warm_up`: version -> seconds of its first inference, which counts nowhere. `seconds`: version -> round -> seconds
-    of its inference in that round. `memory`: version -> the process's peak so far in bytes, None where unknown.
+    `warm_up`: version -> seconds of its first inference, which does not count. `seconds`: version -> round -> seconds
+    of its inference in that round. `memory`: version -> the process's peak so far in bytes, None if unknown.
     `began`: seconds since 1970; `elapsed`: seconds from the warm-up to the end of the last inference.
     """
 
@@ -39,14 +39,14 @@ class Timings:
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop: after so many rounds, or at a time of `time.monotonic()`, whichever comes first."""
+    """When to stop: after this many rounds, or at this time of `time.monotonic()`, whichever comes first."""
 
     rounds: int | None
     deadline: float
 
 
 def share(seconds: Mapping[str, float]) -> dict[str, int]:
-    """Version -> k, where it takes part in every k-th round only; 1 for the fastest.
+    """Version -> k, if only every k-th round includes it; 1 for the fastest.
 
     For a given total time the medians' variances have the smallest sum if a version is measured in proportion to
     1 / sqrt(its time) (Cochran, Sampling Techniques, section 5.5, with equal relative spreads). So k is
@@ -62,13 +62,13 @@ def run(
     limits: Limits,
     timings: Timings,
     between: Callable[[], None],
-    tell: Callable[[float, str], None],
+    report: Callable[[float, str], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Time the workers and fill in `timings`; the first round, in which all take part, is run whatever the limits.
+    """Time the workers and fill in `timings`. The first round includes all of them and is run whatever the limits.
 
-    `between` is called before each round; `tell(fraction, what)` before each inference, with how much is done. Within
-    a round the order is random, so that no version always finds the caches as the same other one left them.
+    `between` is called before each round; `report(fraction, what)` before each inference, with the fraction done.
+    Within a round the order is random, so that no version always finds the caches as the same other one left them.
     """
     started, order = clock(), Random(0)
 
@@ -77,7 +77,7 @@ def run(
         return max((clock() - started) / budget, timings.rounds / (limits.rounds or float("inf")))
 
     for worker in workers:
-        tell(done(), f"warm-up: {worker.name}")
+        report(done(), f"warm-up: {worker.name}")
         timings.warm_up[worker.name] = worker.infer().seconds
     timings.periods.update(share(timings.warm_up))
     timings.seconds.update({worker.name: {} for worker in workers})
@@ -89,7 +89,7 @@ def run(
             return
         between()
         for worker in order.sample(turn, len(turn)):
-            tell(done(), f"round {number + 1}: {worker.name}")
+            report(done(), f"round {number + 1}: {worker.name}")
             answer = worker.infer()
             timings.seconds[worker.name][number] = answer.seconds
             timings.memory[worker.name] = answer.peak_memory
