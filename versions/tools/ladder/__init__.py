@@ -1,1 +1,1 @@
-"""The tool that shows, compares and keeps together the versions of the ladder: `python -m ladder --help`."""
+"""The tool that shows, compares and maintains the versions of the ladder: `python -m ladder --help`."""

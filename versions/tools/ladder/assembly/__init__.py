@@ -1,1 +1,1 @@
-"""`asm`: what the compiler made of a version's C."""
+"""`asm`: the machine code that the compiler made from a version's C."""

@@ -1,4 +1,4 @@
-"""`asm`: what the compiler made of a version's C, as assembly with its source, and counted."""
+"""`asm`: prints the machine code of a version's C as assembly with its source lines, and counts its instructions."""
 
 import json
 import shlex
@@ -78,9 +78,9 @@ def compiler(meson: Path) -> str:
 
 
 def choose(version: Version, units: list[Unit], wanted: str) -> tuple[Unit, list[Function]]:
-    """The file called `wanted`, with or without its ending, and its functions; else the function of that name.
+    """The file named `wanted`, with or without its suffix, and all its functions; else the function of that name.
 
-    Compilers put a dot behind a function's name, and more, where they made a variant of it: that is shown too.
+    Variants that the compiler made of the function, to whose names it appends a dot and more, are shown too.
     """
     for unit in units:
         if wanted in (unit.source.name, unit.source.stem):
@@ -96,7 +96,7 @@ def choose(version: Version, units: list[Unit], wanted: str) -> tuple[Unit, list
 
 
 def show(console: Console, head: str, functions: list[Function]) -> None:
-    """Print the counts, and below them the listing; lines are not wrapped."""
+    """Print the counts and, below them, the listing; lines are not wrapped."""
     console.print(head, markup=False, soft_wrap=True)
     console.print(tabulate(functions))
     console.print(MEANING, markup=False)
@@ -147,7 +147,7 @@ def source_line(path: Path, number: int) -> str:
 
 
 def operands(instruction: Instruction) -> str:
-    """The operands, a jump's target by its address and a function's by its name alone."""
+    """The operands; a jump's target is given by its address, a function by its name alone."""
     target, _, place = instruction.operands.partition(" <")
     if not place:
         return target.replace(",", ", ")

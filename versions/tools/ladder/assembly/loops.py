@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Sequence
 
-Graph = Sequence[Sequence[int]]  # node -> the nodes that may come next; execution begins at node 0
+Graph = Sequence[Sequence[int]]  # node -> the nodes that may come next; execution starts at node 0
 
 
 def innermost(successors: Graph, is_padding: Callable[[int], bool] = lambda node: False) -> list[list[int]]:
     """The innermost loops, each a sorted list of nodes, in the order of their first nodes.
 
-    A loop is a natural one: a node h, an edge back to h from a node that can't be reached but through h, and all
-    nodes from which that edge is reached without passing h again (Aho, Lam, Sethi and Ullman, Compilers, section
-    9.6.6). Edges back to the same h make one loop. Where a node can't be reached at all, because a table of jumps
-    leads there, execution is taken to begin there too; not so at padding, where it never does.
+    These are natural loops: a node h, an edge back to h from a node that can be reached only through h, and all nodes
+    from which that edge can be reached without passing h again (Aho, Lam, Sethi and Ullman, Compilers, section 9.6.6).
+    Edges back to the same h make one loop. A node that can't be reached from node 0, because a jump table leads there,
+    counts as another start, unless it is padding, which is never executed.
     """
     entries, reached = find_entries(successors, is_padding)
     predecessors: list[list[int]] = [[] for _ in successors]
@@ -28,7 +28,7 @@ def innermost(successors: Graph, is_padding: Callable[[int], bool] = lambda node
 
 
 def find_entries(successors: Graph, is_padding: Callable[[int], bool]) -> tuple[set[int], set[int]]:
-    """All nodes that execution may reach, beginning at node 0."""
+    """All nodes that execution may reach, starting at node 0."""
     entries: set[int] = set()
     reached: set[int] = set()
     for node in range(len(successors)):
@@ -45,9 +45,9 @@ def find_entries(successors: Graph, is_padding: Callable[[int], bool]) -> tuple[
 
 
 def dominators(predecessors: Graph, entries: set[int], reached: list[int]) -> list[int]:
-    """For each reached node the set of those that every way to it passes, itself included, as the bits of a number.
+    """For each reached node, its dominators: the nodes on every path to it, itself included, as the bits of a number.
 
-    Every set begins with all nodes and loses what some predecessor lacks, until nothing changes.
+    Every set starts with all nodes and loses those that some predecessor lacks, until nothing changes.
     """
     everything = (1 << len(predecessors)) - 1
     found = [everything] * len(predecessors)
@@ -65,7 +65,7 @@ def dominators(predecessors: Graph, entries: set[int], reached: list[int]) -> li
 
 
 def body(head: int, last: int, predecessors: Graph) -> set[int]:
-    """The nodes from which `last` is reached without passing `head`, and `head` itself."""
+    """The nodes from which `last` can be reached without passing `head`, and `head` itself."""
     nodes, waiting = {head}, [last]
     while waiting:
         node = waiting.pop()

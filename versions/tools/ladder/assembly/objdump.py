@@ -23,14 +23,14 @@ SCALAR = re.compile(r"(?!v?(broadcast|p)).+s[sd]")  # vpmaxsd and similar are in
 ZERO = re.compile(r"v?p?xor.* ([xyz]mm\d+)(,\1)+")
 NOTHING = re.compile(r"nop.*|xchg ax,ax|int3 *")  # padding before an aligned address
 COPY = re.compile(r"v?mov.* [xyz]mm\d+,[xyz]mm\d+")
-# What may have its first operand in memory without writing there, or without writing only.
+# Instructions that may have their first operand in memory without writing to it, or that also read it.
 READ_ONLY = re.compile(r"cmp|test|bt|v?u?comis[sd]|call|jmp|push|i?mul|i?div")
 BOTH_WAYS = re.compile(r"add|sub|and|or|xor|inc|dec|neg|not|adc|sbb|sh[lr]|sar|ro[lr]|xchg|xadd|cmpxchg")
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction in Intel's notation, target first; `source`: the file and the line that it comes from."""
+    """One instruction in Intel syntax, target first; `source`: the file and line that it comes from."""
 
     address: int
     mnemonic: str
@@ -46,11 +46,11 @@ class Instruction:
         return int(found[1], 16) if self.mnemonic.startswith("j") and found else None
 
     def kinds(self) -> Iterator[str]:
-        """What it counts as, of KINDS; loads and stores also where an instruction computes with memory.
+        """The KINDS that it counts as; an instruction that computes with memory also counts as a load or store.
 
-        FMA: multiply-adds, of floats or of integers, packed or not. vector, scalar: everything else that works on
-        vector registers, on all lanes or on one float; to set one to zero and to copy one to another is neither, since
-        scalar code too does that with all lanes. push and pop are neither loads nor stores.
+        FMA: multiply-adds of floats or integers, packed or not. vector, scalar: everything else that works on vector
+        registers, on all lanes or on one float; zeroing a register and copying one to another count as neither, since
+        scalar code too uses all lanes for that. push and pop are neither loads nor stores.
         """
         yield "all"
         text = str(self)
@@ -96,9 +96,9 @@ def count(instructions: Iterable[Instruction]) -> Counter[str]:
 
 
 def disassemble(file: Path, folder: Path) -> list[Function]:
-    """The functions of an object file; of the source lines only those of files in `folder`.
+    """The functions of an object file, with only those source lines that are in `folder`.
 
-    Raises LadderError if there is no objdump, or with its words if it fails.
+    Raises LadderError if objdump is missing, or if it fails, with its message.
     """
     command = ["objdump", "-d", "-r", "-l", "--inlines", "--no-show-raw-insn", "-M", "intel", str(file)]
     try:
@@ -111,11 +111,11 @@ def disassemble(file: Path, folder: Path) -> list[Function]:
 
 
 def parse(text: str, folder: Path) -> list[Function]:
-    """The functions in what objdump printed.
+    """The functions in objdump's output.
 
-    Before the instructions of a source line stands its place; where they come from an inlined function, the places
-    that it was inlined by follow, the innermost first. Of all these the first one in `folder` counts, so that an
-    intrinsic belongs to the line that uses it.
+    objdump prints the file and line before the instructions that come from it. For an inlined function the places of
+    its callers follow, the innermost first. The first of all these in `folder` counts, so that an intrinsic belongs to
+    the line that uses it.
     """
     functions: list[Function] = []
     places: list[tuple[Path, int]] = []
@@ -132,7 +132,7 @@ def parse(text: str, folder: Path) -> list[Function]:
             functions[-1].instructions[-1] = with_symbol(functions[-1].instructions[-1], found["symbol"])
         elif found := LOCATION.fullmatch(line):
             place = (Path(os.path.normpath(found["path"])), int(found["line"]))
-            if found["inlined"]:  # after an instruction only the chain is printed anew, for the same line
+            if found["inlined"]:  # after an instruction only the chain of callers is printed again, for the same line
                 place_before = places[:1] if chain_ended else places
                 places = [*place_before, place]
             else:
@@ -142,7 +142,7 @@ def parse(text: str, folder: Path) -> list[Function]:
 
 
 def instruction(found: re.Match[str], source: tuple[Path, int] | None) -> Instruction:
-    """The instruction in a line of objdump, without prefixes and remarks."""
+    """The instruction in a line of objdump's output, without prefixes and comments."""
     words = [found["mnemonic"], *found["operands"].split()]
     prefixes = next((index for index, word in enumerate(words) if word not in PREFIXES), 0)
     mnemonic, operands = words[prefixes], " ".join(words[prefixes + 1 :])
@@ -150,7 +150,7 @@ def instruction(found: re.Match[str], source: tuple[Path, int] | None) -> Instru
 
 
 def with_symbol(instruction: Instruction, symbol: str) -> Instruction:
-    """The instruction with the name that the linker will put there: called directly, or else as a remark."""
+    """The instruction with the symbol that the linker will fill in: as a jump's target, or else as a comment."""
     is_jump = instruction.mnemonic == "call" or instruction.mnemonic.startswith("j")
     operands = symbol if is_jump and "[" not in instruction.operands else f"{instruction.operands}  ; {symbol}"
     return Instruction(instruction.address, instruction.mnemonic, operands, instruction.source)

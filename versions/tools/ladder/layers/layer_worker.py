@@ -26,10 +26,10 @@ class LayerWorker(Worker):
 
     def layers(self) -> list[LayerTime]:
         """The layers of one inference, in order."""
-        return self.ask("layers", timed)
+        return self.ask("layers", parsed)
 
 
-def timed(answer: dict[str, Any]) -> list[LayerTime]:
+def parsed(answer: dict[str, Any]) -> list[LayerTime]:
     """The layers in the worker's JSON object; raises ValueError, TypeError or KeyError if it is invalid."""
     return [LayerTime(str(name), tuple(shape), float(seconds)) for name, shape, seconds in answer["layers"]]
 

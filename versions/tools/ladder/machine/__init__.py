@@ -1,1 +1,1 @@
-"""What this machine can do: the peak of its processor and the speed of its memory, measured."""
+"""This machine's measured limits: the peak of its processor and the bandwidth of its memory."""

@@ -1,4 +1,4 @@
-"""How many bytes per second cores of this machine move from and to memory, measured by copying."""
+"""The memory bandwidth of some of this machine's cores, measured by copying."""
 
 from dataclasses import dataclass, field
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from ladder.machine.peak import together
 
-BYTES = 128_000_000  # of the array that is copied: larger than the caches, and copied in about 10 ms
+BYTES = 128_000_000  # size of the copied array: larger than the caches, and copied in about 10 ms
 
 
 @dataclass
 class Bandwidth:
     """A copy from one large array to another, and the bytes per second that it has reached so far.
 
-    A byte that is read counts, and one that is written counts too: as the layers' bytes do. What a store fetches from
-    memory first, only to overwrite it, does not count. `threads`: how many cores copy together, each its own part;
-    one number or several. `rates`: such a number -> bytes in a second, one for each call of `measure`.
+    Bytes read and bytes written both count, as for the layers. Bytes that a store first fetches from memory, only to
+    overwrite them, do not count. `threads`: how many cores copy together, each its own part; one number or several.
+    `rates`: such a number -> bytes per second, one for each call of `measure`.
     """
 
     threads: tuple[int, ...] = (1,)
@@ -30,7 +30,7 @@ class Bandwidth:
 
             def copy(parts: list[tuple[np.ndarray, np.ndarray]] = parts) -> None:
                 source, target = parts.pop()
-                np.copyto(target, source)  # NumPy releases the interpreter lock meanwhile
+                np.copyto(target, source)  # NumPy releases the interpreter lock during the copy
 
             self.rates.setdefault(count, []).append(2 * self.source.nbytes / together(count, copy))
 

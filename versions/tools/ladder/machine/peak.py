@@ -1,4 +1,4 @@
-"""The most floating-point operations per second that cores of this processor do, measured with a loop in C."""
+"""The peak floating-point operations per second of some of this processor's cores, measured with a loop in C."""
 
 import ctypes
 import os
@@ -18,9 +18,9 @@ from ladder.core.errors import LadderError
 
 SOURCE = Path(__file__).with_name("peak.c")
 CHAINS = 12  # as in peak.c
-ROUNDS = 2_000_000  # of CHAINS instructions; 5 ms at 4 GHz, long enough for a clock and short beside an inference
+ROUNDS = 2_000_000  # of CHAINS instructions; 5 ms at 4 GHz, long enough for a clock and short compared with an inference
 
-# Name of an instruction set -> its function in peak.c, the features that it needs, and the lanes of a register.
+# Instruction set -> its function in peak.c, the features that it needs, and the lanes of a register.
 LOOPS = {
     "AVX2": ("peak_avx2", frozenset({"x86_64", "avx2", "fma"}), 8),
     "AVX-512": ("peak_avx512", frozenset({"x86_64", "avx512f"}), 16),
@@ -29,10 +29,10 @@ LOOPS = {
 
 @dataclass
 class Peak:
-    """The FMA loops that this processor can run, and what they have reached so far.
+    """The FMA loops that this processor can run, and the speeds that they have reached so far.
 
-    `threads`: how many cores are measured together, one number or several. `flops`: such a number -> instruction set ->
-    operations in a second of all these cores, one for each call of `measure`; a multiply-add counts as two.
+    `threads`: how many cores are measured together, one number or several. `flops`: such a number -> instruction set
+    -> operations per second of all these cores, one for each call of `measure`; a multiply-add counts as two.
     """
 
     functions: dict[str, Callable[[int], float]]
@@ -63,9 +63,9 @@ class Peak:
 def together(count: int, function: Callable[[], object]) -> float:
     """The seconds from the moment that `count` threads are ready to run `function`, until the last one ends.
 
-    ctypes releases the interpreter lock during a call, so they do run at the same time; where the system allows it,
-    each has a processor of its own, since it may take Linux longer than a measurement to separate them. The clock is
-    read before any of them is let go: on a busy machine some may end before this thread comes to look.
+    ctypes releases the interpreter lock during a call, so they do run at the same time. If the system allows it, each
+    is pinned to its own processor, since Linux may take longer than a measurement to separate them. The clock is read
+    before any of them is released: on a busy machine some may end before this thread continues.
     """
     if count == 1:
         started = time.perf_counter()
@@ -95,10 +95,10 @@ def together(count: int, function: Callable[[], object]) -> float:
 
 
 def build(folder: Path, features: frozenset[str] | None = None) -> Peak:
-    """The loops for a processor with these features (default: this one), compiled by $CC or cc in a folder below
-    `folder` that does not outlive the call.
+    """The loops for a processor with these features (default: this one), compiled by $CC or cc.
 
-    Raises LadderError with a sentence if the processor has no FMA that peak.c knows of, or if there is no compiler.
+    They are compiled in a temporary folder below `folder`. Raises LadderError if the processor has no FMA that peak.c
+    knows, or if there is no compiler.
     """
     features = processor.features() if features is None else features
     usable = {name: function for name, (function, needed, _) in LOOPS.items() if needed <= features}

@@ -1,1 +1,1 @@
-"""What the versions compute: labels, logits, feature maps, and how far they are from the truth."""
+"""The versions' outputs: labels, logits and feature maps, and how far they are from the truth."""

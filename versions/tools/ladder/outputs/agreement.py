@@ -20,9 +20,9 @@ Outputs = dict[str, Logits]  # version -> its logits
 
 @dataclass(frozen=True)
 class Trial:
-    """An input, a picture or an `.npy` file, and the float64 logits (classes,) that a network should give for it.
+    """An input (a picture or an `.npy` file) and the float64 logits (classes,) that a network should give for it.
 
-    Versions that declare themselves slow see only the trials marked `small`.
+    Versions that declare `slow` see only the trials marked `small`.
     """
 
     name: str
@@ -33,14 +33,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Distance:
-    """The largest difference of two networks' logits, relative to the largest expected one, and where it was."""
+    """The largest difference between two networks' logits, relative to the largest expected one, and its trial."""
 
     names: tuple[str, str]
-    value: float  # infinite for NaN and for logits of another shape
+    value: float  # infinite for NaN and logits of another shape
     trial: str
     limit: float
-    beyond: int  # on how many inputs the limit is passed
-    of: int  # on how many inputs both were run
+    beyond: int  # the number of inputs on which the limit is exceeded
+    of: int  # the number of inputs on which both were run
 
     def partner(self, name: str) -> str:
         """The other name of the pair."""
@@ -48,7 +48,7 @@ class Distance:
         return second if name == first else first
 
     def complaint(self) -> str | None:
-        """A sentence if the limit is passed, or if the two have nothing in common."""
+        """A sentence if the limit is exceeded, or if the two have no input in common; else None."""
         first, second = self.names
         if not self.of:
             return f"{first} and {second} have no input in common"
@@ -60,7 +60,7 @@ class Distance:
 
 
 def run(versions: list[Version], weights: Path, trials: list[Trial]) -> tuple[Outputs, list[str]]:
-    """Every version's logits for its trials, and a line for each input that it rejected."""
+    """Every version's logits for its trials, and a complaint for each input that it rejected."""
     pythons = {version.name: environment.python(version) for version in versions}
     work = {version.name: [trial for trial in trials if trial.small or not version.slow] for version in versions}
     outputs: Outputs = {}
@@ -85,16 +85,16 @@ def run_one(worker: Worker, trials: list[Trial], complaints: list[str], begin: C
 
 
 def difference(logits: np.ndarray, other: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference of two logits, relative to the largest expected one; infinite for NaN or other shapes."""
+    """The largest difference between logits, relative to the largest expected one; infinite for NaN or other shapes."""
     if logits.shape != expected.shape or other.shape != expected.shape:
         return math.inf
-    with np.errstate(invalid="ignore"):  # infinity minus infinity: NaN, which is judged below
+    with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN, which is judged below
         distance = float(np.abs(logits - other).max() / np.abs(expected).max())
     return math.inf if math.isnan(distance) else distance
 
 
 def measure(names: tuple[str, str], first: Logits, second: Logits, trials: list[Trial], limit: float) -> Distance:
-    """How far apart two networks are on the trials that both were run on."""
+    """How far apart two networks are on the trials that both have run."""
     distances = {
         trial.name: difference(first[trial.name], second[trial.name], trial.expected)
         for trial in trials
@@ -115,9 +115,9 @@ def to_reference(versions: list[Version], outputs: Outputs, trials: list[Trial])
 
 
 def between(versions: list[Version], outputs: Outputs, trials: list[Trial]) -> list[Distance]:
-    """The distance of every two versions, limited by the larger of their tolerances.
+    """The distance between every two versions, limited by the larger of their tolerances.
 
-    That is stricter than their promises, which allow the sum: a difference of that size is worth a look.
+    This is stricter than their promises, which allow the sum: such a difference is worth a look.
     """
     return [
         measure(
@@ -132,10 +132,10 @@ def between(versions: list[Version], outputs: Outputs, trials: list[Trial]) -> l
 
 
 def same_ranking(logits: np.ndarray, expected: np.ndarray, tolerance: float, count: int = 5) -> bool:
-    """Whether the first `count` ranks are the expected ones, where only ranks closer than the bound may swap.
+    """Whether the first `count` ranks are as expected; labels whose expected logits are closer than the bound may swap.
 
     The bound is `tolerance` times the largest expected logit. So each label must have the largest expected logit of
-    those not yet placed, or one that is closer to it than the bound.
+    those not yet placed, or one within the bound of it.
     """
     if logits.shape != expected.shape or np.isnan(logits).any():
         return False
@@ -149,7 +149,7 @@ def same_ranking(logits: np.ndarray, expected: np.ndarray, tolerance: float, cou
 
 
 def reordered(version: Version, logits: Logits, trials: list[Trial]) -> list[str]:
-    """The trials on which the version's top 5 is not torchvision's."""
+    """The trials on which the version's top 5 differs from torchvision's."""
     return [
         trial.name
         for trial in trials
@@ -158,7 +158,7 @@ def reordered(version: Version, logits: Logits, trials: list[Trial]) -> list[str
 
 
 def report(title: str, versions: list[Version], outputs: Outputs, trials: list[Trial]) -> list[str]:
-    """Print the table of the largest differences; returns what is past a tolerance, each as a sentence."""
+    """Print the table of the largest differences; returns a sentence for each that exceeds its tolerance."""
     table = terminal.table(f"{title}: differences relative to the largest logit")
     for head in ("version", "inputs", "torchvision", "on", "another", "top 5"):
         table.add_column(head, overflow="fold", justify="right" if head == "inputs" else "left")
@@ -184,7 +184,7 @@ def report(title: str, versions: list[Version], outputs: Outputs, trials: list[T
 
 
 def coloured(distance: Distance) -> Text:
-    """The distance as text, red where it is past the limit."""
+    """The distance as text, red if it exceeds the limit."""
     return Text.assemble((shown(distance.value), "red" if distance.beyond else "green"))
 
 

@@ -1,4 +1,4 @@
-"""`classify`: name what is in pictures, and judge the answer where the truth is known."""
+"""`classify`: names what pictures show, and judges the answers if the truth is known."""
 
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from ladder.core.worker import Worker
 
 @dataclass(frozen=True)
 class Named:
-    """A picture with the likeliest labels, likeliest first, their probabilities, and the time of the inference."""
+    """A picture with its most likely labels, in order, their probabilities, and the time of the inference."""
 
     picture: Picture
     guesses: list[tuple[str, float]]
@@ -29,7 +29,7 @@ class Named:
 
     @property
     def verdict(self) -> bool | None:
-        """Whether the likeliest label is right; None where the truth is not known or the set has no word for it."""
+        """Whether the most likely label is right; None if the truth is unknown or the set has no label for it."""
         return self.guesses[0][0] in self.picture.right if self.picture.right else None
 
 
@@ -46,7 +46,7 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
         terminal.note(f"version {chosen.name}, weights {weights.describe(folder, weight_set)}")
         started = time.perf_counter()
         with ExitStack() as stack:
-            with terminal.working(f"loading {chosen.name}"):  # which may take seconds to compile
+            with terminal.working(f"loading {chosen.name}"):  # may compile for seconds
                 worker = stack.enter_context(Worker(chosen.name, python, folder))
             begin = stack.enter_context(terminal.progress("looking at the pictures", len(pictures)))
             named, refused = name_all(worker, pictures, weights.read_labels(folder), top, begin)
@@ -54,7 +54,7 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
         show(named, time.perf_counter() - started, chosen, folder)
     if others:
         files = "1 other file was" if others == 1 else f"{others} other files were"
-        terminal.note(f"{files} left out, which by name and content {'is' if others == 1 else 'are'} not pictures")
+        terminal.note(f"{files} left out, {'not a picture' if others == 1 else 'not pictures'} by name and content")
     for complaint in complaints:
         terminal.complain(f"ladder: {complaint}")
     return 2 if complaints else 0
@@ -63,7 +63,7 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
 def name_all(
     worker: Worker, pictures: list[Picture], labels: list[str], top: int, begin: Callable[[str], None]
 ) -> tuple[list[Named], list[str]]:
-    """All pictures, classified by the worker, and a line for each that it rejected."""
+    """All pictures, classified by the worker, and a complaint for each that it rejected."""
     named, complaints = [], []
     for picture in pictures:
         begin(picture.name)
@@ -89,7 +89,7 @@ def likeliest(logits: np.ndarray, labels: list[str], count: int) -> list[tuple[s
 
 
 def show(named: list[Named], elapsed: float, version: Version, folder: Path) -> None:
-    """Print the table and, below it, the summary; `elapsed`: seconds for all, from the worker's start on."""
+    """Print the table and, below it, the summary; `elapsed`: seconds since the worker started."""
     console = terminal.output()
     if folder.name == "synthetic":
         console.print(weights.MEANINGLESS)
@@ -99,7 +99,7 @@ def show(named: list[Named], elapsed: float, version: Version, folder: Path) -> 
 
 
 def tabulate(named: list[Named]) -> Table:
-    """A row for each picture: file and truth, likeliest labels, verdict if there is any, time."""
+    """A row for each picture: file and truth, most likely labels, verdict if there is any, time."""
     judged = any(entry.verdict is not None for entry in named)
     table = terminal.table()
     table.add_column(Text("picture\n  what it shows"), overflow="fold")
@@ -114,13 +114,13 @@ def tabulate(named: list[Named]) -> Table:
 
 
 def subject(picture: Picture) -> Text:
-    """The file, and on a second line the right labels; where there are none, or too many to read, what it shows."""
+    """The file, and on a second line the right labels; if there are none or too many to read, the subject in words."""
     truth = " or ".join(sorted(picture.right)) if 0 < len(picture.right) <= 3 else picture.shows
     return Text.assemble(printable(picture.name), (f"\n  {truth}" if truth else "", "dim"))
 
 
 def guesses(entry: Named) -> Text:
-    """The labels with their probabilities, the likeliest on a line of its own."""
+    """The labels with their probabilities, the most likely on its own line."""
     first, *rest = (f"{printable(label)} {100 * probability:.1f}%" for label, probability in entry.guesses)
     return Text.assemble((first, "bold"), ("\n" + ", ".join(rest) if rest else "", "dim"))
 

@@ -1,4 +1,4 @@
-"""`compare`: every version's logits on pics/ against torchvision's, from golden files, and against one another."""
+"""`compare`: compares every version's logits on pics/ with torchvision's, from golden files, and with one another."""
 
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -19,15 +19,15 @@ from shared_weights.golden import thinned
 from shared_weights.tensor_file import sha256
 
 SETS = ("cifar10", "synthetic")
-SMALL = "chelsea.png@32"  # the only input for slow versions: a picture thinned to 32 x 32 pixels
+SMALL = "chelsea.png@32"  # the only input for slow versions: a picture subsampled to 32 x 32 pixels
 RENEW = "renew it with `nox -s reference -- --write`"
 
 
 def compare(root: Path, names: Sequence[str], folders: Iterable[Path] | None = None) -> int:
-    """Print a table for each weight set; the exit code is 1 if a version is past its tolerance.
+    """Print a table for each weight set; the exit code is 1 if a version exceeds its tolerance.
 
-    `folders`: the weight sets, by default the two that need no download. Raises LadderError for a golden file that
-    was not made for the present weights and pictures.
+    `folders`: the weight sets, by default the two that need no download. Raises LadderError if a golden file was not
+    made for the current weights and pictures.
     """
     versions = select(root, names)
     complaints = []
@@ -66,7 +66,7 @@ def read_golden(folder: Path, pictures: Iterable[str]) -> dict[str, np.ndarray]:
 
 
 def small_input(version: Version, folder: Path, pics: Path, scratch: Path) -> Path:
-    """An `.npy` file in `scratch` with the array of SMALL: the picture as `version` prepares it, thinned."""
+    """An `.npy` file in `scratch` with the array of SMALL: the picture as `version` prepares it, subsampled."""
     picture = pics / SMALL.removesuffix("@32")
     [image] = prepared(version.name, environment.python(version), folder, [picture])
     np.save(scratch / "small.npy", thinned(image))

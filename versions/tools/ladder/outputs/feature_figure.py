@@ -1,4 +1,4 @@
-"""The figure of `features`: the picture and its likeliest labels, beside them the strongest channels of each stage."""
+"""The figure of `features`: the picture, its most likely labels, and beside them each stage's strongest channels."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from shared_weights.tensor_file import appearing_whole
 
 PANEL = 1.35  # inches: the width of a feature map
-FEWEST = 3  # maps per row, since the row's title is that wide
+FEWEST = 3  # maps per row: the row's title is this wide
 LEFT = 3.2  # inches: the width of the picture
-LONGEST = 34  # letters of a label that fit; ImageNet has longer labels
+LONGEST = 34  # characters of a label that fit; ImageNet has longer labels
 BAR = "tab:blue"
 
 
@@ -27,19 +27,21 @@ def draw(
     channels: int,
     file: Path,
 ) -> None:
-    """Write the figure. `picture`: (H, W, 3), 0 to 1; `guesses`: labels with their probabilities, likeliest first;
-    `maps`: stage -> its output (H, W, C), of which `channels` are shown at most.
+    """Write the figure.
+
+    `picture`: (H, W, 3), 0 to 1; `guesses`: labels with their probabilities, most likely first; `maps`: stage -> its
+    output (H, W, C), of which at most `channels` channels are shown.
     """
     width, height = LEFT + PANEL * max(channels, FEWEST) + 1.0, (PANEL + 0.55) * len(maps) + 0.5
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
     figure.suptitle(title, parse_math=False)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(LEFT, width - LEFT))[0]
-    used = LEFT + 0.6, 2.6  # inches: the picture below its title, the labels
+    used = LEFT + 0.6, 2.6  # inches: the picture with its title, the labels
     shown, bars, rest = left.subplots(3, 1, height_ratios=(*used, height - sum(used)))
     rest.set_axis_off()
     shown.imshow(picture)
     shown.set(xticks=[], yticks=[])
-    shown.set_title(f"what the network is given:\n{picture.shape[1]} x {picture.shape[0]} pixels", size=10)
+    shown.set_title(f"the network's input:\n{picture.shape[1]} x {picture.shape[0]} pixels", size=10)
     draw_guesses(bars, guesses)
     for part, (stage, output) in zip(right.subfigures(len(maps), 1, squeeze=False)[:, 0], maps.items()):
         draw_stage(part, stage, output, channels)
@@ -49,7 +51,7 @@ def draw(
 
 
 def draw_guesses(axes: Axes, guesses: Sequence[tuple[str, float]]) -> None:
-    """The likeliest labels, each above a bar of its probability."""
+    """The most likely labels, each above a bar of its probability."""
     places = np.arange(len(guesses))
     axes.barh(places, [probability for _, probability in guesses], height=0.3, color=BAR)
     for place, (label, probability) in zip(places, guesses):
@@ -58,7 +60,7 @@ def draw_guesses(axes: Axes, guesses: Sequence[tuple[str, float]]) -> None:
         axes.text(0.01, place - 0.22, text, va="bottom", size=10, parse_math=False, clip_on=True)
     axes.set(xlim=(0, 1), ylim=(len(guesses) - 0.5, -0.8), yticks=[], xticks=[])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-    axes.set_title(f"what it names, the top {len(guesses)}", size=10)
+    axes.set_title(f"the network's output: top {len(guesses)}", size=10)
 
 
 def draw_stage(part: SubFigure, stage: str, output: np.ndarray, channels: int) -> None:

@@ -1,4 +1,4 @@
-"""`features`: what the network sees in a picture, as the feature maps after its stem and after each of its stages."""
+"""`features`: draws what the network sees in a picture: the feature maps after the stem and after each stage."""
 
 import json
 import subprocess
@@ -23,10 +23,10 @@ STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
 @dataclass(frozen=True)
 class Seen:
-    """What a version computed from a picture.
+    """A version's results for a picture.
 
-    `image`: the picture as the network takes it, float32 (H, W, 3), normalised; `logits`: float32 (classes,); `maps`:
-    stage -> its output, float32 (H, W, channels), in the order of the stages.
+    `image`: the network's input, float32 (H, W, 3), normalised; `logits`: float32 (classes,); `maps`: stage -> its
+    output, float32 (H, W, channels), in the order of the stages.
     """
 
     image: np.ndarray
@@ -66,7 +66,7 @@ def features(
 
 
 def see(name: str, python: Path, folder: Path, picture: Path) -> Seen:
-    """Run a version on a picture file; raises LadderError with its own sentence if it refuses the picture."""
+    """Run a version on a picture file; raises LadderError with the version's own message if it rejects the picture."""
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "seen.npz"
         command = [str(python), program("feature_maps"), str(folder), str(picture.absolute()), str(target)]
@@ -82,7 +82,7 @@ def see(name: str, python: Path, folder: Path, picture: Path) -> Seen:
 def displayed(image: np.ndarray, folder: Path) -> np.ndarray:
     """The normalised image (H, W, 3) in colours from 0 to 1, by undoing the normalisation of preprocess.json.
 
-    The version that normalised it has read and checked that file.
+    The file needs no check here, since the version has already read and checked it.
     """
     settings = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))
     return np.clip(image * settings["std"] + np.array(settings["mean"]), 0, 1)

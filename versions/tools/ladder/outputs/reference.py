@@ -1,4 +1,4 @@
-"""`reference`: every version against torchvision itself, run here and now in float64."""
+"""`reference`: compares every version with torchvision itself, run here and now in float64."""
 
 import tempfile
 from collections.abc import Iterable
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 SIZES = ((32, 32), (64, 64), (65, 97), (224, 224))  # height, width; 65 and 97 give odd sizes at every stride of 2
 
-# The golden files and torch here may differ by float64's rounding: the versions' bound, scaled by the two machine
-# epsilons, 2**-52 and 2**-23.
+# The golden files and torch here may differ by float64's rounding: the versions' bound, scaled from float32's machine
+# epsilon, 2**-23, to float64's, 2**-52.
 GOLDEN_TOLERANCE = 2e-5 * 2.0 ** (23 - 52)
 
 
 def reference(root: Path, write: bool) -> int:
-    """Print a table for each weight set that is here; the exit code is 1 if a version is past its tolerance.
+    """Print a table for each weight set found here; the exit code is 1 if a version exceeds its tolerance.
 
-    With `write` the golden files are made anew first. Raises LadderError where torch or torchvision is missing.
+    With `write` the golden files are first written anew. Raises LadderError if torch or torchvision is missing.
     """
     try:
         from shared_weights import torch_reference
@@ -64,7 +64,7 @@ def present_sets() -> list[Path]:
 
 
 def trials_of(model: "torch.nn.Module", images: dict[str, np.ndarray], pics: Path, scratch: Path) -> list[Trial]:
-    """All pictures; the thinned one for slow versions; and seeded random images of SIZES."""
+    """All pictures; the subsampled one for slow versions; and seeded random images of SIZES."""
     from shared_weights import torch_reference
 
     arrays = {SMALL: thinned(images[SMALL.removesuffix("@32")])}
@@ -84,20 +84,20 @@ def trials_of(model: "torch.nn.Module", images: dict[str, np.ndarray], pics: Pat
 
 
 def check_preparation(version: Version, folder: Path, pics: Path, images: dict[str, np.ndarray]) -> list[str]:
-    """A line for each picture that the version prepares into another array than torchvision's transforms do."""
+    """A complaint for each picture that the version prepares differently from torchvision's transforms."""
     found = prepared(version.name, environment.python(version), folder, [pics / name for name in images])
     return [
-        f"{version.name} prepares {name} for {folder.name} into another array than torchvision"
+        f"{version.name} prepares {name} for {folder.name} differently from torchvision"
         for (name, image), own in zip(images.items(), found, strict=True)
         if not np.array_equal(own, image)
     ]
 
 
 def check_golden(folder: Path, pictures: Iterable[str], trials: list[Trial]) -> list[str]:
-    """A line for each golden entry that is not what torchvision computes here."""
+    """A complaint for each golden entry that differs from torchvision's output here."""
     golden = read_golden(folder, pictures)
     return [
-        f"{folder / 'golden.safetensors'}: {trial.name} is not what torchvision computes here"
+        f"{folder / 'golden.safetensors'}: {trial.name} differs from torchvision's output here"
         for trial in trials
         if trial.name in golden
         and agreement.difference(golden[trial.name], trial.expected, trial.expected) > GOLDEN_TOLERANCE

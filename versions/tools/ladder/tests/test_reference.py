@@ -66,7 +66,7 @@ def test_another_preparation_fails(run, pics: Path, monkeypatch):
 
     monkeypatch.setattr(shared_weights.torch_reference, "prepare", other)
     code, _, err = run({})
-    assert code == 1 and "01_one prepares coin.png for cifar10 into another array than torchvision" in err
+    assert code == 1 and "01_one prepares coin.png for cifar10 differently from torchvision" in err
 
 
 def test_a_golden_file_that_torchvision_would_not_write_fails(run, weight_set: Path):
