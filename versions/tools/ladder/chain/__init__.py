@@ -1,1 +1,1 @@
-"""Neighbours in the ladder: how they differ, and how they are kept together."""
+"""Neighbours in the ladder: how they differ, and how they are kept consistent."""

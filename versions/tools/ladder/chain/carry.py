@@ -1,4 +1,4 @@
-"""`carry`: carry a change that was made in one version forward into all later ones."""
+"""`carry`: carries a change made in one version forward into all later ones."""
 
 import shutil
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from ladder.core.versions import OWN, Version, discover, find
 class Step:
     """The result of carrying one edit into one version.
 
-    The file as it is in HEAD, as it lies there, and as it will be; the predecessor's edit; a word for what is done.
+    The file in HEAD, as it is now, and as it will be; the predecessor's edit; a word for the action.
     """
 
     version: Version
@@ -42,7 +42,7 @@ class Step:
 class History:
     """A version's files at three points: in the working tree, in HEAD, and at the revision that the edits count from.
 
-    `head` and `before` are None where the whole version was not there yet; of later versions they hold only `paths`.
+    `head` and `before` are None if the version did not exist yet; of later versions they hold only `paths`.
     """
 
     def __init__(self, version: Version, revision: str, paths: list[str] | tuple[str, ...] = (".",)):
@@ -58,15 +58,16 @@ class History:
         return self.head.get(path) if self.head is not None else None
 
     def former(self, path: str) -> bytes | None:
-        """The file at the revision; a version that was not there yet has it as in HEAD, or as it lies there."""
+        """The file at the revision; for a version that did not exist yet, as in HEAD or as it is now."""
         tree = next(tree for tree in (self.before, self.head, self.working) if tree is not None)
         return tree.get(path)
 
 
 def carry(root: Path, name: str, revision: str) -> int:
-    """Carry the working tree's change of a version against `revision` forward, and print what was done.
+    """Carry the working tree's change of a version against `revision` forward, and print the actions.
 
-    Raises Conflict, and writes nothing at all, if one file of one version can't take its edit. Waits for another carry.
+    Raises Conflict, and writes nothing at all, if an edit conflicts with any file of any version. Waits for another
+    carry to end.
     """
     versions = discover(root)
     version = find(versions, name)
@@ -92,13 +93,13 @@ def carry(root: Path, name: str, revision: str) -> int:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep other processes from carrying meanwhile; says so if it has to wait for one."""
+    """Keep other processes from carrying meanwhile; prints a note if it has to wait for one."""
     path.parent.mkdir(exist_ok=True)
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        terminal.note("another carry is at work: waiting for its end")
+        terminal.note("another carry is at work: waiting for it to end")
         lock.acquire()
     try:
         yield
@@ -115,7 +116,7 @@ def edited(source: History) -> set[str]:
 
 
 def plan(histories: list[History], paths: list[str], ledger: Ledger) -> list[Step]:
-    """Every edit followed down the chain of versions. Raises Conflict that names every file and version in conflict."""
+    """Every edit, followed down the chain of versions. Raises Conflict, naming all files and versions in conflict."""
     steps: list[Step] = []
     conflicts = []
     for path in paths:
@@ -130,7 +131,7 @@ def plan(histories: list[History], paths: list[str], ledger: Ledger) -> list[Ste
 
 
 def follow(histories: list[History], path: str, ledger: Ledger) -> Iterator[Step]:
-    """One file's edit, from each version to the next. It ends where a version's own change has swallowed it."""
+    """One file's edit, from each version to the next. It ends where a version's own change has replaced the lines."""
     theirs = histories[0].working.get(path)
     for before, history in pairwise(histories):
         try:
@@ -146,7 +147,7 @@ def follow(histories: list[History], path: str, ledger: Ledger) -> Iterator[Step
 def carry_into(history: History, path: str, edit: Edit, ledger: Ledger) -> Step | None:
     """The edit of the predecessor's file, from the revision to now, carried into one version.
 
-    None if there is no edit; raises Conflict, with the end of a sentence, where it can't be carried.
+    None if there is no edit. Raises Conflict, with the end of a sentence, if it can't be carried.
     """
     present, committed = history.working.get(path), history.committed(path)
     declared = path in history.version.changes
@@ -186,7 +187,7 @@ def obstacles(steps: list[Step], source: Version) -> list[str]:
 
 
 def write(root: Path, source: Version, steps: list[Step], ledger: Ledger) -> None:
-    """Carry out the steps and record them; if anything fails, everything is left as it was."""
+    """Perform the steps and record them; if anything fails, everything stays as it was."""
     for step in steps:
         ledger.enter(step.place, step.committed, step.content, step.edit)
     writes = [
@@ -194,7 +195,7 @@ def write(root: Path, source: Version, steps: list[Step], ledger: Ledger) -> Non
         for step in steps
         if step.content != step.present
     ]
-    for left in (root / "versions").glob(f"{STAGING}*"):  # by a carry that was killed, for this one has the lock
+    for left in (root / "versions").glob(f"{STAGING}*"):  # left by a carry that was killed: this one holds the lock
         shutil.rmtree(left)
     with ExitStack() as undone:
         ledger.save()  # first, since an entry for something that was never written is harmless
@@ -204,7 +205,7 @@ def write(root: Path, source: Version, steps: list[Step], ledger: Ledger) -> Non
 
 
 def show(steps: list[Step]) -> None:
-    """Print a row for each file and each thing done to it, with the numbers of the versions."""
+    """Print a row for each file and action, with the numbers of the versions."""
     done: dict[tuple[str, str], list[str]] = {}
     for step in steps:
         done.setdefault((step.path, step.word), []).append(step.version.number)

@@ -1,4 +1,4 @@
-"""`diff`: what one version changes against another, for a reader; and the whole ladder as a table."""
+"""`diff`: shows how two versions differ, for a reader; or the whole ladder as a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from ladder.timing.gains import HOW, Gain, Measured
 from shared_weights.tensor_file import appearing_whole
 
 BAR = 24  # characters for the file with the most changed lines
-# The heads of the ladder's table -> the part of a step whose size stands below it.
+# The headings of the ladder's table -> the part of a step whose size is below it.
 HEADS = {
     "src\nboth": ("src", True),
     "src\nnew": ("src", False),
@@ -31,7 +31,7 @@ HEADS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two versions, `before` on the left, what differs between them, and what to say first.
+    """Two versions, `before` on the left, their differences, and the measured gain.
 
     `steps`: the versions whose ideas make the difference, from the one after the earlier to the later one.
     """
@@ -47,8 +47,8 @@ def diff(root: Path, names: Sequence[str], full: bool = False, stat: bool = Fals
     """Print the difference of two versions, or of one and its predecessor; without names the ladder. Returns 0.
 
     `full`: unchanged parts too; `stat`: only the table of files; `html`: write a page there instead.
-    Raises LadderError if a version is not there, has no predecessor or is the other one, and for options that don't
-    go together.
+    Raises LadderError if a version does not exist, has no predecessor or is compared with itself, and for options that
+    exclude each other.
     """
     if html and (stat or not names):
         raise LadderError("--html needs one or two versions, and is not for --stat: the page has both")
@@ -106,7 +106,7 @@ def show_head(console: Console, comparison: Comparison) -> None:
 
 
 def tabulate(changes: list[Change]) -> Table:
-    """The files with their lines added and removed, and a bar that shows them."""
+    """The files with their numbers of lines added and removed, also as a bar."""
     table = terminal.table()
     table.add_column("file", overflow="fold")
     table.add_column("")
@@ -126,7 +126,7 @@ def tabulate(changes: list[Change]) -> Table:
 
 
 def bar(change: Change, scale: float) -> Text:
-    """A plus for each line added, a minus for each removed, times `scale`; at least one where there is any."""
+    """A plus for each line added and a minus for each removed, times `scale`; at least one of a kind that exists."""
     plus, minus = (-int(-count * scale // 1) for count in (change.added, change.removed))
     return Text.assemble(("+" * plus, "green"), ("-" * minus, "red"))
 
@@ -138,7 +138,7 @@ def total(changes: list[Change]) -> str:
 
 
 def size(changes: list[Change]) -> str:
-    """The number of files and lines that change."""
+    """The numbers of files and lines that change."""
     added, removed = sum(change.added for change in changes), sum(change.removed for change in changes)
     return f"{len(changes)} file{'s' * (len(changes) != 1)} (+{added} -{removed})"
 
@@ -197,7 +197,7 @@ def lines(size: Size) -> Text:
 
 
 def figures(gains: list[Gain]) -> Text:
-    """The gains as text, one below the other."""
+    """The gains as text, one per line."""
     shown = [gain.figure + f" @{gain.threads}" * (gain.threads > 1) for gain in gains]
     return Text("\n".join(shown) or "-")
 

@@ -18,7 +18,7 @@ Tokens = list[list[Piece]]
 
 
 def page(title: str, ideas: list[tuple[str, str]], measured: str, total: str, changes: list[Change], full: bool) -> str:
-    """A whole page that needs nothing else: the ideas of the versions between, the gain, and the difference."""
+    """A self-contained page: the ideas of the steps between the versions, the gain, and the difference."""
     steps = "".join(f"<dt>{escape(name)}</dt><dd>{escape(idea)}</dd>" for name, idea in ideas)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -31,7 +31,7 @@ def page(title: str, ideas: list[tuple[str, str]], measured: str, total: str, ch
 
 
 def stylesheet(dark: str | None = None) -> str:
-    """The CSS of `fragment`. `dark`: a selector that holds where the page is dark; None: where the system is."""
+    """The CSS of `fragment`. `dark`: a selector that matches a dark page; None: the system decides."""
     light_tokens, dark_tokens = (colours(style, (dark or "") * (name == "dark")) for name, style in STYLES.items())
     plain, night = SHEET.read_text(encoding="utf-8").split("/* dark */\n")
     if dark is None:
@@ -48,7 +48,7 @@ def colours(style: str, where: str) -> str:
 def fragment(changes: list[Change], full: bool = False) -> str:
     """The list of files and their lines, as one element of class `ladder-diff`, for a page that has `stylesheet`.
 
-    Unchanged parts can be unfolded by the reader; `full`: they are so from the start.
+    The reader can unfold unchanged parts; `full`: they start unfolded.
     """
     rows = "".join(
         f'<tr><td><a href="#{anchor(change)}">{escape(printable(change.title))}</a> <i>{change.state}</i></td>'
@@ -93,7 +93,7 @@ def part(kind: str, run: list[Row], before: Tokens, after: Tokens, full: bool) -
 
 
 def cells(run: list[Row], before: Tokens, after: Tokens) -> Iterator[str]:
-    """The lines of both sides in turn, an empty cell where one has none."""
+    """The lines of both sides in turn, with an empty cell where a side has no line."""
     for row in run:
         yield cell("old", row.old, before, row.old_words)
         yield cell("new", row.new, after, row.new_words)
@@ -115,7 +115,7 @@ def span(piece: Piece) -> str:
 
 
 def css_class(kind: Kind) -> str:
-    """Pygments' short name of a token's kind; empty for what has no colour of its own."""
+    """Pygments' short name of a token's kind; empty for a kind without its own colour."""
     while kind not in STANDARD_TYPES:
         kind = kind.parent
     return "" if kind is Whitespace else STANDARD_TYPES[kind]

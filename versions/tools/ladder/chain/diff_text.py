@@ -19,10 +19,10 @@ BLANK = Piece(Whitespace, "")
 
 
 class Colours:
-    """What the lines look like on a dark terminal, or on a light one.
+    """The look of the lines on a dark or a light terminal.
 
-    Changed lines bring their own background, so their colours can be any; unchanged ones stand on the terminal's,
-    which may be another than COLORFGBG tells, and so have colours of the terminal's own palette.
+    Changed lines have their own background, and so can have any colours. Unchanged lines have the terminal's, about
+    which COLORFGBG may be wrong, and so use colours of the terminal's own palette.
     """
 
     def __init__(self, light: bool):
@@ -30,10 +30,10 @@ class Colours:
         self.changed: SyntaxTheme = PygmentsSyntaxTheme("xcode" if light else "github-dark")
         red = ("#ffebe9", "#ffb8b0") if light else ("#3d1a1d", "#8a2b30")
         green = ("#dafbe1", "#90e3a5") if light else ("#12331f", "#1f7038")
-        self.grounds = {"-": red, "+": green}  # of a line, and of a changed word in it
+        self.grounds = {"-": red, "+": green}  # backgrounds of a line, and of a changed word in it
 
     def style(self, sign: str, piece: Piece) -> Style:
-        """The style of a token in a line that begins with this sign."""
+        """The style of a token in a line with this sign."""
         if sign not in self.grounds:
             return self.plain.get_style_for_token(piece.kind)
         ground = Style(bgcolor=self.grounds[sign][piece.changed], bold=piece.changed or None)
@@ -58,7 +58,7 @@ def show(console: Console, changes: list[Change], full: bool = False) -> None:
 
 
 def is_light(colours: str) -> bool:
-    """Whether COLORFGBG, which many terminals set, tells of a white background: "0;15" is black on white."""
+    """Whether COLORFGBG, which many terminals set, declares a white background: "0;15" is black on white."""
     return colours.rpartition(";")[2] in ("7", "15")
 
 
@@ -95,7 +95,7 @@ def listing(change: Change, colours: Colours, width: int, full: bool) -> Iterato
 def signed(
     kind: str, run: list[Row], before: list[list[Piece]], after: list[list[Piece]]
 ) -> Iterator[tuple[str, int, list[Piece]]]:
-    """The lines of a run with their sign and index: in a changed run first all that were removed, then all added."""
+    """The lines of a run with their signs and indices: of a changed run first all removed, then all added lines."""
     if kind != "changed":
         yield from ((" ", row.new, after[row.new]) for row in run if row.new is not None)
         return
@@ -104,5 +104,5 @@ def signed(
 
 
 def note(text: str) -> Text:
-    """A line that says what is left out."""
+    """A line that stands for lines left out."""
     return Text(f"     ... {text}", style="dim italic")

@@ -1,4 +1,4 @@
-"""The difference of two versions, before it is shown: changed files, lines that belong together, changed words."""
+"""The difference between two versions as data: changed files, paired lines, changed words."""
 
 import difflib
 import re
@@ -13,19 +13,19 @@ from ladder.core.git import Hunk, hunks
 from ladder.core.versions import OWN
 
 CONTEXT = 3  # unchanged lines shown before and after a change
-LAST = ("meson.build", "pyproject.toml", "README.md")  # what a reader wants to see last, in this order
+LAST = ("meson.build", "pyproject.toml", "README.md")  # the files that a reader wants to see last, in this order
 WORD = re.compile(r"\w+|\s+|[^\w\s]")
-LARGEST = 40_000  # old times new lines of a hunk in which pairs are looked for: a fraction of a second
+LARGEST = 40_000  # old times new lines of a hunk whose lines are paired: takes a fraction of a second
 
 Spans = tuple[tuple[int, int], ...]  # from and to, in characters of a line
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the old file beside one of the new file, by their indices; None where it has no counterpart.
+    """A line of the old file beside one of the new file, by their indices; None if there is no counterpart.
 
-    `changed` is False where both are the same. `old_words` and `new_words`: the parts that differ in two lines of
-    which one became the other; empty where the whole line is new or gone.
+    `changed`: False if both are the same. `old_words` and `new_words`: the parts that differ if the old line became the
+    new one; empty if the whole line is new or gone.
     """
 
     old: int | None
@@ -37,9 +37,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Change:
-    """A file that differs; `old` or `new` is None where only the other version has it.
+    """A file that differs; `old` or `new` is None if only the other version has it.
 
-    Both are there with different names where a file was written again in another language: conv2d.py, conv2d.c.
+    Both names exist and differ if a file was rewritten in another language: conv2d.py, conv2d.c.
     """
 
     old: str | None
@@ -60,7 +60,7 @@ class Change:
 
     @property
     def state(self) -> str:
-        """What happened to the file, in a word; empty for a plain change."""
+        """A word for what happened to the file; empty for a plain change."""
         return "rewritten" if self.rewritten else "removed" if self.new is None else "new" if self.old is None else ""
 
     @property
@@ -70,12 +70,12 @@ class Change:
 
     @property
     def added(self) -> int:
-        """The number of lines that only the new file has."""
+        """The number of lines added."""
         return sum(len(hunk.new) for hunk in self.hunks)
 
     @property
     def removed(self) -> int:
-        """The number of lines that only the old file has."""
+        """The number of lines removed."""
         return sum(len(hunk.old) for hunk in self.hunks)
 
     def rows(self) -> list[Row]:
@@ -105,14 +105,14 @@ def compare(before: Tree, after: Tree) -> list[Change]:
 
 
 def rewritten(new: set[str], removed: set[str]) -> dict[str, str]:
-    """The new files for which exactly one of the same name but another ending was removed, and that one."""
+    """The new files that each replace the only removed file of the same name with another suffix: new -> old."""
     stems = Counter(stem(path) for path in new) + Counter(stem(path) for path in removed)
     gone = {stem(path): path for path in removed}
     return {path: gone[stem(path)] for path in new if stem(path) in gone and stems[stem(path)] == 2}
 
 
 def stem(path: str) -> str:
-    """A path without its ending."""
+    """A path without its suffix."""
     return str(PurePosixPath(path).with_suffix(""))
 
 
@@ -132,7 +132,7 @@ def split(content: bytes) -> list[str]:
 
 
 def opposite(hunk: Hunk) -> list[Row]:
-    """Pair the lines of both sides from the top, whatever they hold."""
+    """Pair the lines of both sides from the top, whatever their content."""
     height = max(len(hunk.old), len(hunk.new))
     return [Row(at(hunk.old, i), at(hunk.new, i)) for i in range(height)]
 
@@ -143,7 +143,7 @@ def at(lines: range, index: int) -> int | None:
 
 
 def beside(before: Sequence[str], after: Sequence[str], hunk: Hunk) -> list[Row]:
-    """The lines of a hunk: those of which one became the other are beside each other, with the words that changed."""
+    """The rows of a hunk: a line and the one that it became are side by side, with the words that changed."""
     rows: list[Row] = []
     old, new = hunk.old.start, hunk.new.start
     for i, j in [*pairs(before, after, hunk), (hunk.old.stop, hunk.new.stop)]:
@@ -155,7 +155,7 @@ def beside(before: Sequence[str], after: Sequence[str], hunk: Hunk) -> list[Row]
 
 
 def pairs(before: Sequence[str], after: Sequence[str], hunk: Hunk) -> list[tuple[int, int]]:
-    """The lines of a hunk that became one another, in their order: of all choices the one with the most common words.
+    """The pairs of an old line and the new line that it became, in order, with the most common words in total.
 
     Two lines can be a pair if they share half of their words. Dynamic programming, as in Needleman and Wunsch, "A
     general method applicable to the search for similarities in the amino acid sequence of two proteins" (1970).
@@ -187,13 +187,13 @@ def vocabulary(line: str) -> Counter[str]:
 
 
 def shared(old: Counter[str], new: Counter[str]) -> int:
-    """How many words two lines have in common; 0 if that is less than half of them."""
+    """How many words two lines have in common; 0 if less than half of them."""
     common = (old & new).total()
     return common if 4 * common >= old.total() + new.total() else 0
 
 
 def words(old: str, new: str) -> tuple[Spans, Spans]:
-    """The parts of two lines that differ, in whole words; parts with only blanks between them are one."""
+    """The parts of two lines that differ, in whole words; parts separated only by blanks are joined."""
     before, after = WORD.findall(old), WORD.findall(new)
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     changed = [block[1:] for block in matcher.get_opcodes() if block[0] != "equal"]
@@ -218,7 +218,7 @@ def spans(words: list[str], blocks: list[tuple[int, int]]) -> Spans:
 
 
 def blocks(rows: list[Row]) -> Iterator[tuple[str, list[Row]]]:
-    """The rows in runs: "changed" ones; "same", which stay near a change; "folded", unchanged and far from any."""
+    """The rows in runs: "changed"; "same", unchanged but near a change; "folded", unchanged and far from any change."""
     near = {index + offset for index, row in enumerate(rows) if row.changed for offset in range(-CONTEXT, CONTEXT + 1)}
     start = 0
     while start < len(rows):
@@ -226,7 +226,7 @@ def blocks(rows: list[Row]) -> Iterator[tuple[str, list[Row]]]:
         stop = start
         while stop < len(rows) and sort(rows, near, stop) == kind:
             stop += 1
-        lone = kind == "folded" and stop == start + 1  # a line that says it is left out would be as long
+        lone = kind == "folded" and stop == start + 1  # a line that stands for it would be as long
         yield "same" if lone else kind, rows[start:stop]
         start = stop
 

@@ -1,4 +1,4 @@
-"""The ledger of `carry`: what each file in the working tree has received from its predecessor since the commit."""
+"""The ledger of `carry`: the edits that each file in the working tree has received from its predecessor since HEAD."""
 
 import base64
 import hashlib
@@ -12,8 +12,11 @@ from ladder.chain.merging import Conflict, Edit, contains
 
 @dataclass(frozen=True)
 class Entry:
-    """A file that was carried to: digests of its content in HEAD then and of what it became; in base64 the
-    predecessor's file that was carried, and what that was at the revision. None where there was no file."""
+    """A file that has received an edit; None stands for a missing file.
+
+    The digests of its content in HEAD at that time and after the edit; in base64, the predecessor's file as it was
+    carried and as it was at the revision.
+    """
 
     committed: str | None
     result: str | None
@@ -22,7 +25,7 @@ class Entry:
 
 
 class Ledger:
-    """The entries, by the file's path below `versions`. What cannot be read counts as lost, and is."""
+    """The entries, by the file's path below `versions`. A ledger that cannot be read counts as empty."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -35,14 +38,14 @@ class Ledger:
             self.text, self.entries = b"{}", {}
 
     def paths(self, name: str) -> set[str]:
-        """The files in the version of this name that there are entries for."""
+        """The files of the version with this name that have entries."""
         return {place.removeprefix(f"{name}/") for place in self.entries if place.startswith(f"{name}/")}
 
     def base(self, place: str, committed: bytes | None, present: bytes | None, former: bytes | None) -> bytes | None:
-        """What of the predecessor's file is in the one at `place`: what was carried last, else `former`.
+        """The predecessor's content that the file at `place` already contains: what was carried last, else `former`.
 
-        `committed`, `present`: the file in HEAD and as it lies there. Raises Conflict where it was edited since in
-        what the last carry wrote, so that nobody can tell whose lines they are.
+        `committed`, `present`: the file in HEAD and as it is now. Raises Conflict if the file was edited since the last
+        carry, since then nobody can tell whose lines they are.
         """
         entry = self.entries.get(place)
         if entry is None or entry.committed != digest(committed):
@@ -63,11 +66,11 @@ class Ledger:
         self.write(json.dumps({place: asdict(entry) for place, entry in sorted(self.entries.items())}).encode())
 
     def restore(self) -> None:
-        """Restore the file as it was before."""
+        """Restore the ledger's file as it was before."""
         self.write(self.text)
 
     def write(self, text: bytes) -> None:
-        """Write the file's new content in place of the old."""
+        """Replace the ledger file's content."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
         new.write_bytes(text)
@@ -75,15 +78,15 @@ class Ledger:
 
 
 def digest(content: bytes | None) -> str | None:
-    """SHA-256 of a file's content; None where there is no file."""
+    """SHA-256 of a file's content; None for a missing file."""
     return None if content is None else hashlib.sha256(content).hexdigest()
 
 
 def encode(content: bytes | None) -> str | None:
-    """A file's content as JSON can hold it."""
+    """A file's content in a form that JSON can represent."""
     return None if content is None else base64.b64encode(content).decode()
 
 
 def decode(text: str | None) -> bytes | None:
-    """The content that `encode` encoded; raises ValueError if it did not."""
+    """The content that `encode` encoded; raises ValueError for anything else."""
     return None if text is None else base64.b64decode(text)

@@ -1,4 +1,4 @@
-"""`lineage`: is every version its predecessor plus what it declares to change, and nothing else?"""
+"""`lineage`: checks that every version is its predecessor plus the changes that it declares, and nothing else."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Step:
-    """From one version to the next: how large the difference is, and what is wrong with it.
+    """The step from one version to the next: the size of the difference, and its faults.
 
     `parts`: the sizes by folder and by whether both versions have the file: `("src", True)`, `("tests", False)`.
     """
@@ -52,7 +52,7 @@ def lineage(root: Path) -> int:
 
 
 def check(versions: list[Version]) -> list[Step]:
-    """Compare each version with the one before it; the first with nothing."""
+    """Compare each version with the one before it, and the first with nothing."""
     names = [version.name for version in versions]
     steps: list[Step] = []
     before, tree_before = None, Tree()
@@ -68,7 +68,7 @@ def check(versions: list[Version]) -> list[Step]:
 
 
 def own_complaints(version: Version, before: Version | None) -> list[str]:
-    """What is wrong with the version's own name and with its declared predecessor."""
+    """The faults in the version's own name and its declared predecessor."""
     complaints = []
     distribution = "resnet50-" + version.name.replace("_", "-")
     if version.distribution != distribution:
@@ -83,12 +83,12 @@ def own_complaints(version: Version, before: Version | None) -> list[str]:
 
 
 def changes(before: Tree, after: Tree) -> set[str]:
-    """The files that were changed, added or removed, except those that are every version's own."""
+    """The files that were changed, added or removed, except those of which each version has its own."""
     return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)} - set(OWN)
 
 
 def file_complaints(version: Version, changed: set[str], existing: set[str]) -> list[str]:
-    """A sentence for each file that differs undeclared, and for each that is declared and does not differ."""
+    """A sentence for each file that differs but is not declared, and for each that is declared but does not differ."""
     complaints = [
         f"{version.name}: {path} differs from the predecessor's and is not declared in changes"
         for path in sorted(changed - version.changes)
@@ -100,7 +100,7 @@ def file_complaints(version: Version, changed: set[str], existing: set[str]) -> 
 
 
 def mentions(version: Version, tree: Tree, names: list[str]) -> list[str]:
-    """A sentence for each file that names a version, since it could not stay the same in the next folder."""
+    """A sentence for each file that names a version, since it could not stay the same in the next version."""
     return [
         f"{version.name}: {path} mentions {name}, which only README.md and pyproject.toml may"
         for path, content in tree.items()

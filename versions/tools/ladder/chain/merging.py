@@ -1,4 +1,4 @@
-"""Three-way merges of whole files, any of which may be missing."""
+"""Three-way merges of whole files, each of which may be missing."""
 
 import subprocess
 import tempfile
@@ -10,7 +10,7 @@ from ladder.core.errors import LadderError
 
 @dataclass(frozen=True)
 class Edit:
-    """A file's content before and after; None where the file is not there."""
+    """A file's content before and after; None if the file does not exist."""
 
     old: bytes | None
     new: bytes | None
@@ -21,9 +21,9 @@ class Conflict(LadderError):
 
 
 def merge(ours: bytes | None, base: bytes | None, theirs: bytes | None) -> bytes | None:
-    """`ours` with the change from `base` to `theirs` worked in; None stands for no file.
+    """`ours` with the change from `base` to `theirs` merged in; None stands for a missing file.
 
-    Where `ours` has no file that was changed there, it goes without. Raises Conflict where both changed the same.
+    If `ours` is missing, it stays missing. Raises Conflict if both sides changed the same lines.
     """
     if theirs in (ours, base):
         return ours
@@ -41,7 +41,7 @@ def merge(ours: bytes | None, base: bytes | None, theirs: bytes | None) -> bytes
 
 
 def merge_texts(*texts: bytes) -> bytes:
-    """`git merge-file` of ours, base and theirs; raises Conflict where both changed the same lines."""
+    """`git merge-file` of ours, base and theirs; raises Conflict if both changed the same lines."""
     with tempfile.TemporaryDirectory() as scratch:
         paths = [Path(scratch, name) for name in ("ours", "base", "theirs")]
         for path, content in zip(paths, texts, strict=True):

@@ -1,4 +1,4 @@
-"""`new`: begin the next version as a copy of the last one."""
+"""`new`: starts the next version as a copy of the last one."""
 
 import re
 from pathlib import Path
@@ -38,23 +38,23 @@ nox -s diff -- {previous} {number}
 
 
 def new(root: Path, name: str, idea: str) -> int:
-    """Make the folder of the next version; `name` may be given with or without its number.
+    """Create the folder of the next version; `name` may be given with or without its number.
 
-    Raises LadderError if the name can't be a version's, or the folder is there.
+    Raises LadderError if the name is not valid for a version, or if the folder already exists.
     """
     last = discover(root)[-1]
     number = f"{int(last.number) + 1:02}"
     bare = name.removeprefix(f"{number}_")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", bare):
         raise LadderError(
-            f"{name!r} can't be the next version's name: it is made of lower-case letters, digits and underscores, "
+            f"{name!r} can't be the next version's name: names consist of lower-case letters, digits and underscores, "
             f"and its number is {number}"
         )
     if not idea.strip():
         raise LadderError("a version needs an idea: --idea 'what is new, in a few words'")
     folder = root / "versions" / f"{number}_{bare}"
     if folder.exists():
-        raise LadderError(f"{folder} is there already")
+        raise LadderError(f"{folder} already exists")
     for path, content in (working_tree(last.folder) | own_files(last, folder.name, idea.strip())).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)

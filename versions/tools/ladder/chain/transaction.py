@@ -1,4 +1,4 @@
-"""Several files written or deleted at once: all of them, or none."""
+"""Writes or deletes several files at once: all of them, or none."""
 
 import os
 import shutil
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ladder.core.errors import LadderError
 
-STAGING = ".carry-"  # the beginning of the name of the folder in which new contents wait to be renamed
+STAGING = ".carry-"  # prefix of the folder in which new contents wait to be renamed
 
 
 @dataclass(frozen=True)
 class Write:
-    """A file, its content as it is and as it will be, None where it is not there; `like`: whose mode a new one gets."""
+    """A file, its content before and after, None if missing; `like`: the file from which a new one gets its mode."""
 
     path: Path
     before: bytes | None
@@ -44,11 +44,11 @@ def obstacle(home: Path, name: str, gone: set[Path]) -> str | None:
 
 
 def commit(writes: list[Write], staging: Path) -> None:
-    """Do all of `writes`, or none: if one fails, what was done is undone, and the error is raised.
+    """Do all of `writes`, or none: if one fails, the others are undone, and the error is raised.
 
     New contents and copies of the old ones are first written to a folder in `staging`, which must be on the same file
     system: so a full disk is noticed before anything is touched, and from then on files are only renamed. Folders that
-    deletions leave empty go too. Raises LadderError if a file is no longer as `before` says.
+    become empty are deleted too. Raises LadderError if a file no longer has the content `before`.
     """
     with tempfile.TemporaryDirectory(dir=staging, prefix=STAGING) as folder:
         for number, write in enumerate(writes):
@@ -65,7 +65,7 @@ def commit(writes: list[Write], staging: Path) -> None:
 
 
 def stage(write: Write, place: Path) -> None:
-    """Write the new content to `place`.new and copy the old one to `place`.old, on the disk for certain."""
+    """Write the new content to `place`.new and copy the old one to `place`.old, both synced to disk."""
     if write.before is not None:
         shutil.copy2(write.path, place.with_suffix(".old"))
     if write.after is not None:
@@ -77,7 +77,7 @@ def stage(write: Write, place: Path) -> None:
 
 
 def apply(write: Write, place: Path) -> None:
-    """Put the new content in its place, or delete the file and the folders that this leaves empty."""
+    """Put the new content in its place, or delete the file and the folders that become empty."""
     if write.after is not None:
         write.path.parent.mkdir(parents=True, exist_ok=True)
         place.with_suffix(".new").replace(write.path)
@@ -106,5 +106,5 @@ def prune(folders: Iterable[Path]) -> None:
 
 
 def read(path: Path) -> bytes | None:
-    """A file's content; None where there is no file."""
+    """A file's content; None if there is no file."""
     return path.read_bytes() if path.is_file() else None

@@ -18,7 +18,7 @@ from ladder.core.errors import LadderError
 
 SOURCE = Path(__file__).with_name("peak.c")
 CHAINS = 12  # as in peak.c
-ROUNDS = 2_000_000  # of CHAINS instructions; 5 ms at 4 GHz, long enough for a clock and short compared with an inference
+ROUNDS = 2_000_000  # of CHAINS instructions; 5 ms at 4 GHz, long enough for a clock but short next to an inference
 
 # Instruction set -> its function in peak.c, the features that it needs, and the lanes of a register.
 LOOPS = {

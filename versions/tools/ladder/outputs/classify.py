@@ -54,7 +54,8 @@ def classify(root: Path, given: list[Path], version: str | None, weight_set: str
         show(named, time.perf_counter() - started, chosen, folder)
     if others:
         files = "1 other file was" if others == 1 else f"{others} other files were"
-        terminal.note(f"{files} left out, {'not a picture' if others == 1 else 'not pictures'} by name and content")
+        why = "it is no picture" if others == 1 else "they are not pictures"
+        terminal.note(f"{files} left out: by name and content {why}")
     for complaint in complaints:
         terminal.complain(f"ladder: {complaint}")
     return 2 if complaints else 0

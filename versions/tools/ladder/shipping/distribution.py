@@ -1,4 +1,4 @@
-"""A version's sdist and wheel, built as for an upload, and what is in them."""
+"""A version's sdist and wheel, built as for an upload, and a check of their content."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ AUTHOR = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost", "-c", "
 
 @dataclass(frozen=True)
 class Distribution:
-    """The built files, and the folder into which the sdist was unpacked: away from the repository."""
+    """The built files, and the folder outside the repository into which the sdist was unpacked."""
 
     sdist: Path
     wheel: Path
@@ -26,15 +26,15 @@ class Distribution:
 def build(version: Version, scratch: Path) -> Distribution:
     """Build the version's working tree: the sdist, and from it the wheel; raises BuildError if that fails.
 
-    Raises LadderError if there is no git: meson puts into an sdist what git has committed. So the files are committed
-    in a copy of the folder: what is built is what lies there, and it is built without the rest of the repository.
+    Raises LadderError if there is no git: meson puts only committed files into an sdist. So the current files are
+    committed in a copy of the folder, where they are also built without the rest of the repository.
     """
     copy, built = scratch / "copy", scratch / "built"
     tree = working_tree(version.folder)
     for path, content in tree.items():
         (copy / path).parent.mkdir(parents=True, exist_ok=True)
         (copy / path).write_bytes(content)
-    git.need("supply", "because meson packs into an sdist what git has committed", copy, "init", "--quiet")
+    git.need("supply", "because meson packs only committed files into an sdist", copy, "init", "--quiet")
     git.run(copy, "add", "--all", "--force")
     git.run(copy, *AUTHOR, "commit", "--quiet", "--message=as it lies there")
     environment.call(version, [sys.executable, "-m", "uv", "build", "--out-dir", str(built), str(copy)])
@@ -45,7 +45,7 @@ def build(version: Version, scratch: Path) -> Distribution:
 
 
 def complaints(version: Version, distribution: Distribution, place: Path) -> list[str]:
-    """What is missing from the built files or should not be there, and where they mention the path `place`."""
+    """Everything that is missing from the built files or should not be in them, and mentions of the path `place`."""
     tree = working_tree(version.folder)
     source = files(distribution.source)
     source.pop("PKG-INFO", None)
@@ -58,8 +58,8 @@ def complaints(version: Version, distribution: Distribution, place: Path) -> lis
     if tree.get("LICENSE") not in wheel.values():
         found.append("the wheel lacks the folder's LICENSE")
     for kind, content in (("sdist", source), ("wheel", wheel)):
-        telling = (path for path in sorted(content) if os.fsencode(place) in content[path])
-        found += [f"the {kind}'s {path} names {place}" for path in telling]
+        naming = (path for path in sorted(content) if os.fsencode(place) in content[path])
+        found += [f"the {kind}'s {path} names {place}" for path in naming]
     return found
 
 
@@ -70,5 +70,5 @@ def files(folder: Path) -> Tree:
 
 
 def differing(one: Tree, other: Tree) -> set[str]:
-    """The files that are not in both, or differ."""
+    """The files that differ or are in only one of the two."""
     return {path for path in one.keys() | other.keys() if one.get(path) != other.get(path)}

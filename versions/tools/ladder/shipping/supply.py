@@ -1,9 +1,9 @@
-"""`supply`: every version as users install it, with the oldest libraries it accepts, with the newest, and offline.
+"""`supply`: tests every version as users install it, with the oldest and the newest libraries it accepts, and offline.
 
-Two environments for each version, made anew and each tested in the folder of the unpacked sdist:
+For each version it creates two new environments and runs the tests in the folder of the unpacked sdist:
 
-- the lowest versions of all that it declares, and the sdist built by the lowest build requirements;
-- the newest of everything, and the wheel; its tests run in a network namespace that has no device.
+- the sdist, built by the lowest build requirements, with the lowest versions of all libraries that it declares;
+- the wheel, with the newest of everything; its tests run in a network namespace without a device.
 """
 
 import json
@@ -32,7 +32,7 @@ SUMMARY = re.compile(r"(\d+ .*) in [\d.]+s.*")  # pytest's last line: 33 passed,
 
 @dataclass(frozen=True)
 class Result:
-    """A row of the table; `failure`: what was printed, where anything failed."""
+    """A row of the table; `failure`: the output of a step that failed."""
 
     version: str
     source: str
@@ -45,7 +45,7 @@ class Result:
 def supply(root: Path, names: Sequence[str], every_test: bool) -> int:
     """Print a table of all versions, or of the named ones; the exit code is 1 if anything failed.
 
-    Without `every_test` only the tests of the command line are run. Ctrl-C ends with a table of what was tried so far.
+    Without `every_test` only the tests of the command line are run. Ctrl-C ends with a table of the results so far.
     """
     versions = select(root, names)
     cage, missing = isolation()
@@ -87,7 +87,7 @@ def tried(versions: list[Version], tests: str, cage: list[str]) -> Iterator[Resu
 
 
 def isolation() -> tuple[list[str], str]:
-    """The command in front of one that is to have no network, and an empty string; or none, and the reason."""
+    """The prefix of a command that must run without a network, and ""; or no prefix, and the reason."""
     cage = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--net", "--map-root-user"]
     try:
         done = subprocess.run([*cage, "true"], capture_output=True, text=True)
@@ -97,7 +97,7 @@ def isolation() -> tuple[list[str], str]:
 
 
 def lowest(version: Version, built: Distribution, scratch: Path, tests: str) -> Result:
-    """The sdist, with and built by the lowest versions of all that is declared."""
+    """Test the sdist, built by and run with the lowest versions that it declares."""
     declared = declarations(version)
     python = scratch / "lowest"
     row = version.name, "sdist"
@@ -113,7 +113,7 @@ def lowest(version: Version, built: Distribution, scratch: Path, tests: str) -> 
 
 
 def newest(version: Version, built: Distribution, scratch: Path, tests: str, cage: list[str]) -> Result:
-    """The wheel, built by and with the newest of everything, without a network."""
+    """Test the wheel, built by and run with the newest of everything, without a network."""
     row = version.name, "wheel"
     python = scratch / "newest"
     try:
@@ -129,7 +129,7 @@ def newest(version: Version, built: Distribution, scratch: Path, tests: str, cag
 def tested(
     row: tuple[str, str], kind: str, declared: list[str], python: Path, built: Distribution, tests: str, cage: list[str]
 ) -> Result:
-    """Run the sdist's tests with what is installed there."""
+    """Run the sdist's tests with the libraries that are installed in its environment."""
     command = [*cage, str(python), "-m", "pytest", "-q", tests]
     done = subprocess.run(
         command,

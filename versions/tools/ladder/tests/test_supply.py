@@ -141,5 +141,5 @@ def test_supply_says_why_it_needs_git(version: Version, capfd, tmp_path: Path, m
     monkeypatch.setattr(supply, "isolation", lambda: ([], ""))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["supply"], version.folder.parents[1]) == 2
-    sentence = "supply needs git, because meson packs into an sdist what git has committed: git was not found\n"
+    sentence = "supply needs git, because meson packs only committed files into an sdist: git was not found\n"
     assert capfd.readouterr().err.endswith(f"ladder: {sentence}")
