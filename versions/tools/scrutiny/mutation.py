@@ -24,7 +24,7 @@ from ladder.core.selection import select
 from ladder.core.versions import Version, discover, find
 from ladder.testing.plan import Plan
 from ladder.testing.subjects import MEMORY
-from ladder.testing.units import Unit, VersionFile
+from ladder.testing.units import NOTHING_SELECTED, Unit, VersionFile
 from scrutiny.mutants import Mutant, sample
 
 HANGS = 10  # times as long as a test file took when it passed, and never less than
@@ -48,6 +48,7 @@ class Workshop:
 
     root: Path
     versions: list[Version] = field(default_factory=list)
+    ready: set[str] = field(default_factory=set)  # versions that have been tried without a mutation
 
     @classmethod
     def copy(cls, root: Path, to: Path) -> "Workshop":
@@ -56,6 +57,7 @@ class Workshop:
         for name in files.names(root):
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, to / name)
+        shutil.copy2(root / ".gitignore", to)  # else the repository's own excludes everything in build/
         shutil.copytree(root / MEMORY / "release", to / MEMORY / "release")
         return cls(to, discover(to))
 
@@ -63,6 +65,7 @@ class Workshop:
         """Tries one mutant of the version `name`."""
         fate = Fate(name, mutant)
         version = find(self.versions, name)
+        self.prepare(version)
         with (
             self.mutated(version, mutant),
             tempfile.TemporaryDirectory(prefix="run-", dir=self.root / MEMORY) as scratch,
@@ -76,6 +79,17 @@ class Workshop:
                     fate.by = unit.name
                     break
         return fate
+
+    def prepare(self, version: Version) -> None:
+        """Builds a version, the first time. Raises LadderError if tests would run though nothing is mutated."""
+        if version.name not in self.ready:
+            environment.python(version)
+            _, *tests = Plan(self.root, "release", False, (), self.root / "build").versions(
+                [version], [each.name for each in self.versions]
+            )
+            if not tests or needed(tests):
+                raise LadderError(f"{version.name}: what has passed in {version.folder.parents[1]} is not known")
+            self.ready.add(version.name)
 
     @contextmanager
     def mutated(self, version: Version, mutant: Mutant) -> Iterator[None]:
@@ -107,7 +121,7 @@ def fails(unit: Unit, *arguments: str) -> bool:
     command = [*unit.command, *arguments]
     with subprocess.Popen(command, cwd=unit.folder, env=variables, start_new_session=True, **streams) as process:  # type: ignore[call-overload]
         try:
-            return bool(process.wait(timeout=max(SHORTEST, limit)))
+            return process.wait(timeout=max(SHORTEST, limit)) not in (0, NOTHING_SELECTED)
         except subprocess.TimeoutExpired:
             return True
         finally:
@@ -172,4 +186,4 @@ def summary(fates: list[Fate]) -> int:
         f"{len(fates) - len(built)} did not build.",
         markup=False,
     )
-    return 1 if survivors else 0
+    return 1 if survivors or not built else 0

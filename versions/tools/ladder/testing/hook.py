@@ -31,11 +31,12 @@ def record(kind: str, value: str) -> None:
         file = os.open(TRACE, os.O_WRONLY | os.O_APPEND)
     except OSError:
         return
+    lines = pending[:]  # another thread may append meanwhile
+    del pending[: len(lines)]
     try:
-        os.write(file, "".join(pending).encode())
-        pending.clear()
+        os.write(file, "".join(lines).encode())
     except OSError:
-        pass
+        pending.extend(lines)
     finally:
         os.close(file)
 
@@ -76,7 +77,8 @@ def started(program: Any, arguments: Any, cwd: Any = None, variables: Any = None
     """A child was started. This environment's Python records its own reads; for others, paths in arguments count."""
     given = [arguments] if isinstance(arguments, (str, bytes, os.PathLike)) else list(arguments or ())
     words = [os.fsdecode(word) for word in given]
-    if variables is not None and not {VARIABLE, VARIABLE.encode()} & set(variables):
+    variables = os.environ if variables is None else variables
+    if not {VARIABLE, VARIABLE.encode()} & set(variables):
         record("blind", f"a child without {VARIABLE}: {words[:3]}")
     if sys.executable in words or program == sys.executable:
         return
@@ -146,3 +148,4 @@ for name in {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module
     record("import", name)
 sys.addaudithook(hook)
 sys.meta_path.insert(0, Lookups)  # type: ignore[arg-type]
+record("started", sys.executable)  # without this line, nothing is known of what a process reads

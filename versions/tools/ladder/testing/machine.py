@@ -64,5 +64,6 @@ def machine() -> list[object]:
     folders = [Path(name) for name in os.environ.get("PATH", "").split(os.pathsep)]
     programs = [(str(folder), folder.stat().st_mtime_ns) for folder in folders if folder.is_dir()]
     system = [platform.system(), platform.release(), processor.processors(), getattr(os, "geteuid", int)()]
-    runner = [path.read_text(encoding="utf-8") for path in sorted(TOOLS.glob("*.py"))]
+    sources = sorted([*TOOLS.glob("*.py"), *TOOLS.with_name("core").glob("*.py")])
+    runner = [path.read_text(encoding="utf-8") for path in sources]
     return [sorted(processor.features()), settings, programs, system, runner]

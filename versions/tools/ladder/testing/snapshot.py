@@ -31,6 +31,7 @@ class Snapshot:
             for path in self.package.rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         )
+        self.contents = {name: self.read(name) for name in self.names}  # now: what is edited later counts as changed
         self.digest = cache(self._digest)
 
     def name(self, path: Path) -> str | None:
@@ -82,7 +83,11 @@ class Snapshot:
         raise AssertionError(f"no such thing: {thing}")
 
     def content(self, name: str) -> str:
-        """A digest of a file's content, or "absent"."""
+        """A digest of a file's content at the time of the snapshot, or "absent"."""
+        return self.contents.get(name) or self.read(name)
+
+    def read(self, name: str) -> str:
+        """A digest of a file's content now, or "absent"."""
         try:
             return hashlib.sha256(self.place(name).read_bytes()).hexdigest()
         except OSError:

@@ -52,6 +52,10 @@ class Subject:
         """What the test file has exercised, as far as it is recorded."""
         return {f"file {name}", "project"} | tracing.exercised(self.trace(name), self.snapshot)
 
+    def watched(self, name: str) -> bool:
+        """Whether anything was recorded of the test file's run."""
+        return tracing.started(self.trace(name))
+
     @cached_property
     def release(self) -> "Subject":
         """The same version in its release build."""

@@ -30,6 +30,11 @@ def variables(trace: Path, snapshot: Snapshot) -> dict[str, str]:
     return {VARIABLE: os.pathsep.join(map(str, (trace, *snapshot.roots)))}
 
 
+def started(trace: Path) -> bool:
+    """Whether the hook has run at all. If it could not, nothing is known of what the process read."""
+    return b"started " in trace.read_bytes()
+
+
 def exercised(trace: Path, snapshot: Snapshot) -> set[str]:
     """What has been recorded so far, as things for `Snapshot.digest`. A line that is still incomplete is left out."""
     try:
@@ -51,6 +56,8 @@ def things(line: str, snapshot: Snapshot) -> Iterator[str]:
         yield f"import {value.rpartition('.')[2]}"
     elif kind in ("file", "given", "list"):
         yield from of_path(kind, Path(value), snapshot)
+    elif kind == "started":
+        return
     else:
         yield "everything"
 

@@ -166,12 +166,12 @@ class VersionFile(Unit):
 
     def end(self, result: Result) -> None:
         super().end(result)
-        if result.code == 0:
+        if result.code == 0 and self.subject.watched(self.name):
             things = self.subject.snapshot.state(self.subject.exercised(self.name))
             if not differs(things, self.subject.look()):  # nothing was edited meanwhile
                 record = Record(self.part, self.subject.machine, things, self.counts, result.seconds)
                 self.subject.memory.write(self.part, self.name, record)
-        else:
+        elif result.code:
             self.forget()
         self.subject.trace(self.name).unlink(missing_ok=True)
 
