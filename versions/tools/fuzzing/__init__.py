@@ -1,1 +1,1 @@
-"""Hostile inputs for everything that reads files or command lines, and for the border between Python and C."""
+"""Hostile inputs for everything that reads files or command lines, and for the boundary between Python and C."""

@@ -1,7 +1,7 @@
-"""Try hostile inputs on every version: pictures, weights, texts, arrays, command lines and calls of C.
+"""Try hostile inputs on every version: pictures, weights, texts, arrays, command lines and calls to C.
 
-Hypothesis makes them; they are tried in processes of their own, whose C is built with AddressSanitizer. Each must be
-accepted, or refused with a named exception. What breaks that is kept in build/fuzz.
+Hypothesis generates them; each target runs in its own process, whose C is built with AddressSanitizer. Each input must
+be accepted, or rejected with a named exception. Inputs that break this promise are kept in build/fuzz.
 """
 
 if __name__ == "__main__":
@@ -20,7 +20,7 @@ from ladder.core.versions import ROOT
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    epilog = "Exit code 0; 1 if a promise was broken; 2 if something given is wrong, with a line that says what."
+    epilog = "Exit code 0; 1 if a promise was broken; 2 for bad input, with a one-line message."
     top = Parser(prog="fuzzing", description=__doc__, epilog=epilog)
     top.add_argument("--minutes", type=minutes, metavar="N", help="in all (default: 2 s for each target and version)")
     top.add_argument("--targets", nargs="+", choices=TARGETS, default=[], metavar="NAME", help=", ".join(TARGETS))

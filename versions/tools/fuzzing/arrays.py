@@ -21,7 +21,7 @@ HEADERS = [  # a .npy file's header, a Python literal
 
 @cache
 def npy_seeds() -> list[bytes]:
-    """Right and nearly right arrays of 32 x 32 pixels, and an archive of one."""
+    """Correct and nearly correct arrays of 32 x 32 pixels, and an archive with one."""
     image = np.random.RandomState(0).standard_normal((32, 32, 3)).astype(np.float32)
     variants = [image, image.astype(">f4"), np.asfortranarray(image), image.astype(np.float64), image[:, :, :1]]
     files = [io.BytesIO() for _ in variants]
@@ -35,7 +35,7 @@ def npy_seeds() -> list[bytes]:
 
 @st.composite
 def npy_headers(draw: DrawFn) -> bytes:
-    """Arrays of any size and type that a header can claim, with a few numbers behind it."""
+    """Arrays of any size and type that a header can claim, followed by a few numbers."""
     first = draw(st.sampled_from(["True", "False", "<f4", "O", "<U9999999", "V", "<f4,<f4", "m8[7s]"]))
     header = draw(st.sampled_from(HEADERS)) % (first, draw(whole_numbers()), draw(whole_numbers()))
     text = header.encode() + b"\n"
@@ -49,9 +49,9 @@ def npy() -> SearchStrategy[bytes]:
 
 @st.composite
 def idx(draw: DrawFn) -> bytes:
-    """A pair of IDX files, labels and images, the first behind its length in 4 bytes; each may be packed.
+    """A pair of IDX files, labels and images; the first is preceded by its length in 4 bytes. Each may be compressed.
 
-    The fewest digits that can be trained on are 12.
+    Training needs at least 12 digits.
     """
     count = draw(st.integers(11, 14))
     images = struct.pack(">4I", 0x803, count, 28, 28) + bytes(784 * count)

@@ -1,4 +1,4 @@
-"""Files that another program changes while they are read: which one, when and how, as JSON."""
+"""Changes that another program makes to files while they are read: which file, when and how, as JSON."""
 
 import base64
 import json
@@ -14,10 +14,10 @@ HOWS = ["cut", "grow", "overwrite", "replace", "remove"]
 
 
 def change(draw: DrawFn, size: int, latest: int) -> dict[str, object]:
-    """A change of a file of `size` bytes.
+    """A change to a file of `size` bytes.
 
-    `at`: before which call of a function in C, up to `latest`, counted from 0; `how`: one of HOWS, at byte `place`,
-    with the byte `byte`.
+    `at`: the number of the call of a C function before which it happens, counted from 0, up to `latest`; `how`: one of
+    HOWS, at byte `place`, with the byte `byte`.
     """
     return {
         "at": draw(st.integers(0, 60) | st.integers(0, latest)),
@@ -29,14 +29,14 @@ def change(draw: DrawFn, size: int, latest: int) -> dict[str, object]:
 
 @st.composite
 def weights(draw: DrawFn) -> bytes:
-    """A change of one of the weight folder's files. A version loads it in some 2,000 to 6,000 calls."""
+    """A change to one of the weight folder's files. A version makes some 2,000 to 6,000 calls to load the folder."""
     made = {"file": draw(st.sampled_from(FILES))} | change(draw, len(narrow()), 6000)
     return json.dumps(made).encode()
 
 
 @st.composite
 def picture(draw: DrawFn) -> bytes:
-    """A valid picture, and its change. Reading one needs some 200 to 2,000 calls."""
+    """A valid picture and a change to it. Reading one takes some 200 to 2,000 calls."""
     data = draw(st.sampled_from(pictures.seeds()))
     made = {"picture": base64.b64encode(data).decode()} | change(draw, len(data), 2000)
     return json.dumps(made).encode()

@@ -1,7 +1,7 @@
 """Command lines and environments, as JSON: correct ones with words left out, repeated, exchanged and added.
 
-Files are named relative to the child's folder; child/commands.py lays them out. Nothing is drawn that would rightly
-take long (`--repeat 1000000`), or write elsewhere (a path with a slash).
+Files are named relative to the child's folder, where workplace.py puts them. Nothing is drawn that would legitimately
+take long (`--repeat 1000000`) or write elsewhere (a path with a slash).
 """
 
 import json
@@ -32,7 +32,7 @@ OPTIONS = {
     "--help": [],
     "--wei": FOLDERS,
 }
-COMMANDS = {  # of a version, with the options that it needs; `plan` and `codegen` only some have
+COMMANDS = {  # a version's commands -> arguments and required options; only some versions have `plan` and `codegen`
     "classify": (["picture.png"], []),
     "logits": (["picture.png"], ["--out"]),
     "bench": ([], ["--size", "--repeat"]),
@@ -42,7 +42,7 @@ COMMANDS = {  # of a version, with the options that it needs; `plan` and `codege
 
 
 def words() -> SearchStrategy[str]:
-    """Anything that a process can be given as an argument and that names no file elsewhere."""
+    """Anything that can be an argument of a process and does not name a file elsewhere."""
     return texts().map(lambda text: text.replace("\0", "").replace("/", ""))
 
 
@@ -82,7 +82,7 @@ def version_commands(draw: DrawFn) -> bytes:
 
 @st.composite
 def tool_commands(draw: DrawFn) -> bytes:
-    """A command line of one of the other tools; it is parsed and not run."""
+    """A command line of one of the other tools, which is parsed but not run."""
     tool = draw(st.sampled_from(sorted(PARSERS)))
     known = st.sampled_from(parsers.words(tool))
     word = known | known | st.sampled_from(NUMBERS) | st.sampled_from(SIZES) | words()

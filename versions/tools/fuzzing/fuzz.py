@@ -1,4 +1,4 @@
-"""`fuzz`: hostile inputs for everything that reads files or command lines, and what became of them."""
+"""`fuzz`: tries hostile inputs on everything that reads files or command lines, and tallies the outcomes."""
 
 import hashlib
 import re
@@ -18,15 +18,15 @@ from ladder.core import terminal
 from ladder.core.errors import LadderError
 
 SECONDS = 2.0  # for each trial, by default
-BATCH = 500  # inputs that Hypothesis makes from one seed, no two of them the same
+BATCH = 500  # inputs that Hypothesis generates from one seed, all different
 
 
 @dataclass
 class Tally:
-    """What became of the inputs of a target.
+    """The outcomes of a target's inputs.
 
-    `refused`: how often each error was given, without the names and numbers in it. `failures`: for each kind of
-    broken promise the first input, where it is kept, and what happened.
+    `refused`: how often each error occurred, without the names and numbers in it. `failures`: for each kind of broken
+    promise, the file of the first input and its verdict.
     """
 
     inputs: int = 0
@@ -35,7 +35,7 @@ class Tally:
     failures: dict[str, tuple[Path, Verdict]] = field(default_factory=dict)
 
     def count(self, verdict: Verdict, keep: Callable[[], Path]) -> None:
-        """Count a verdict; `keep` is called to keep the input if it is the first to fail in its way."""
+        """Count a verdict; `keep` is called to save the input if it is the first to fail in this way."""
         self.inputs += 1
         if verdict.kind == "answered":
             self.answered += 1
@@ -46,30 +46,30 @@ class Tally:
 
 
 def gist(text: str) -> str:
-    """An error message without quotations, paths, tensors' names and numbers, which differ from input to input."""
+    """An error message without quotations, paths, tensor names and numbers, which differ from input to input."""
     text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\S*[/.]\S+", "_", text)
     return re.sub(r"\w*\d\w*|[^\x20-\x7e]+", "N", text)[:120]
 
 
 def fuzz(root: Path, minutes: float | None, targets: Sequence[str], names: Sequence[str], first_seed: int) -> int:
-    """Try inputs on every trial in turn, print a table; returns 1 if a promise was broken, else 0.
+    """Try inputs on every trial in turn and print a table. Returns 1 if a promise was broken, else 0.
 
     `minutes`: for all trials together, in equal parts; by default each gets SECONDS. The same seed gives the same
-    inputs, as many as the time allows. After Ctrl-C, what was tried so far is shown, and the exit code is 130.
+    inputs, as many as the time allows. After Ctrl-C, the results so far are shown, and the exit code is 130.
     """
     chosen = trials(root, targets or list(TARGETS), names)
     seconds = minutes * 60 / len(chosen) if minutes else SECONDS
     tallies = {trial.target: Tally() for trial in chosen}
     interrupted = False
-    with terminal.still_progress(f"fuzzing for {seconds * len(chosen) / 60:.1f} min") as tell:
+    with terminal.still_progress(f"fuzzing for {seconds * len(chosen) / 60:.1f} min") as report:
         try:
             for index, trial in enumerate(chosen):
 
-                def told(part: float, index: int = index, trial: Trial = trial) -> None:
-                    tell((index + part) / len(chosen), f"{trial.target}, {trial.place}")
+                def progress(part: float, index: int = index, trial: Trial = trial) -> None:
+                    report((index + part) / len(chosen), f"{trial.target}, {trial.place}")
 
-                told(0)
-                attempt(trial, seconds, first_seed, tallies[trial.target], root / "build" / "fuzz", told)
+                progress(0)
+                attempt(trial, seconds, first_seed, tallies[trial.target], root / "build" / "fuzz", progress)
         except KeyboardInterrupt:
             interrupted = True
     show(tallies, chosen)
@@ -77,9 +77,9 @@ def fuzz(root: Path, minutes: float | None, targets: Sequence[str], names: Seque
 
 
 def attempt(
-    trial: Trial, seconds: float, first_seed: int, tally: Tally, kept: Path, tell: Callable[[float], None]
+    trial: Trial, seconds: float, first_seed: int, tally: Tally, kept: Path, report: Callable[[float], None]
 ) -> None:
-    """Try inputs on one trial for so long, and count them in `tally`; `tell` gets the part of the time that is over."""
+    """Try inputs on one trial for this time, and count them in `tally`; `report` gets the fraction of the time used."""
     with tempfile.TemporaryDirectory() as folder:
         furnish(Path(folder))
         child = start(trial, Path(folder))
@@ -93,7 +93,7 @@ def attempt(
             if part >= 1 or hash(data) in tried:
                 return
             tried.add(hash(data))
-            tell(part)
+            report(part)
             verdict = child.ask(data)
             tally.count(verdict, lambda: keep(trial, data, verdict, kept))
             if verdict.failed:  # its state is unknown now
@@ -109,7 +109,7 @@ def attempt(
 
 
 def batch(target: str, number: int, try_one: Callable[[bytes], None]) -> None:
-    """Call `try_one` with the BATCH inputs of a target that Hypothesis makes from the seed `number`."""
+    """Call `try_one` with the BATCH inputs of a target that Hypothesis generates from the seed `number`."""
     made = settings(
         max_examples=BATCH,
         phases=[Phase.generate],
@@ -126,7 +126,7 @@ def start(trial: Trial, folder: Path) -> Child:
 
 
 def keep(trial: Trial, data: bytes, verdict: Verdict, kept: Path) -> Path:
-    """Write an input that broke a promise, and beside it what is known about that; returns the input's file."""
+    """Save an input that broke a promise, and beside it the verdict; returns the input's file."""
     kept.mkdir(parents=True, exist_ok=True)
     file = kept / f"{trial.target}.{trial.place}.{hashlib.sha256(data).hexdigest()[:8]}"
     file.write_bytes(data)
@@ -135,7 +135,7 @@ def keep(trial: Trial, data: bytes, verdict: Verdict, kept: Path) -> Path:
 
 
 def again(root: Path, file: Path) -> int:
-    """Try a kept input again; returns 1 if it breaks its promise still, else 0. Raises LadderError if it is not one."""
+    """Try a kept input again. Returns 1 if it still breaks its promise, else 0. Raises LadderError for other files."""
     target, _, rest = file.name.partition(".")
     place = rest.partition(".")[0]
     if target not in TARGETS or not file.is_file():
@@ -150,7 +150,7 @@ def again(root: Path, file: Path) -> int:
 
 
 def show(tallies: dict[str, Tally], chosen: list[Trial]) -> None:
-    """Print what was tried, and each broken promise with the command that repeats it."""
+    """Print the table of outcomes, and each broken promise with the command that reproduces it."""
     table = terminal.table()
     for name in ("target", "in"):
         table.add_column(name, no_wrap=True)

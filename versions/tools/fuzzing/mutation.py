@@ -12,9 +12,9 @@ Seeds = Callable[[], Sequence[bytes]]
 
 EDITS = ["number"] * 4 + ["bit"] * 4 + ["bytes"] * 2 + ["insert", "repeat", "remove", "end"]
 MOST_EDITS = 3
-MOST_BYTES = 1 << 20  # longer inputs are cut off
+MOST_BYTES = 1 << 20  # longer inputs are truncated
 
-# Where programs miscount: around zero, and around the limits of the types that hold sizes.
+# Numbers at which programs miscount: around zero, and around the limits of the types that hold sizes.
 EDGES = sorted({sign * (2**bits + near) for bits in (0, 7, 8, 15, 16, 31, 32, 53, 63, 64) for near in (-1, 0, 1)
                 for sign in (1, -1)})  # fmt: skip
 
@@ -26,7 +26,7 @@ def whole_numbers() -> SearchStrategy[int]:
 
 
 def edited(draw: DrawFn, data: bytes) -> bytes:
-    """`data` with a part overwritten, or more seldom removed, repeated or put in, or with the end missing."""
+    """`data` with a part overwritten, or more rarely removed, repeated or inserted, or with the end cut off."""
     start = draw(st.integers(0, len(data)))
     end = start + draw(st.integers(0, 8) | st.integers(0, len(data)))
     match draw(st.sampled_from(EDITS)):
@@ -59,7 +59,7 @@ def damage(draw: DrawFn, data: bytes) -> bytes:
 
 @st.composite
 def damaged(draw: DrawFn, seeds: Seeds, repair: Callable[[bytes], bytes] | None = None) -> bytes:
-    """One of the seeds with a few edits; half of them go through `repair`, which makes checksums right again."""
+    """One of the seeds with a few edits; half of the results go through `repair`, which corrects checksums."""
     right = seeds()
     data = damage(draw, right[draw(st.integers(0, len(right) - 1))])
     return repair(data) if repair is not None and draw(st.booleans()) else data
@@ -67,13 +67,13 @@ def damaged(draw: DrawFn, seeds: Seeds, repair: Callable[[bytes], bytes] | None 
 
 @cache
 def texts() -> SearchStrategy[str]:
-    """Short texts of any characters, including lone surrogates, which no file's encoding has."""
+    """Short texts of any characters, including lone surrogates, which no file encoding can represent."""
     return st.text(st.characters(exclude_categories=()), max_size=12)
 
 
 @cache
 def json_values() -> SearchStrategy[Any]:
-    """Anything that JSON, as Python writes it, can say."""
+    """Anything that JSON, as Python writes it, can represent."""
     leaves = st.none() | st.booleans() | whole_numbers() | st.floats() | texts() | st.just(10**400)
     return st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(texts(), inner), max_leaves=8)
 
@@ -96,7 +96,7 @@ def changed(draw: DrawFn, document: Any) -> Any:
 
 @st.composite
 def json_bytes(draw: DrawFn, documents: Sequence[Any]) -> bytes:
-    """One of `documents` with other values in it, as JSON in some encoding; a third is damaged as bytes too."""
+    """One of `documents` with changed values, as JSON in some encoding; a third of them are also damaged as bytes."""
     document = draw(st.sampled_from(documents))
     for _ in range(draw(st.integers(0, 3))):
         document = changed(draw, document)

@@ -1,4 +1,4 @@
-"""Calls across the border between Python and C, as JSON: operators (03 to 05) or plans (06 on), and hostile buffers.
+"""Calls across the boundary from Python to C, as JSON: operators (03 to 05) or plans (06 on), and hostile buffers.
 
 An array is {"shape", "dtype", "layout"}; the layouts are those of child/operators.py.
 """
@@ -14,7 +14,7 @@ from fuzzing.mutation import EDGES
 LAYOUTS = ["dense"] * 6 + ["every_other", "reversed", "broadcast", "transposed", "unaligned", "read_only", "memoryview",
            "grown", "nothing", "bytes", "list"]  # fmt: skip
 DTYPES = ["<f4"] * 6 + [">f4", "<f8", "<f2", "<i4", "<c8", "V4", "O", "S4", "?", "M8[s]"]
-OPERATORS = {  # name -> its tensors' numbers of dimensions, and its other parameters
+OPERATORS = {  # name -> the numbers of dimensions of its tensors, and its other parameters
     "conv2d": ([3, 4], ["stride", "padding"]),
     "batch_norm": ([3, 1, 1, 1, 1], []),
     "relu": ([3], []),
@@ -51,7 +51,7 @@ def arrays(draw: DrawFn, shape: list[int]) -> Any:
 
 @st.composite
 def operator_calls(draw: DrawFn) -> Any:
-    """One call of an operator; the shapes fit unless they were drawn anew."""
+    """One call of an operator; the shapes fit, except one that may have been replaced."""
     name = draw(st.sampled_from(list(OPERATORS)))
     dimensions, numbers = OPERATORS[name]
     channels, outputs = draw(sizes()), draw(sizes())
@@ -93,7 +93,7 @@ def steps(draw: DrawFn) -> Any:
 
 @st.composite
 def plans(draw: DrawFn) -> Any:
-    """A plan, and the buffers that it is run with."""
+    """A plan, and the buffers with which it is run."""
     return {
         "plan": [draw(maybe(96)), [draw(maybe(0)), draw(maybe(48))], [draw(maybe(48)), draw(maybe(48))]],
         "steps": draw(st.lists(steps(), min_size=1, max_size=3)),

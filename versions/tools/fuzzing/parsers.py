@@ -1,4 +1,4 @@
-"""The command lines of this repository's tools, and the words that each knows."""
+"""The command-line parsers of this repository's tools, and the words that each knows."""
 
 import argparse
 import importlib
@@ -27,7 +27,7 @@ def words(tool: str) -> list[str]:
 
 
 def known(parser: argparse.ArgumentParser) -> set[str]:
-    """The words of a parser and of those of its commands."""
+    """The words of a parser and of its commands' parsers."""
     found: set[str] = set()
     for action in parser._actions:
         found.update(action.option_strings, map(str, action.choices or ()))

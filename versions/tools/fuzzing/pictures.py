@@ -1,6 +1,6 @@
-"""Pictures: small ones of each format and kind that Pillow writes, with bytes, chunks and header numbers damaged.
+"""Pictures: small ones of each format and kind that Pillow writes, with damaged bytes, chunks and header numbers.
 
-Also of formats that are not accepted: whatever a file's name says, its content decides which reader Pillow uses.
+They include formats that are not accepted: Pillow chooses the reader by a file's content, not by its name.
 """
 
 import io
@@ -33,11 +33,11 @@ def strangers() -> list[bytes]:
     Image.init()
     for format in sorted(Image.SAVE.keys() - {Image.open(io.BytesIO(seed)).format for seed in seeds()}):
         for mode in ("RGB", "L", "1"):
-            # Left out: modes that a format lacks, libraries that Pillow was built without, formats that it will drop.
+            # Skips modes that a format lacks, libraries that Pillow was built without, and deprecated formats.
             with suppress(Exception), warnings.catch_warnings(action="error"):
                 found.append(saved(rgb.convert(mode), format))
     box = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 7\n%%EndComments\n"
-    binary = b"\xc5\xd0\xd3\xc6" + struct.pack("<7I", 32, 99, *[0] * 5)  # a header that says where the program is
+    binary = b"\xc5\xd0\xd3\xc6" + struct.pack("<7I", 32, 99, *[0] * 5)  # a header with the offset of the program
     return [*found, box + b"showpage\n", box + b"{} loop\n", binary + box]
 
 
@@ -87,7 +87,7 @@ def repaired(data: bytes) -> bytes:
     result, place = SIGNATURE, len(SIGNATURE)
     while place + 8 <= len(data):
         (length,) = struct.unpack(">I", data[place : place + 4])
-        content = data[place + 4 : place + 8 + length]  # the name, and what belongs to it
+        content = data[place + 4 : place + 8 + length]  # the chunk's name and data
         result += data[place : place + 4] + content + struct.pack(">I", zlib.crc32(content))
         place += 12 + length
     return result

@@ -1,4 +1,4 @@
-"""A process in which inputs are tried, seen from outside: its answers, and how it ended if there was none."""
+"""The parent's side of a process in which inputs are tried: its answers, or how it ended instead."""
 
 import contextlib
 import json
@@ -15,16 +15,16 @@ from typing import Self
 from ladder.core.errors import LadderError
 
 CHILD = Path(__file__).parent / "child" / "main.py"
-PATIENCE = 300  # seconds without an answer; an endless loop ends itself earlier, see child/main.py, a deadlock does not
+PATIENCE = 300  # seconds without an answer: for deadlocks; an endless loop is ended earlier, see child/main.py
 MOST_MEMORY = 2 << 30  # bytes that a process may need for its input, without the sanitizer's own
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of an input.
+    """The outcome of one input.
 
-    `kind`: "answered" or "refused", as promised; "exception", "crash", "hang" or "memory". `text`: the error in one
-    line; `details`: all that is known.
+    `kind`: "answered" or "refused", as promised; or "exception", "crash", "hang" or "memory". `text`: the error in one
+    line; `details`: everything known about it.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Verdict:
 class Child:
     """A process that runs `call` (see child/main.py) in `folder`; to be used in a `with` statement, which ends it.
 
-    Raises LadderError if it cannot even begin.
+    Raises LadderError if it cannot even start.
     """
 
     def __init__(self, python: Path, call: str, folder: Path, variables: Mapping[str, str]):
@@ -57,7 +57,7 @@ class Child:
         ready = self.receive()
         if ready.kind != "ready":
             self.close()
-            raise LadderError(f"{call} could not begin: {ready.details or ready.text}")
+            raise LadderError(f"{call} could not start: {ready.details or ready.text}")
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +70,7 @@ class Child:
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.stderr):
-            with contextlib.suppress(BrokenPipeError):  # it did not read its input to the end
+            with contextlib.suppress(BrokenPipeError):  # it did not read all its input
                 stream.close()  # type: ignore[union-attr]
 
     def ask(self, data: bytes) -> Verdict:
@@ -84,7 +84,7 @@ class Child:
         """The next answer, or how the process ended instead."""
         pipe = self.process.stdout.fileno()  # type: ignore[union-attr]
         line = b""
-        for _ in range(PATIENCE):  # counted in steps, since this process may be stopped together with the child
+        for _ in range(PATIENCE):  # counted in steps, since this process may be suspended together with the child
             if not select.select([pipe], [], [], 1.0)[0]:
                 continue
             part = os.read(pipe, 1 << 16)
@@ -105,11 +105,11 @@ class Child:
         return Verdict(answer["kind"], " ".join(answer.get("text", "").split()), answer.get("details", ""))
 
     def obituary(self) -> Verdict:
-        """How the process ended: by itself or by a sanitizer (crash), or because its time was up (hang)."""
+        """How the process ended: on its own or by a sanitizer (crash), or because its time was up (hang)."""
         code = self.process.wait()
         words = self.last_words()
         if code == -signal.SIGPROF:
-            return Verdict("hang", "its processor time was over", words)
+            return Verdict("hang", "its processor time was used up", words)
         reports = [line for line in words.splitlines() if "Sanitizer:" in line or "runtime error:" in line]
         ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return Verdict("crash", reports[0] if reports else ended, words)

@@ -1,4 +1,4 @@
-"""The targets: every kind of input, and the processes in which it is tried."""
+"""The targets: every kind of input, and the processes in which to try it."""
 
 import os
 import sys
@@ -14,16 +14,16 @@ from ladder.core.errors import LadderError
 from ladder.core.selection import select
 from ladder.core.versions import Version
 
-TOOLS = "tools"  # stands for a version where the rest of the repository is tried
+TOOLS = "tools"  # takes the place of a version's name for targets in the rest of the repository
 
 
 def any_version(version: Version) -> bool:
-    """Every version takes this input."""
+    """True: every version takes this input."""
     return True
 
 
 def with_another(file: str) -> Callable[[Version], bool]:
-    """A test for versions whose source file of this name is not their predecessor's, as `lineage` checks."""
+    """A test for versions whose source file of this name differs from their predecessor's, as `lineage` checks."""
     return lambda version: version.previous is None or f"src/resnet50/{file}" in version.changes
 
 
@@ -39,7 +39,11 @@ def has_operators(version: Version) -> bool:
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of input: how it is made, what in child/ takes it, and which versions do; None if it is no version's."""
+    """A kind of input.
+
+    `inputs`: generates it; `call`: the function in child/ that takes it; `takes`: whether a version does, None if the
+    input is for another tool.
+    """
 
     inputs: Callable[[], SearchStrategy[bytes]]
     call: str
@@ -78,7 +82,7 @@ class Trial:
 def trials(root: Path, targets: Iterable[str], names: Sequence[str]) -> list[Trial]:
     """The named targets in the named versions, by default all, target by target; the versions are built first.
 
-    Those that cannot run here are left out with a sentence. Raises LadderError if a name is unknown, or nothing left.
+    Versions that cannot run here are left out with a note. Raises LadderError if a name is unknown, or nothing is left.
     """
     found, chosen = [], select(root, names)
     for name in targets:
@@ -98,6 +102,6 @@ def in_version(name: str, version: Version, root: Path) -> Trial:
     if not version.has_c():
         return Trial(name, version.name, environment.python(version), variables)
     variables |= sanitizers.variables()
-    # A header may claim more than the memory holds, and the sanitizer's own records of 16 GB take 2 GB.
+    # A header may claim more than fits in memory, and the sanitizer's own records for 16 GB take 2 GB.
     variables["ASAN_OPTIONS"] += ":max_allocation_size_mb=2048"
     return Trial(name, version.name, environment.python(version, "sanitize"), variables)

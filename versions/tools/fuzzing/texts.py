@@ -1,4 +1,4 @@
-"""The weight folder's two texts: preprocess.json and labels.txt."""
+"""The weight folder's two text files: preprocess.json and labels.txt."""
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy

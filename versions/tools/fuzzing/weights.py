@@ -40,7 +40,7 @@ def joined(header: bytes, numbers: bytes) -> bytes:
 
 
 def other_entry(draw: DrawFn, entry: dict[str, Any], end: int) -> Any:
-    """What the header says of a tensor, with something else in it; `end`: how many bytes of numbers there are."""
+    """A tensor's header entry with a change; `end`: the number of bytes of tensor data."""
     shape, (first, last) = entry["shape"], entry["data_offsets"]
     number = whole_numbers() | st.integers(0, end)
     shapes = st.lists(whole_numbers(), max_size=6) | st.permutations(shape) | st.just([1, *shape]) | json_values()
@@ -57,7 +57,7 @@ def other_entry(draw: DrawFn, entry: dict[str, Any], end: int) -> Any:
 
 
 def other_form(draw: DrawFn, header: dict[str, Any]) -> str:
-    """The header as JSON that says the same in another form, which some readers take: lists, floats, names twice."""
+    """The header as JSON of the same meaning in a form that some readers accept: lists, floats, repeated names."""
     name = draw(st.sampled_from(sorted(header)))
     entry = header[name]
     match draw(st.integers(0, 4)):
@@ -78,7 +78,7 @@ def other_form(draw: DrawFn, header: dict[str, Any]) -> str:
 
 @st.composite
 def headers(draw: DrawFn) -> bytes:
-    """The right header with some tensors' entries changed, exchanged, renamed, added or taken away, as JSON."""
+    """The correct header with some tensors' entries changed, exchanged, renamed, added or removed, as JSON."""
     right, numbers = split(narrow())
     header = dict(right)
     for _ in range(draw(st.integers(1, 3))):
@@ -103,7 +103,7 @@ def headers(draw: DrawFn) -> bytes:
 
 @st.composite
 def damaged_headers(draw: DrawFn) -> bytes:
-    """Files whose header is damaged, and perhaps the header's length too."""
+    """Files with a damaged header, and perhaps a wrong header length too."""
     header, (_, numbers) = draw(headers()), split(narrow())
     if draw(st.integers(0, 3)):
         return joined(header, numbers)
@@ -113,7 +113,7 @@ def damaged_headers(draw: DrawFn) -> bytes:
 
 @st.composite
 def other_numbers(draw: DrawFn) -> bytes:
-    """Files with a valid header and hostile numbers: NaN, infinities, denormals, the largest, a wrong sign."""
+    """Files with a valid header and hostile numbers: NaN, infinities, denormals, the largest floats, wrong signs."""
     header, numbers = split(narrow())
     values = np.frombuffer(numbers, np.float32).copy()
     for _ in range(draw(st.integers(1, 4))):

@@ -1,4 +1,4 @@
-"""The folder in which inputs are tried: valid files to stand beside an invalid one, and some invalid ones."""
+"""The folder in which inputs are tried: valid files to accompany an invalid one, and some invalid ones."""
 
 import json
 import struct

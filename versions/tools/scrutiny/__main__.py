@@ -14,7 +14,7 @@ from ladder.core.arguments import Parser, add_commands
 from ladder.core.versions import ROOT
 from scrutiny import options
 
-# Each command and the function that does it, which is imported only when it is wanted; its arguments are in options.py.
+# Each command and its function, which is imported only when it is needed; the arguments are in options.py.
 COMMANDS = {
     "rounding": "scrutiny.rounding:rounding",
     "soak": "scrutiny.soak:soak",
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(
         prog="scrutiny",
         description="Checks whether the versions keep their promises.",
-        epilog="Exit code 0; 1 if a promise is broken; 2 if something given is wrong, with a line that says what.",
+        epilog="Exit code 0; 1 if a promise is broken; 2 for bad input, with a one-line message.",
     )
     add_commands(top, (getattr(options, name) for name in COMMANDS))
     return top

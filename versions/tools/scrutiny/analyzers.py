@@ -1,4 +1,4 @@
-"""gcc -fanalyzer and clang-tidy over all C of a version: what is written, and what it writes for a narrow network."""
+"""gcc -fanalyzer and clang-tidy on all C of a version: its sources, and the C generated for a narrow network."""
 
 import json
 import os
@@ -18,14 +18,14 @@ from scrutiny.networks import LISTED
 
 FINDING = re.compile(r": (warning|error): ")
 ENGLISH = os.environ | {"LC_ALL": "C"}  # messages in English with plain quotes
-TARGETS = {"-o", "-MF", "-MQ"}  # before the name of a file that a compiler writes
+TARGETS = {"-o", "-MF", "-MQ"}  # options before the name of a file that the compiler writes
 COMPILER_FLAGS = Path(__file__).parent / "inside" / "compiler_flags.py"
 
 
 def databases(version: Version, scratch: Path) -> list[Path]:
-    """The folders with a `compile_commands.json`: each C file, and how it is compiled.
+    """The folders with a `compile_commands.json`, which lists all C files and how they are compiled.
 
-    One is meson's; the other, of C that is generated, is made in `scratch`.
+    One is meson's; the other, for generated C, is made in `scratch`.
     """
     found = [environment.home_of(version, "release") / "meson"]
     if version.generates:
@@ -48,7 +48,7 @@ def generated(version: Version, scratch: Path) -> Path:
 
 
 def run(version: Version, *arguments: object) -> str:
-    """What a version's Python prints when it is called with these arguments; raises LadderError if it fails."""
+    """The output of a version's Python for these arguments; raises LadderError if it fails."""
     command = [str(word) for word in (environment.python(version), *arguments)]
     done = subprocess.run(command, env=environment.variables(), capture_output=True, encoding="utf-8")
     if done.returncode:
@@ -57,7 +57,7 @@ def run(version: Version, *arguments: object) -> str:
 
 
 def commands(database: Path) -> list[tuple[Path, list[str]]]:
-    """Each file of a database, and the command that compiles it."""
+    """Each file of a compilation database, and the command that compiles it."""
     entries = json.loads((database / "compile_commands.json").read_text())
     return [
         (Path(entry["directory"], entry["file"]).resolve(), entry.get("arguments") or shlex.split(entry["command"]))
@@ -66,20 +66,20 @@ def commands(database: Path) -> list[tuple[Path, list[str]]]:
 
 
 def fanalyzer(database: Path) -> list[str]:
-    """What gcc's analysis of all paths through a function finds, a line each; raises LadderError without gcc."""
+    """The findings of gcc's analysis of all paths through functions, a line each; raises LadderError without gcc."""
     if not shutil.which("gcc"):
         raise LadderError("gcc is needed for its -fanalyzer and was not found")
     lines = []
     for _, arguments in commands(database):
-        told = [word for before, word in pairwise(arguments) if not {before, word} & TARGETS and word != "-MD"]
-        command = ["gcc", *told, "-fanalyzer", "-fdiagnostics-plain-output", "-o", "/dev/null"]
+        kept = [word for before, word in pairwise(arguments) if not {before, word} & TARGETS and word != "-MD"]
+        command = ["gcc", *kept, "-fanalyzer", "-fdiagnostics-plain-output", "-o", "/dev/null"]
         done = subprocess.run(command, cwd=database, env=ENGLISH, capture_output=True, encoding="utf-8")
         lines += done.stderr.splitlines()
     return [line for line in lines if FINDING.search(line)]
 
 
 def clang_tidy(database: Path, root: Path) -> list[str]:
-    """What clang-tidy finds with the checks of .clang-tidy, a line each."""
+    """The findings of clang-tidy with the checks in .clang-tidy, a line each."""
     command: list[str | Path] = [Path(sys.executable).with_name("clang-tidy"), "--quiet", "-p", database]
     command += [f"--config-file={root / '.clang-tidy'}", *(file for file, _ in commands(database))]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`checkers`: memcheck, gcc -fanalyzer and clang-tidy on every version that has C."""
+"""`checkers`: runs memcheck, gcc -fanalyzer and clang-tidy on every version that has C."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ Findings = dict[str, list[str]]  # one of CHECKERS -> a line for each finding
 
 
 def checkers(root: Path, names: Sequence[str]) -> int:
-    """Print a table and all findings; the exit code is 1 if there is one."""
+    """Print a table and all findings; the exit code is 1 if there are any."""
     versions = [version for version in select(root, names) if version.has_c()]
     if not versions:
         raise LadderError("none of these versions has C")
@@ -31,11 +31,11 @@ def checkers(root: Path, names: Sequence[str]) -> int:
 
 
 def check(version: Version, root: Path, scratch: Path, begin: Callable[[str], None]) -> Findings:
-    """What the checkers find in one version; `scratch`: an empty folder."""
+    """The checkers' findings in one version; `scratch`: an empty folder."""
     inference, code = scratch / "inference", scratch / "code"
     inference.mkdir()
     code.mkdir()
-    environment.python(version)  # there is a compile_commands.json now
+    environment.python(version)  # now there is a compile_commands.json
     places = databases(version, code)
     work: dict[str, Callable[[], list[str]]] = {
         "memcheck": lambda: memcheck(version, root, inference),
@@ -64,5 +64,5 @@ def report(found: dict[str, Findings]) -> int:
 
 
 def verdict(lines: list[str]) -> Text:
-    """How many findings, in red if there are any."""
+    """The number of findings, in red if there are any."""
     return Text(str(len(lines)), style="red") if lines else Text("none", style="green")

@@ -1,4 +1,4 @@
-"""Valgrind's memcheck on a narrow inference: what it finds in a version's own C, and in the C that it compiled."""
+"""Valgrind's memcheck on a narrow inference: the errors in a version's own C, and in the C that it generates."""
 
 import os
 import re
@@ -17,20 +17,20 @@ from scrutiny import networks
 from scrutiny.networks import Size
 
 HERE = Path(__file__).parent
-# NumPy keeps freed arrays of less than 1024 bytes for the next one of that size, and what lies in there counts as
-# written. So no layer of this network has a smaller output; nor do its channels fill whole registers.
+# NumPy reuses freed arrays of less than 1024 bytes, and their old content counts as initialised. So no layer of this
+# network has a smaller output; nor do its channels fill whole registers.
 SIZE = Size(9, 300, 33, 47)
-# A version's extension module, what it compiles and keeps in the cache, and the question about the logits. Python and
-# NumPy are not judged: valgrind complains about every start of theirs.
+# A version's extension module, its compiled code in the cache, and the check of the logits. Python and NumPy do not
+# count: valgrind reports errors whenever they start.
 OURS = re.compile(r"/resnet50/ops\.[^/]*\.so|/[0-9a-f]{64}\.so|/defined\.so")
-LOST = ("Leak_PossiblyLost", "Leak_StillReachable")  # what Python does not free at exit
+LOST = ("Leak_PossiblyLost", "Leak_StillReachable")  # memory that Python does not free at exit
 
 
 def memcheck(version: Version, root: Path, scratch: Path) -> list[str]:
-    """A line for each thing that is wrong; `scratch`: an empty folder.
+    """A line for each error; `scratch`: an empty folder.
 
-    Valgrind knows no AVX-512, and says so when it is asked as a processor: the versions take AVX2 then. Raises
-    LadderError where valgrind is missing.
+    Valgrind does not know AVX-512 and emulates a processor without it, so the versions use AVX2. Raises LadderError if
+    valgrind is missing.
     """
     weights, image = networks.random_tensors(SIZE, 0), networks.random_image(SIZE, 0)
     folder = networks.write(scratch / "weights", weights)
@@ -57,7 +57,7 @@ def memcheck(version: Version, root: Path, scratch: Path) -> list[str]:
 
 
 def compiled(library: Path) -> Path:
-    """defined.c as a shared library; raises LadderError where valgrind, its headers or a compiler is missing."""
+    """defined.c as a shared library; raises LadderError if valgrind, its headers or a compiler is missing."""
     compiler = os.environ.get("CC", "cc")
     for tool in ("valgrind", compiler):
         if not shutil.which(tool):
@@ -70,7 +70,7 @@ def compiled(library: Path) -> Path:
 
 
 def findings(report: Path) -> list[str]:
-    """The errors in valgrind's XML in whose call stacks something is ours, a line for each."""
+    """The errors in valgrind's XML whose call stacks include our code, a line for each."""
     found = []
     for error in ElementTree.parse(report).iter("error"):
         kind = error.findtext("kind")

@@ -1,7 +1,7 @@
 """Mutants: the sources of a version with one operator or one number changed.
 
-Each is a bug that somebody could have written: `<` for `<=`, `+` for `-`, 3 for 4. Pygments finds the places, in C as
-in Python, so that comments, strings and preprocessor lines are left alone.
+Each is a bug that a programmer could have written: `<` for `<=`, `+` for `-`, 3 for 4. Pygments finds the places, in C
+and in Python, so that comments, strings and preprocessor lines are left alone.
 """
 
 import ast
@@ -16,8 +16,8 @@ from pygments.lexer import RegexLexer
 from pygments.lexers import CLexer, PythonLexer
 from pygments.token import Number, Operator, _TokenType
 
-# Only operators between two spaces: in the layouts of Ruff and clang-format they have two operands. That leaves out
-# signs, pointers, and the stars of parameter lists.
+# Only operators between two spaces: as formatted by Ruff and clang-format, they have two operands. This excludes signs,
+# pointers, and the stars of parameter lists.
 OPERATORS = {
     "+": "-", "-": "+", "*": "+", "/": "*", "//": "*", "%": "*", "<": "<=", "<=": "<", ">": ">=", ">=": ">",
     "==": "!=", "!=": "==", "&&": "||", "||": "&&", "and": "or", "or": "and", "+=": "-=", "-=": "+=",
@@ -44,7 +44,7 @@ class Mutant:
 
 
 def mutants(file: Path, text: str) -> Iterator[Mutant]:
-    """Every mutant of a source file. Python that cannot be parsed is left out; C is left to the compiler."""
+    """Every mutant of a source file, except Python that cannot be parsed; C is left to the compiler."""
     for offset, kind, token in tokens(LEXERS[file.suffix](stripnl=False, ensurenl=False), text):
         end = offset + len(token)
         new = None
@@ -78,7 +78,7 @@ def is_python(text: str) -> bool:
 
 
 def sample(folder: Path, count: int, seed: int) -> list[Mutant]:
-    """`count` mutants of a version's sources, drawn at random from all that there are, in the order of the files."""
+    """`count` mutants of a version's sources, drawn at random from all possible ones, in the order of the files."""
     files = sorted(path for path in (folder / "src").rglob("*") if path.suffix in LEXERS)
     found = [mutant for path in files for mutant in mutants(path.relative_to(folder), path.read_text(encoding="utf-8"))]
     return sorted(random.Random(seed).sample(found, min(count, len(found))), key=lambda each: (each.file, each.offset))

@@ -1,9 +1,9 @@
-"""`mutants`: whether the tests notice bugs, those included that `nox -s test` leaves to other versions' runs.
+"""`mutants`: checks whether the tests notice bugs, including those that `nox -s test` leaves to other versions' runs.
 
-Each mutant is put into a copy of the repository, and the test files run that `nox -s test` would run for it: those of
-its version, unless they and all that they exercise are what they were in a run that passed. `lineage`, which would
-notice any change, does not run. What passed before the mutation is known from the repository's own last `nox -s test`,
-which must be complete: else every test file would have to run for every mutant.
+Each mutant is put into a copy of the repository. Then the test files run that `nox -s test` would run for it: those of
+its version, except those that passed before and exercise nothing that has changed since. `lineage`, which would notice
+any change, does not run. The records of earlier passes come from the repository's own last `nox -s test`, which must be
+complete: otherwise every test file would have to run for every mutant.
 """
 
 import os
@@ -33,7 +33,7 @@ SHORTEST = 120  # seconds
 
 @dataclass
 class Fate:
-    """What became of a mutant. `by`: the test file that failed; `ran`: how many test files ran."""
+    """The outcome of a mutant. `by`: the test file that failed; `ran`: how many test files ran."""
 
     version: str
     mutant: Mutant
@@ -52,7 +52,7 @@ class Workshop:
 
     @classmethod
     def copy(cls, root: Path, to: Path) -> "Workshop":
-        """Copies the repository's files and what is known of the tests that passed. Its environments are made anew."""
+        """Copies the repository's files and the records of passed tests. The copy gets its own environments."""
         shutil.rmtree(to, ignore_errors=True)
         for name in files.names(root):
             (to / name).parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ class Workshop:
 
     @contextmanager
     def mutated(self, version: Version, mutant: Mutant) -> Iterator[None]:
-        """The version has the mutation, and the memory of what passed is as before afterwards."""
+        """Mutates the version; afterwards the version and the records of passed tests are as before."""
         file = version.folder / mutant.file
         text = file.read_text(encoding="utf-8")
         memory, kept = self.root / MEMORY / "release", self.root / "build" / "kept"
@@ -109,7 +109,7 @@ class Workshop:
 
 
 def needed(tests: list[Unit]) -> list[Unit]:
-    """The test files that have not passed as they and what they exercise are now, the quickest first."""
+    """The test files without a pass in the current state, the quickest first."""
     return sorted((unit for unit in tests if unit.decide()), key=lambda unit: unit.expected)
 
 
@@ -129,13 +129,13 @@ def fails(unit: Unit, *arguments: str) -> bool:
 
 
 def kill_group(group: int) -> None:
-    """Kills what is left of a process group."""
+    """Kills the remaining processes of a group."""
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
 
 
 def mutants(root: Path, names: Sequence[str], count: int, seed: int) -> int:
-    """Try `count` mutants of each version; returns 0, or 1 if any was noticed by no test."""
+    """Try `count` mutants of each version; returns 0, or 1 if no test noticed one of them."""
     chosen = select(root, names)
     require_memory(root, chosen)
     cases = [(version.name, mutant) for version in chosen for mutant in sample(version.folder, count, seed)]
@@ -155,13 +155,13 @@ def mutants(root: Path, names: Sequence[str], count: int, seed: int) -> int:
     with terminal.progress("trying mutants", len(cases)) as advance, ThreadPoolExecutor(slots) as threads:
         for fate in threads.map(judge, cases):
             advance(str(fate.mutant))
-            tell(fate)
+            report(fate)
             fates.append(fate)
     return summary(fates)
 
 
 def require_memory(root: Path, chosen: Sequence[Version]) -> None:
-    """Raises LadderError if not all tests of these versions have passed as they are now."""
+    """Raises LadderError if not all tests of these versions have passed in their current state."""
     with tempfile.TemporaryDirectory() as scratch:
         plan = Plan(root, "release", False, (), Path(scratch))
         for version in chosen:
@@ -171,14 +171,14 @@ def require_memory(root: Path, chosen: Sequence[Version]) -> None:
                 raise LadderError(f"{version.name} has tests that have not passed; run `nox -s test` first")
 
 
-def tell(fate: Fate) -> None:
-    """One line for a mutant."""
+def report(fate: Fate) -> None:
+    """Print a line for a mutant."""
     what = f"noticed by {fate.by}" if fate.by else f"SURVIVED {fate.ran} test files" if fate.builds else "is not built"
     terminal.output().print(f"{fate.version}: {fate.mutant}: {what}", markup=False, soft_wrap=True)
 
 
 def summary(fates: list[Fate]) -> int:
-    """The numbers in a sentence; returns the exit code."""
+    """Print the numbers in a sentence; returns the exit code."""
     built = [fate for fate in fates if fate.builds]
     survivors = [fate for fate in built if not fate.by]
     terminal.output().print(

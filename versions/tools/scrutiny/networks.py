@@ -30,12 +30,12 @@ class Size:
         return f"{self.base_width} wide, {self.height}x{self.width}"
 
 
-# Versions that compile C for each shape take ten seconds for a new one, so they see these sizes only: channels that
-# fill registers and that do not, classes likewise; odd heights and widths; one pixel in the last stage, and several.
+# Versions that compile C for each shape take ten seconds for a new one, so they see only these sizes: channels that do
+# and do not fill registers, classes likewise; odd heights and widths; one pixel in the last stage, and several.
 LISTED = (Size(3, 7, 32, 32), Size(5, 70, 33, 47), Size(8, 64, 64, 40), Size(16, 131, 32, 45))
 
-# The others see a new size with every seed. With fewer classes than seven, now and then all logits are near zero, and
-# rounding errors are many times larger in relation to them.
+# The other versions see a new size with every seed. With fewer than seven classes, all logits are sometimes near zero,
+# and rounding errors are many times larger relative to them.
 BASE_WIDTHS, CLASSES, PIXELS = (1, 16), (7, 200), (32, 96)
 
 
@@ -71,12 +71,12 @@ def random_tensors(size: Size, seed: int) -> Tensors:
 
 
 def twins(classes: int) -> np.ndarray:
-    """For each class the first one with the same weights, whose logit it must have: each but the middle one has two."""
+    """For each class, the first one with the same weights and so the same logit: all but the middle one have a twin."""
     return np.arange(classes) % ((classes + 1) // 2)
 
 
 def random_image(size: Size, seed: int) -> np.ndarray:
-    """float32 (height, width, 3), normally distributed as a prepared picture's numbers about are."""
+    """float32 (height, width, 3), normally distributed, roughly like the numbers of a prepared picture."""
     generator = np.random.default_rng([seed, size.height, size.width])
     return generator.standard_normal((size.height, size.width, 3), np.float32)
 
@@ -91,7 +91,7 @@ def write(folder: Path, weights: Tensors) -> Path:
 
 
 def reference(root: Path) -> ModuleType:
-    """The float64 network that the versions' own tests compare with; it is the same file in all of them."""
+    """The float64 network that the versions' own tests compare with; all of them have the same file."""
     path = min(root.glob("versions/[0-9][0-9]_*/tests/contract/reference.py"))
     spec = importlib.util.spec_from_file_location("reference", path)
     assert spec and spec.loader

@@ -8,20 +8,20 @@ from ladder.core.arguments import add_versions, positive
 def rounding(command: argparse.ArgumentParser) -> None:
     """compare the versions with float64 on random networks
 
-    Each seed makes two narrow networks with an image each: one of four listed sizes, and one of any size, which
-    versions that compile C for each size do not see. Then zeros, black, white, denormal numbers, NaN, infinity; and
-    whether the bits are the same from run to run, in another process, and with other numbers of threads.
+    Each seed makes two narrow networks, each with an image: one of four listed sizes, and one of any size, which
+    versions that compile C for each size do not see. Special images follow: zeros, black, white, denormal numbers, NaN,
+    infinity. The bits must be the same from run to run, in another process, and with other numbers of threads.
     """
     add_versions(command)
     command.add_argument("--seeds", type=positive, default=4, metavar="N", help="how many (default: 4)")
 
 
 def soak(command: argparse.ArgumentParser) -> None:
-    """look for what is left behind after many inferences and loads
+    """look for leaks in many inferences and loads
 
     Each version runs a narrow network again and again, then loads one again and again; versions without C do a
-    hundredth. Memory, file descriptors and threads must be in the end what they were after the first hundred. Then the
-    newest version runs the full network at 224 x 224 pixels. All outputs must stay the same.
+    hundredth of this. Memory, file descriptors and threads must be the same at the end as after the first hundred. Then
+    the newest version runs the full network at 224 x 224 pixels. All outputs must stay the same.
     """
     add_versions(command)
     command.add_argument("--inferences", type=positive, default=10_000, metavar="N", help="default: 10000")
@@ -32,19 +32,19 @@ def soak(command: argparse.ArgumentParser) -> None:
 def checkers(command: argparse.ArgumentParser) -> None:
     """look for faults in the C with valgrind, gcc -fanalyzer and clang-tidy
 
-    Memcheck watches a narrow network that is loaded, infers and is let go, twice; the analyzers read all C, also what
-    is generated for that network. .clang-tidy says which checks clang-tidy makes. Any finding fails.
+    Memcheck watches a narrow network that is loaded, run and freed, twice; the analyzers read all C, including the C
+    generated for that network. The checks of clang-tidy are listed in .clang-tidy. Any finding is a failure.
     """
     add_versions(command)
 
 
 def mutants(command: argparse.ArgumentParser) -> None:
-    """see whether the tests notice bugs in the versions' sources
+    """check whether the tests notice bugs in the versions' sources
 
-    Each mutant has one operator or one number changed, in a copy of the repository in build/mutants, and the test files
-    run that `nox -s test` would run for it, which must have passed without it. Not every mutant is a bug: one that
+    Each mutant has one operator or one number changed, in a copy of the repository in build/mutants. The test files
+    that `nox -s test` would run for it are run; they must have passed without it. Not every mutant is a bug: one that
     changes only speed, or nothing, survives correctly. Exit code 1 if any survives.
     """
     add_versions(command)
     command.add_argument("--count", type=positive, default=22, metavar="N", help="of each version (default: 22)")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="which ones are drawn (default: 0)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="another number, other mutants (default: 0)")

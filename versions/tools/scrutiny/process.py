@@ -1,4 +1,4 @@
-"""A version in a process of its own, which is kept alive and answers requests."""
+"""A version in its own process, which is kept alive and answers requests."""
 
 import shlex
 from pathlib import Path
@@ -17,10 +17,10 @@ REMOTE = Path(__file__).parent / "inside" / "remote.py"
 
 
 class Process:
-    """A version that answers; to be used in a `with` statement, which ends the process.
+    """A version that answers requests; to be used in a `with` statement, which ends the process.
 
-    `variables`: environment variables that it has beside those of this process. Raises WorkerError, also while it is
-    asked, when it refuses what it is given, ends, or is silent for `PATIENCE` seconds.
+    `variables`: its environment variables besides those of this process. Raises WorkerError, also from each request,
+    if the version rejects its input, ends, or gives no answer for `PATIENCE` seconds.
     """
 
     def __init__(self, version: Version, **variables: str) -> None:
@@ -44,11 +44,11 @@ class Process:
         self.close()
 
     def close(self) -> None:
-        """End the process; one that is still at work after `LEAVE` seconds is killed."""
+        """End the process; it is killed if it is still working after `LEAVE` seconds."""
         self.group.terminate(timeout=LEAVE)
 
     def ask(self, request: str, *arguments: Any) -> Any:
-        """What the function `request` of remote.py returns for these arguments."""
+        """The result of remote.py's function `request` for these arguments."""
         try:
             self.channel.send((request, arguments))
             return self.channel.receive(timeout=PATIENCE)
@@ -57,10 +57,10 @@ class Process:
         except self.channel.TimeoutError:
             raise WorkerError(f"{self.name} gave no answer for {PATIENCE:g} s") from None
         except (EOFError, OSError):
-            raise WorkerError(f"{self.name} ended while it was asked to {request}") from None
+            raise WorkerError(f"{self.name} ended during the request {request}") from None
 
     def infer(self, weights: Path, images: list[np.ndarray], threads: int | None = None) -> list[np.ndarray]:
-        """The logits, float32 (classes,), of float32 (H, W, 3) images, from a network loaded for them alone."""
+        """The logits, float32 (classes,), of float32 (H, W, 3) images, from a network loaded only for them."""
         answers = self.ask("infer", str(weights), [packed(image) for image in images], threads)
         return [np.frombuffer(logits, np.float32) for logits in answers]
 

@@ -1,4 +1,4 @@
-"""`rounding`: how far every version is from float64 on random networks, and whether its bits are always the same."""
+"""`rounding`: measures how far every version is from float64 on random networks, and whether its bits always agree."""
 
 import tempfile
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from scrutiny.trials import RANDOM, SPECIAL, Trial, all_trials
 THREADS = (1, 2, 5, 7, 16)  # each trial uses one of them
 OTHERWISE = {"RESNET50_THREADS": "3", "OPENBLAS_NUM_THREADS": "3"}  # the settings of a second process
 
-# Of the three tables: head -> the tally, and how it is shown.
+# The three tables: heading -> the tally, and how it is shown.
 RANDOM_COLUMNS: Columns = {
     "inputs": ("random", Tally.count),
     "largest": ("random", Tally.distance),
@@ -71,7 +71,7 @@ def rounding(root: Path, names: Sequence[str], seeds: int) -> int:
 
 
 def attempt(contestant: Contestant, trial: Trial, folder: Path, image: np.ndarray, expected: np.ndarray) -> None:
-    """One version on one trial: how far from float64 it is, and whether its bits are the same another time."""
+    """Run one version on one trial: measure its distance from float64, and check that its bits repeat."""
     tallies, tolerance, where = contestant.tallies, contestant.version.tolerance, str(trial)
     logits, again = contestant.first.infer(folder, [image, image])
     [elsewhere] = contestant.second.infer(folder, [image])
@@ -87,10 +87,10 @@ def attempt(contestant: Contestant, trial: Trial, folder: Path, image: np.ndarra
 
 
 def distance(logits: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference from the float64 logits, relative to the largest of them; infinite for what is wrong.
+    """The largest difference from the float64 logits, relative to the largest of them; infinite for wrong logits.
 
-    Where those are NaN, so must be `logits`; where they are infinite or more than float32 can hold, not finite; and
-    then that is all that is asked.
+    If the float64 logits are NaN, `logits` must be NaN; if they are infinite or too large for float32, `logits` must
+    not be finite. In these cases nothing else is checked.
     """
     with np.errstate(over="ignore"):
         lost = ~np.isfinite(expected.astype(np.float32))
@@ -101,7 +101,7 @@ def distance(logits: np.ndarray, expected: np.ndarray) -> float:
 
 
 def report(contestants: list[Contestant]) -> int:
-    """Print what was found; the exit code is 1 if anything was wrong."""
+    """Print the findings; the exit code is 1 if anything was wrong."""
     found = {contestant.version.name: contestant.tallies for contestant in contestants}
     tabulate("Random networks: differences from float64, relative to the largest logit", found, RANDOM_COLUMNS)
     tabulate("Other images: the same; and whether what cannot be finite is not", found, OTHER_COLUMNS)

@@ -1,4 +1,4 @@
-"""`soak`: whether long runs leave anything behind, and whether their outputs stay the same."""
+"""`soak`: checks that long runs leak nothing, and that their outputs stay the same."""
 
 import tempfile
 import time
@@ -18,19 +18,19 @@ from scrutiny import networks
 from scrutiny.networks import LISTED, Size
 from scrutiny.process import Process, packed
 
-FIRST = 100  # after this many times, or a third of all, a process must hold what it holds at the end
-SLACK = 2.0  # MB that it may hold more at the end: the allocator works in pages and arenas
-FEWER = 100  # versions without C do this many times fewer
+FIRST = 100  # after this many times, or a third of all, a process's resources must not grow
+SLACK = 2.0  # MB by which memory may still grow: the allocator works in pages and arenas
+FEWER = 100  # versions without C do this many times fewer operations
 FULL = Size(64, 1000, 224, 224)
 BATCH = 10  # inferences of the full network between two looks at the clock
 
 Answer = tuple[int, float, bytes]  # which image, seconds, logits
-Ask = Callable[[int], list[Answer]]  # how often -> as many answers
+Ask = Callable[[int], list[Answer]]  # number of times -> as many answers
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a process holds: MB (10^6 bytes) of resident memory, file descriptors, threads."""
+    """A process's resources: MB (10^6 bytes) of resident memory, file descriptors, threads."""
 
     memory: float
     files: int
@@ -38,16 +38,16 @@ class Footprint:
 
     @classmethod
     def of(cls, pid: int) -> Self:
-        """What the process with this number holds now."""
+        """The current resources of the process with this number."""
         process = psutil.Process(pid)
         return cls(process.memory_info().rss / 1e6, process.num_fds(), process.num_threads())
 
 
 @dataclass
 class Run:
-    """A repeated operation: what the process held at first and at the end, the seconds of each time, the outputs.
+    """A repeated operation: the process's resources at first and at the end, the seconds of each time, the outputs.
 
-    `expected`: the first logits for each image; `different`: how many were others.
+    `expected`: the first logits for each image; `different`: how many later ones differed.
     """
 
     version: str
@@ -58,14 +58,14 @@ class Run:
     different: int = 0
 
     def step(self, process: Process, ask: Ask, times: int) -> None:
-        """Ask for the operation so many more times, and see what the process holds then."""
+        """Request the operation this many more times, and record the process's resources."""
         for image, seconds, logits in ask(times):
             self.seconds.append(seconds)
             self.different += logits != self.expected.setdefault(image, logits)
         self.footprints.append(Footprint.of(process.pid))
 
     def cells(self) -> list[Text]:
-        """What the process held at first, with what it held more in the end, and whether the outputs were the same."""
+        """The process's resources at first and their growth until the end, and whether the outputs were the same."""
         first, last = self.footprints[0], self.footprints[-1]
         more = last.memory - first.memory
         return [
@@ -77,12 +77,12 @@ class Run:
 
 
 def judged(words: str, right: bool) -> Text:
-    """Words in green if they are right, else in red."""
+    """Words in green if `right`, else in red."""
     return Text(words, style="green" if right else "red")
 
 
 def soak(root: Path, names: Sequence[str], inferences: int, loads: int, minutes: float) -> int:
-    """Run the versions and print the table; the exit code is 1 if anything was left behind or has changed."""
+    """Run the versions and print the table; the exit code is 1 if anything leaked or an output changed."""
     versions = select(root, names)
     runs: list[Run] = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -93,9 +93,9 @@ def soak(root: Path, names: Sequence[str], inferences: int, loads: int, minutes:
 
 
 def narrow(version: Version, scratch: Path, inferences: int, loads: int) -> list[Run]:
-    """Inferences of one narrow network, two images in turn; then as many loads, each with an inference and an unload.
+    """Inferences of one narrow network, on two images in turn; then loads, each with an inference and an unload.
 
-    Every hundredth time an image is refused, and each time a weight folder.
+    At every hundredth inference a bad image is rejected too, and at each load a bad weight folder.
     """
     whole = networks.write(scratch / "whole", networks.random_tensors(LISTED[0], 0))
     broken = networks.write(scratch / "broken", networks.random_tensors(LISTED[0], 0))
@@ -116,7 +116,7 @@ def narrow(version: Version, scratch: Path, inferences: int, loads: int) -> list
 
 
 def count(run: Run, process: Process, ask: Ask, times: int) -> Run:
-    """Do the operation so many times, FIRST at a time."""
+    """Do the operation this many times, FIRST at a time."""
     step = min(FIRST, -(-times // 3))
     with terminal.progress(f"{run.version}: {run.what}", -(-times // step)) as begin:
         while (done := len(run.seconds)) < times:
@@ -126,10 +126,10 @@ def count(run: Run, process: Process, ask: Ask, times: int) -> Run:
 
 
 def full(version: Version, minutes: float) -> Run:
-    """Run the full network on an image of 224 x 224 pixels for so many minutes."""
+    """Run the full network on an image of 224 x 224 pixels for this many minutes."""
     run = Run(version.name, "224 x 224")
     folder, images = str(weights.find("synthetic")), [packed(networks.random_image(FULL, 0))]
-    with Process(version) as process, terminal.still_progress(f"{run.version}: {run.what}") as tell:
+    with Process(version) as process, terminal.still_progress(f"{run.version}: {run.what}") as progress:
 
         def infer(times: int) -> list[Answer]:
             return list(process.ask("repeat", folder, images, times))
@@ -137,12 +137,12 @@ def full(version: Version, minutes: float) -> Run:
         begin = time.monotonic()
         while len(run.footprints) < 2 or time.monotonic() < begin + 60 * minutes:
             run.step(process, infer, BATCH)
-            tell((time.monotonic() - begin) / (60 * minutes), f"{len(run.seconds):,} done")
+            progress((time.monotonic() - begin) / (60 * minutes), f"{len(run.seconds):,} done")
     return run
 
 
 def report(runs: list[Run]) -> int:
-    """Print the table, and the times of the last run; the exit code is 1 if anything is not right."""
+    """Print the table, and the times of the last run; the exit code is 1 if anything is wrong."""
     table = terminal.table("What a process holds at first, and how much more in the end")
     for head in ("version", "what", "times", "memory", "files", "threads", "outputs"):
         table.add_column(head, justify="right" if head == "times" else "left")

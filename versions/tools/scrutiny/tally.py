@@ -1,4 +1,4 @@
-"""What a version did on many trials of one kind, and tables of it."""
+"""A version's results on many trials of one kind, and tables of them."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
 
     def add(self, where: str, distance: float, limit: float) -> None:
-        """Add a trial, which is wrong if the distance is past the limit."""
+        """Add a trial, which is wrong if the distance exceeds the limit."""
         self.tried += 1
         if distance > self.worst or not self.where:
             self.worst, self.where = distance, where
@@ -53,11 +53,11 @@ class Tally:
         return Text(words, style="red" if self.wrong else "green")
 
 
-Columns = dict[str, tuple[str, Callable[[Tally], Text]]]  # head -> the tally's name, and how it is shown
+Columns = dict[str, tuple[str, Callable[[Tally], Text]]]  # heading -> the tally's name, and how it is shown
 
 
 def tabulate(title: str, tallies: Mapping[str, Mapping[str, Tally]], columns: Columns) -> None:
-    """Print a table; `tallies`: version -> name -> what it did."""
+    """Print a table; `tallies`: version -> name -> tally."""
     table = terminal.table(title)
     for head in ("version", *columns):
         table.add_column(head, overflow="fold")
@@ -67,7 +67,7 @@ def tabulate(title: str, tallies: Mapping[str, Mapping[str, Tally]], columns: Co
 
 
 def complaints(version: str, tallies: Mapping[str, Tally]) -> Iterator[str]:
-    """A sentence for each tally in which something was wrong."""
+    """A sentence for each tally with wrong trials."""
     for name, tally in tallies.items():
         if tally.wrong:
             yield f"{version}: {name}: {len(tally.wrong)} of {tally.tried} are wrong, first {tally.wrong[0]}"

@@ -7,14 +7,14 @@ import numpy as np
 
 from scrutiny.networks import LISTED, Size, Tensors, free_size, random_image, random_tensors
 
-BLACK, WHITE = -2.0, 2.6  # about what 0 and 255 are after normalisation
+BLACK, WHITE = -2.0, 2.6  # about the values of 0 and 255 after normalisation
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What is made of a random image, and by what the first layer's kernels are multiplied.
+    """A kind of trial: the change made to a random image, and the factor of the first layer's kernels.
 
-    `column`: where it stands in the tables.
+    `column`: its column in the tables.
     """
 
     column: str
@@ -24,12 +24,12 @@ class Kind:
 
 
 def flat(value: float) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that makes an image of this value alone."""
+    """A function that makes an image of only this value."""
     return lambda image: np.full_like(image, value)
 
 
 def spoilt(value: float) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that puts this value into one place of an image."""
+    """A function that puts this value at one place in an image."""
 
     def change(image: np.ndarray) -> np.ndarray:
         image = image.copy()
@@ -45,7 +45,7 @@ def times(factor: float) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def chequered(image: np.ndarray) -> np.ndarray:
-    """Black and white in turn, from pixel to pixel and from channel to channel."""
+    """Alternating black and white, from pixel to pixel and from channel to channel."""
     return np.where(np.indices(image.shape).sum(axis=0) % 2, BLACK, WHITE).astype(np.float32)
 
 
@@ -55,7 +55,7 @@ SPECIAL = (
     Kind("one colour", "black", flat(BLACK)),
     Kind("one colour", "white", flat(WHITE)),
     Kind("chequered", "chequered", chequered),
-    # The smallest normal float32 is 1.2e-38. If smaller numbers were flushed to zero, all that follows would be too.
+    # The smallest normal float32 is 1.2e-38. If smaller numbers were flushed to zero, all later ones would be too.
     Kind("denormal", "denormal image", times(1e-39), 1e38),
     Kind("denormal", "denormal kernels", times(3e37), 3e-38),
     Kind("NaN", "NaN", spoilt(np.nan)),
@@ -67,7 +67,7 @@ SPECIAL = (
 
 @dataclass(frozen=True)
 class Trial:
-    """A network of a size, the weights and the image made from a seed."""
+    """A network size, with the weights and the image made from a seed."""
 
     kind: Kind
     size: Size
@@ -78,7 +78,7 @@ class Trial:
 
     @property
     def listed(self) -> bool:
-        """Whether versions that compile C for each size see it."""
+        """Whether versions that compile C for each size see this trial."""
         return self.size in LISTED
 
     def weights(self) -> Tensors:
@@ -93,7 +93,7 @@ class Trial:
 
 
 def all_trials(seeds: int) -> list[Trial]:
-    """The special images, one of each for each listed size; for each seed one of a listed size, and one of any size."""
+    """The special images, one of each kind per listed size; for each seed one of a listed size and one of any size."""
     special = [Trial(kind, size, 0) for size in LISTED for kind in SPECIAL]
     listed = [Trial(RANDOM, LISTED[seed % len(LISTED)], seed) for seed in range(seeds)]
     free = [Trial(RANDOM, free_size(seed), seed) for seed in range(seeds)]

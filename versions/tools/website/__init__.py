@@ -1,1 +1,1 @@
-"""The reader's site: every README as a page, with what was measured and the differences beside it, made by Sphinx."""
+"""The reader's site, made by Sphinx: every README as a page, with measurements and differences added."""

@@ -24,11 +24,11 @@ HERE = Path(__file__).resolve().parent
 
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
-    """Make the site of the project in `root`; returns 0, 1 where a page has a fault, 2 where it can't be made.
+    """Make the site of the project in `root`. Returns 0, 1 if a page has a fault, or 2 if the site can't be made.
 
     Sphinx shows its progress on stdout, and every fault as one line on stderr, with the file and the line.
     """
-    Parser(prog="website", description=f"{__doc__} There is nothing to choose.").parse_args(argv)
+    Parser(prog="website", description=f"{__doc__} There are no options.").parse_args(argv)
     site, notes = root / "build" / "site", root / "build" / "website"
     if not color_terminal():
         nocolor()

@@ -1,4 +1,4 @@
-"""Sphinx's settings, and what this project adds to Sphinx."""
+"""Sphinx's settings, and this project's additions to Sphinx."""
 
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ source_suffix = {".md": "markdown"}
 root_doc = "README"
 include_patterns = [contents.FRONT, *(pattern for patterns in contents.SECTIONS.values() for pattern in patterns)]
 exclude_patterns = ["build"]
-smartquotes = False  # the text as it is written
-highlight_language = "none"  # of a block of code that names none
-myst_heading_anchors = 4  # a heading is linked to by the name that GitHub gives it
+smartquotes = False  # keep the text as it is written
+highlight_language = "none"  # of a code block that names none
+myst_heading_anchors = 4  # headings have the link names that GitHub gives them
 
 html_theme = "furo"
 html_title = project
@@ -28,14 +28,14 @@ templates_path = ["templates"]
 html_additional_pages = {"index": "redirect.html"}  # the front page is README.html
 html_copy_source = False
 html_show_copyright = False
-html_show_search_summary = False  # it would fetch pages, which a browser forbids in files
+html_show_search_summary = False  # it would fetch pages, which browsers forbid for local files
 html_use_index = False
 pygments_style = "xcode"
 pygments_dark_style = "github-dark"
 
 
 def add_to_page(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put what was measured and what changed below a README's own text."""
+    """Append measurements and differences to a README's own text."""
     try:
         source[0] += contents.addition(Path(app.srcdir), f"{docname}.md")
     except LadderError as error:
@@ -43,7 +43,7 @@ def add_to_page(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def write_stylesheet(app: Sphinx, error: Exception | None) -> None:
-    """Write the difference's colours, for Furo's dark theme where it is chosen and where the system asks for it."""
+    """Write the differences' colours, also for Furo's dark theme, whether the reader or the system chooses it."""
     if error is None:
         chosen, system = (stylesheet(f'body[data-theme="{theme}"]') for theme in ("dark", "auto"))
         css = f"{chosen}@media (prefers-color-scheme: dark) {{\n{system}}}\n"

@@ -1,4 +1,4 @@
-"""Which Markdown files are pages, in which order, and what is put below their text."""
+"""The Markdown files that are pages, their order, and the additions below their text."""
 
 from pathlib import Path, PurePosixPath
 
@@ -35,7 +35,7 @@ def pages(root: Path) -> dict[str, list[str]]:
 
 
 def page_of(root: Path, folder: str) -> str | None:
-    """The page that stands for a folder: its README, or else the first page in it; None if there is none."""
+    """The page that represents a folder: its README, or else the first page in it; None if there is none."""
     if folder == ".":
         return FRONT
     inside = [page for section in pages(root).values() for page in section if str(Path(page).parent) == folder]
@@ -61,7 +61,7 @@ def nothing(root: Path) -> str:
 
 
 def navigation(root: Path) -> str:
-    """The tree of pages, which Sphinx shows beside each of them."""
+    """The tree of pages, which Sphinx shows beside each page."""
     trees = [
         "\n".join(["\n```{toctree}", ":hidden:", f":caption: {section}", "", *found, "```\n"])
         for section, found in pages(root).items()

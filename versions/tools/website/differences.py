@@ -1,15 +1,15 @@
-"""What a version changes against its predecessor, side by side, as Markdown."""
+"""The difference between a version and its predecessor, side by side, as Markdown."""
 
 from pathlib import Path
 
 from ladder.chain import diff, diff_html
 from ladder.core.versions import discover, find
 
-FENCE = "~" * 40  # longer than any in a file that is shown
+FENCE = "~" * 40  # longer than any fence in a file that is shown
 
 
 def difference(root: Path, name: str) -> str:
-    """The code of a version beside its predecessor's; empty for the first version."""
+    """A version's code beside its predecessor's; empty for the first version."""
     versions = discover(root)
     version = find(versions, name)
     if version == versions[0]:

@@ -1,10 +1,10 @@
-"""The pictures that a page shows below its text, as Markdown; or the command that makes them."""
+"""The pictures that a page shows below its text, as Markdown, or the command that makes them."""
 
 from pathlib import Path
 
 from ladder.core.pictures import own_pictures
 
-# What `nox -s mnist` draws into build/mnist.
+# The figures that `nox -s mnist` draws in build/mnist.
 DRAWN = {
     "curves": "loss and accuracy after each epoch",
     "confusion": "the confusion matrix: which digit was named as which",

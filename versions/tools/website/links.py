@@ -1,4 +1,4 @@
-"""Links in a page that lead to a file or folder of the repository: to its page, or to a page made for it."""
+"""Links from a page to a file or folder of the repository: they lead to its page, or to a page made for it."""
 
 from pathlib import Path, PurePosixPath
 
@@ -16,10 +16,10 @@ LOG = logging.getLogger(__name__)
 class RepositoryLinks(SphinxTransform):
     """Rewrites links into the repository while a page is read; Sphinx only knows those between Markdown files."""
 
-    default_priority = 1  # before Sphinx looks for what else a link could mean
+    default_priority = 1  # before Sphinx looks for other meanings of a link
 
     def apply(self, **settings: object) -> None:
-        """Rewrite every link that is neither to a page nor to another site."""
+        """Rewrite every link that leads neither to a page nor to another site."""
         for kind in (addnodes.download_reference, addnodes.pending_xref):
             for node in list(self.document.findall(kind)):
                 if node["reftype"] == "myst" and node["refdomain"] is None:

@@ -1,17 +1,17 @@
-"""Where the time goes in a version, as `nox -s profile` has measured it, as Markdown."""
+"""Where the time goes in a version, as measured by `nox -s profile`, as Markdown."""
 
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-Row = dict[str, Any]  # a layer, as build/profile/NAME.json has it
+Row = dict[str, Any]  # a layer, as in build/profile/NAME.json
 SUMS = ("seconds", "operations", "bytes", "limit")
 HEADS = ("output", "ms", "share", "GFLOP/s", "of peak", "MB", "limit, ms")
 
 
 def profile(root: Path, name: str) -> str:
-    """The times of a version's layers and the roofline plot, as `nox -s profile` has left them; or how to get them."""
+    """The times of a version's layers and the roofline plot, from `nox -s profile`; or how to make them."""
     file = root / "build" / "profile" / f"{name}.json"
     command = f"`nox -s profile -- {name[:2]}`"
     title = "\n\n## Where the time goes\n\n"
@@ -38,7 +38,7 @@ def profile(root: Path, name: str) -> str:
 
 
 def sums(rows: Iterable[Row], key: str) -> list[Row]:
-    """A row for each kind or stage, the figures of its layers added up, in the order in which they first appear."""
+    """A row for each kind or stage, with the sums of its layers' figures, in the order in which they first appear."""
     found: dict[str, Row] = {}
     for row in rows:
         total = found.setdefault(row[key], {"name": row[key], "shape": [], **dict.fromkeys(SUMS, 0)})
@@ -48,7 +48,7 @@ def sums(rows: Iterable[Row], key: str) -> list[Row]:
 
 
 def table(first: str, rows: Sequence[Row], layers: Sequence[Row], peak: float | None) -> str:
-    """The rows as a table; `layers`: of the whole network, `peak`: operations in a second, None if it is unknown."""
+    """The rows as a table; `layers`: of the whole network, `peak`: operations per second, None if unknown."""
     heads = [first, *(head for head in HEADS if head != "output" or first == "layer")]
     whole = sum(layer["seconds"] for layer in layers)
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]

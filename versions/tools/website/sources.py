@@ -1,4 +1,4 @@
-"""Pages for the files and folders that a README links to: the text in colours, or what is in the folder."""
+"""Pages for the files and folders that a README links to: a file's highlighted text, or a folder's content."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from ladder.core.files import names
 from ladder.core.highlight import lexer
 from website.contents import page_of
 
-PICTURES = {".jpg", ".png", ".svg"}  # a browser shows them itself
-Page = tuple[str, dict[str, Any], str]  # its name, what the template is told, the template
+PICTURES = {".jpg", ".png", ".svg"}  # browsers show them themselves
+Page = tuple[str, dict[str, Any], str]  # its name, the template's variables, the template
 
 
 def wanted(env: BuildEnvironment) -> set[PurePosixPath]:
-    """The set of files and folders that the pages read so far link to."""
+    """The files and folders that the pages read so far link to."""
     found: set[PurePosixPath] = env.__dict__.setdefault("repository_paths", set())
     return found
 
 
 def address(root: Path, path: PurePosixPath) -> str:
-    """Where in the site a file or folder is shown."""
+    """The address in the site at which a file or folder is shown."""
     if page := page_of(root, str(path)):
         return page.removesuffix(".md") + ".html"
     if (root / path).is_dir():
@@ -37,12 +37,12 @@ def address(root: Path, path: PurePosixPath) -> str:
 
 
 def copied(file: Path) -> bool:
-    """Whether a file is shown or kept by the browser as it is: a picture, or no text."""
+    """Whether a file is copied as it is, for the browser to show or save: a picture, or not text."""
     return file.suffix in PICTURES or b"\0" in file.read_bytes()[:8000]
 
 
 def collect(app: Sphinx) -> Iterator[Page]:
-    """The pages of all files and folders that are linked to, and of what is in these folders."""
+    """The pages of all files and folders that are linked to, and of the files in these folders."""
     root, todo = Path(app.srcdir), sorted(wanted(app.env))
     for path in status_iterator(todo, "showing files and folders... ", "brown", verbosity=app.verbosity):
         if (root / path).is_dir():

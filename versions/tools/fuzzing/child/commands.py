@@ -1,4 +1,4 @@
-"""Command lines, in this process: exit code 0 and silence on stderr, or 2 and a line that says why."""
+"""Command lines, run in this process: they must end with exit code 0 and an empty stderr, or with 2 and one line."""
 
 import base64
 import io
@@ -12,11 +12,11 @@ from watch import alone, changing
 
 
 class Refused(Exception):
-    """The command ended with code 2 and a proper message, which is this exception's."""
+    """The command ended with code 2 and a proper message, which this exception carries."""
 
 
 def version(folder: Path):
-    """The version's own commands, which are run in `folder`."""
+    """The version's own commands, run in `folder`."""
     from resnet50 import __main__ as cli
 
     def call(data: bytes) -> None:
@@ -45,7 +45,7 @@ def pictures(folder: Path):
 
 
 def changing_pictures(folder: Path):
-    """A picture that is changed while it is read."""
+    """`classify` on a picture that changes while it is read."""
     call, refused = pictures(folder)
     from resnet50 import __main__ as cli
 
@@ -66,7 +66,7 @@ def changing_pictures(folder: Path):
 
 
 def tools(folder: Path):
-    """The other command lines: they are parsed, and not run."""
+    """The other tools' command lines, which are parsed but not run."""
     from fuzzing.parsers import parsers
 
     made = parsers()
@@ -85,7 +85,7 @@ def tools(folder: Path):
 
 
 def run(command: Callable[[], int], lines: str, most_lines: int = 1) -> None:
-    """Run a command with `lines` on stdin; raises Refused or, if it does not end as it should, AssertionError."""
+    """Run a command with `lines` on stdin. Raises Refused, or AssertionError if it does not end as it should."""
     before = sys.stdin, sys.stdout, sys.stderr
     written = os.fstat(2).st_size
     sys.stdin = io.TextIOWrapper(io.BytesIO(lines.encode("utf-8", "surrogatepass")), "utf-8")

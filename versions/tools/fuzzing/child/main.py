@@ -1,8 +1,8 @@
-"""The process that inputs are tried in: it answers each with a line of JSON, or with its death.
+"""The process in which inputs are tried: it answers each with a line of JSON, or dies.
 
-`python main.py MODULE.FUNCTION FOLDER`, with the interpreter of the version that is tried, which has that version and
-what it needs, nothing else. The function gets the folder and gives back a call, which takes an input, and the
-exceptions that the call may raise. An input comes on stdin behind its length, a little-endian number of 8 bytes.
+`python main.py MODULE.FUNCTION FOLDER`, with the interpreter of the tested version, whose environment has only that
+version and its requirements. The function takes the folder and returns a call, which takes an input, and the exceptions
+that the call may raise. Each input comes on stdin, preceded by its length as a little-endian number of 8 bytes.
 """
 
 import importlib
@@ -24,10 +24,10 @@ Named = tuple[type[BaseException], ...]
 
 
 def main(name: str, folder: Path) -> None:
-    """Prepare, say so, and answer inputs until there are no more."""
+    """Prepare, report "ready", and answer inputs until there are no more."""
     answers, inputs = os.fdopen(os.dup(1), "w"), sys.stdin.buffer
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever else is printed is not an answer
-    logging.lastResort = logging.StreamHandler()  # on the descriptor, even when a call gets another sys.stderr
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # anything else that is printed is not an answer
+    logging.lastResort = logging.StreamHandler()  # on the descriptor, even if a call replaces sys.stderr
     os.chdir(folder)
     module, function = name.split(".")
     call, named = getattr(importlib.import_module(module), function)(folder)
@@ -42,7 +42,7 @@ def main(name: str, folder: Path) -> None:
 
 
 def say(answers: IO[str], **verdict: Any) -> None:
-    """Print an answer on the original stdout, with the most memory that this process ever had, in bytes."""
+    """Print an answer on the original stdout, with this process's peak memory in bytes."""
     verdict["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps(verdict), file=answers, flush=True)
 

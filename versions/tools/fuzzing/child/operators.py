@@ -1,4 +1,4 @@
-"""The border between Python and C, with the arrays and numbers that fuzzing/operators.py describes."""
+"""The boundary between Python and C, with the arrays and numbers that fuzzing/operators.py describes."""
 
 import json
 from math import prod
@@ -13,7 +13,7 @@ SIZES = [4, 4, 3, 3, 1, 1, 1, 0]
 
 
 def built(given: dict[str, Any]) -> Any:
-    """An array, or what is passed in place of one."""
+    """An array, or the object passed in place of one."""
     shape, dtype = given["shape"], np.dtype(given["dtype"])
     if any(size < 0 for size in shape) or prod(shape) > 1 << 20:
         shape = [1]
@@ -55,7 +55,7 @@ def calls(folder: Path):
 
 
 def programs(folder: Path):
-    """Plans, each made, run as a whole, and run step by step."""
+    """Plans, each of which is made, run as a whole, and run step by step."""
     kernels = compiled()
     crew = [ops.crew(2, False)] if hasattr(ops, "crew") else []
 
@@ -81,7 +81,7 @@ def programs(folder: Path):
 
 
 def compiled() -> dict[tuple, tuple[object, int]]:
-    """Operator and sizes -> compiled convolution and how many weights it takes, where a version compiles some."""
+    """Operator and sizes -> compiled convolution and its number of weights; empty if the version compiles none."""
     if not hasattr(ops, "load"):
         return {}
     from resnet50 import compiler

@@ -1,4 +1,4 @@
-"""What the lessons beside the versions read: pictures of digits, MNIST's files, trained weights."""
+"""The files that the lessons beside the versions read: pictures, MNIST's files, trained weights."""
 
 import os
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def cv_basics_pictures(folder: Path):
 
 
 def mnist_pictures(folder: Path):
-    """Pictures of digits, which are then classified."""
+    """Pictures of digits, which are read and classified."""
     network = Network(load_parameters(SHIPPED)[0])
     limits = measured_limits(network, embedded().validation)
 
@@ -51,7 +51,7 @@ def mnist_pictures(folder: Path):
 
 
 def mnist_digits(folder: Path):
-    """The four files of MNIST, of which the last two are valid."""
+    """MNIST's four files, of which the last two are valid."""
 
     def call(data: bytes) -> None:
         end = 4 + int.from_bytes(data[:4], "big")

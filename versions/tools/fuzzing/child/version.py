@@ -1,4 +1,4 @@
-"""A version's own file readers, each followed by the use of what was read."""
+"""A version's own file readers; the result of each is also used."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def arrays(folder: Path):
 
 
 def weights(folder: Path):
-    """weights.safetensors, from which a network is made and run."""
+    """weights.safetensors, from which a network is loaded and run."""
 
     def call(data: bytes) -> None:
         (folder / "other" / "weights.safetensors").write_bytes(data)
@@ -35,7 +35,7 @@ def weights(folder: Path):
 
 
 def changing_weights(folder: Path):
-    """Weight folders in which a file changes while a network is made from it and run."""
+    """Weight folders in which a file changes while a network is loaded from it and run."""
     place = folder / "other"
     right = {name: (folder / "weights" / name).read_bytes() for name in FILES}
 

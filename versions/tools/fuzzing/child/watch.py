@@ -1,4 +1,4 @@
-"""What happens while an input is read: programs that are started, and files that are changed in between."""
+"""Events while an input is read: programs that are started, and files that are changed meanwhile."""
 
 import os
 import sys
@@ -27,8 +27,7 @@ def alone(call: Callable[[bytes], object]) -> Callable[[bytes], None]:
 
 @contextmanager
 def changing(file: Path, given: dict[str, Any]) -> Iterator[None]:
-    """`file` is changed before the call number `given["at"]` of a function in C that this thread makes: every way to
-    read a file is one."""
+    """Change `file` before this thread's call number `given["at"]` of a C function, as every way to read a file is."""
     left = given["at"]
 
     def count(frame: object, event: str, function: object) -> None:

@@ -76,7 +76,7 @@ def test_what_is_accepted_and_what_is_refused_by_name_is_as_promised(child):
         ("dies", "crash", "SIGSEGV"),
         ("leaves", "crash", "exit code 3"),
         ("sanitized", "crash", "ERROR: AddressSanitizer: overflow"),
-        ("loop", "hang", "its processor time was over"),
+        ("loop", "hang", "its processor time was used up"),
         ("sleeps", "hang", "no answer for 2 s"),
         ("eats", "memory", "GB in use"),
     ],

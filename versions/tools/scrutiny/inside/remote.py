@@ -1,7 +1,7 @@
-"""What runs in a version's process. It is sent there as text and knows nothing but that version.
+"""The program in a version's process. It is sent there as text and can import nothing but that version.
 
-A request is the name of a function below and its arguments; the answer is what that function returns. An image comes
-as its height, its width and the bytes of its float32 numbers; logits go as the bytes of theirs.
+A request is the name of a function below and its arguments; the answer is the function's result. An image is passed as
+its height, its width and the bytes of its float32 numbers; logits are returned as the bytes of theirs.
 """
 
 import gc
@@ -22,13 +22,13 @@ def process() -> int:
 
 
 def infer(weights: str, images: list[Image], threads: int | None) -> list[bytes]:
-    """The logits of each image, of a network loaded for them alone; `threads` where the version takes their number."""
+    """The logits of each image, from a network loaded only for them; `threads`: if the version has threads."""
     net = ResNet50(weights, threads=threads) if threads else ResNet50(weights)
     return [net(array(image)).tobytes() for image in images]
 
 
 def repeat(weights: str, images: list[Image], count: int) -> list[Answer]:
-    """`count` inferences of a network that is loaded once for all calls, the images in turn; one more is refused."""
+    """`count` inferences, on the images in turn, of a network loaded once for all calls; a bad image is rejected."""
     if weights not in networks:
         networks[weights] = ResNet50(weights)
     net, arrays = networks[weights], [array(image) for image in images]
@@ -43,7 +43,7 @@ def repeat(weights: str, images: list[Image], count: int) -> list[Answer]:
 
 
 def reload(weights: str, broken: str, image: Image, count: int) -> list[Answer]:
-    """`count` times: a network is loaded, infers once and is let go; another one is refused."""
+    """`count` times: load a network, run it once and free it; reject a broken one."""
     answers = []
     for _ in range(count):
         begin = perf_counter()
@@ -64,6 +64,6 @@ def array(image: Image) -> np.ndarray:
 networks: dict[str, ResNet50] = {}
 
 if __name__ == "__channelexec__":
-    np.seterr(all="ignore")  # as the command line does: NaN and infinity are carried to the logits
+    np.seterr(all="ignore")  # as the command line does: NaN and infinity propagate to the logits
     for name, arguments in channel:  # type: ignore[name-defined]  # noqa: F821 (execnet defines it)
         channel.send(globals()[name](*arguments))  # type: ignore[name-defined]  # noqa: F821

@@ -1,4 +1,4 @@
-"""What runs under valgrind, in a version's environment: a network is loaded, infers once and is let go; twice.
+"""Runs under valgrind, in a version's environment: loads a network, runs it once and frees it; twice.
 
 Arguments: the weight folder, an image as .npy, the library made of defined.c, and where to write the logits.
 """

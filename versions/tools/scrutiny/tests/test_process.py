@@ -44,7 +44,7 @@ def test_what_a_version_refuses_is_an_error_in_one_line(tmp_path):
 def test_a_process_that_was_killed_is_an_error():
     with Process(find(discover(ROOT), "03")) as process:
         os.kill(process.pid, signal.SIGKILL)
-        with pytest.raises(WorkerError, match="03_naive_c ended while it was asked to process"):
+        with pytest.raises(WorkerError, match="03_naive_c ended during the request process"):
             process.ask("process")
 
 
