@@ -16,7 +16,7 @@ PEAK, MEMORY = 1e12, 1e10  # operations and bytes in a second
 def test_layers_that_change_between_inferences_are_refused():
     network = layers(32, 32)
     first = [LayerTime(layer.name, layer.output, 1.0) for layer in network[:2]]
-    with pytest.raises(WorkerError, match="other layers in another inference"):
+    with pytest.raises(WorkerError, match="different layers in different inferences"):
         summarise(ENTRY, network, [1.0, 1.0], [first, first[:1]], PEAK, MEMORY)
 
 
