@@ -136,7 +136,7 @@ def test_errors_are_told_apart_by_what_they_say_and_not_by_numbers_or_names():
 
 @pytest.mark.parametrize("name", ["pictures.01_one.12345678", "nothing", "no_such_target.tools.12345678"])
 def test_a_file_that_was_not_kept_is_no_input(tmp_path: Path, name: str):
-    with pytest.raises(LadderError, match="no input that `fuzz` has kept"):
+    with pytest.raises(LadderError, match="not an input that `fuzz` kept"):
         fuzz.again(tmp_path, tmp_path / name)
 
 
