@@ -74,7 +74,7 @@ def test_a_golden_file_that_torchvision_would_not_write_fails(run, weight_set: P
     for error, expected in ((1e-14, 0), (1e-7, 1)):
         write_golden(weight_set, {name: [10.0 * (1 + error), *LOGITS[1:]] for name in NAMES})
         code, _, err = run({})
-        assert code == expected and ("is not what torchvision computes here" in err) == bool(expected)
+        assert code == expected and ("differs from torchvision's output here" in err) == bool(expected)
 
 
 def test_golden_files_are_renewed_on_demand_only(run):
