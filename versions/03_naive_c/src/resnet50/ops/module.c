@@ -1,7 +1,7 @@
 /* The extension module `resnet50.ops`: what Python finds in it. */
 #include "wrappers.h"
 
-#define KEYWORDS(function) (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
+#define KEYWORDS(function) (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
 
 static PyMethodDef methods[] = {
     {"conv2d", KEYWORDS(py_conv2d), "conv2d(x, weight, stride, padding) -> (rows, columns, outputs)"},

@@ -1,7 +1,7 @@
 /* The extension module `resnet50.ops`: what Python finds in it. */
 #include "wrappers.h"
 
-#define KEYWORDS(function) (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
+#define KEYWORDS(function) (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
 
 static PyMethodDef methods[] = {
     {"require_processor", py_require_processor, METH_NOARGS, "Raises UnsupportedProcessor without AVX2 and FMA."},
