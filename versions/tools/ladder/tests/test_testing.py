@@ -149,6 +149,18 @@ def test_an_edit_while_a_test_runs_is_seen(run, versions: Tree):
     assert run() == {ONE + "test_alpha.py"}
 
 
+def test_an_edit_of_a_tests_own_file_while_it_runs_is_seen(run, versions: Tree):
+    """No build undoes this edit, so only the comparison with the beginning of the run can see it."""
+    test = (
+        "from pathlib import Path\nHELPER = Path(__file__).with_name('helper.txt')\ndef test_alpha():\n"
+        "    assert HELPER.read_text() == 'before'\n    HELPER.write_text('after')\n"
+    )
+    versions.write("01_one/tests/contract/helper.txt", "before")
+    versions.write("01_one/tests/contract/test_alpha.py", test)
+    run()
+    assert not list(versions.root.glob("build/tests/release/01_one/**/test_alpha.py.json"))
+
+
 LADDER = "import sys; from pathlib import Path; from ladder.tests.small_versions import alone; alone(Path(sys.argv[1]))"
 
 
