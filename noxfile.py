@@ -24,7 +24,9 @@ SELECTED: list[bool] = []  # for each run of pytest, whether it selected any tes
 # With `nox -j` every session is a nox process of its own, and none of them sees the others.
 ALONE = os.environ.setdefault("RESNET50_NOX", str(os.getpid())) == str(os.getpid())
 
+# Byte code goes there, whatever the user's settings: without it, importing NumPy takes 0.4 s in place of 0.1.
 os.environ["PYTHONPYCACHEPREFIX"] = str(BUILD / "pycache")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(TOOLS)])
 
 

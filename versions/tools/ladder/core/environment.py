@@ -85,10 +85,11 @@ def home_of(version: Version, build: str) -> Path:
 def variables() -> dict[str, str]:
     """The environment variables for a version's processes.
 
-    There is no PYTHONPATH or PYTHONHOME, which could put another `resnet50` before the installed one; byte code stays
-    out of the source tree; and one encoding serves for every path on the pipes, even for names that are not UTF-8.
+    There is no PYTHONPATH or PYTHONHOME, which could put another `resnet50` before the installed one; byte code is
+    kept, outside the source tree; and one encoding serves for every path on the pipes, even if it is not UTF-8.
     """
-    own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    unwanted = ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
+    own = {name: value for name, value in os.environ.items() if name not in unwanted}
     own.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build" / "pycache"))
     return own | {"PYTHONIOENCODING": "utf-8:surrogateescape"}
 

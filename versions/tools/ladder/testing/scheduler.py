@@ -24,10 +24,10 @@ def run(units: list[Unit], slots: int, shown: bool, watcher: Watcher) -> None:
     """Run all units. Ctrl-C stops those that are running, and is raised again."""
     processes = Processes()
     running: dict[Future[Result], Unit] = {}
-    with ThreadPoolExecutor(slots) as threads:
+    with ThreadPoolExecutor(int(slots / Build.load)) as threads:
         try:
             while any(not unit.ended for unit in units):
-                for unit in startable(units, slots - len(running), watcher):
+                for unit in startable(units, slots - sum(unit.load for unit in running.values()), watcher):
                     variables = unit.begin()
                     watcher.began(unit)
                     own = shown and not isinstance(unit, Build)
@@ -42,16 +42,16 @@ def run(units: list[Unit], slots: int, shown: bool, watcher: Watcher) -> None:
             raise
 
 
-def startable(units: list[Unit], slots: int, watcher: Watcher) -> Iterator[Unit]:
-    """The units to start now, at most `slots`. Those that do not have to run end here."""
+def startable(units: list[Unit], slots: float, watcher: Watcher) -> Iterator[Unit]:
+    """The units to start now, which fill at most `slots`. Those that do not have to run end here."""
     waiting = [unit for unit in units if unit.stage is Stage.WAITING]
     for unit in sorted(waiting, key=lambda unit: unit.expected, reverse=True):
         if any(need.stage is Stage.FAILED for need in unit.needs):
             unit.stage = Stage.FAILED
         elif not all(need.ended for need in unit.needs):
             continue
-        elif unit.decide() and slots > 0:
-            slots -= 1
+        elif unit.decide() and slots >= unit.load:
+            slots -= unit.load
             yield unit
         if unit.ended:
             watcher.ended(unit)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from ladder.testing import machine
 from ladder.testing.memory import Memory, Record, differs
@@ -44,6 +45,7 @@ class Unit:
     stage: Stage = Stage.WAITING
     result: Result = field(default_factory=Result)
     record: Record | None = None  # of the earlier pass that counts for this unit
+    load: ClassVar[float] = 1.0  # how much of a processor it uses
 
     @property
     def ended(self) -> bool:
@@ -77,6 +79,8 @@ class Unit:
 
 class Build(Unit):
     """Makes or updates an environment. Builds run first, because all other units wait for one."""
+
+    load: ClassVar[float] = 0.25  # pip and virtualenv wait for files and servers most of the time
 
     @cached_property
     def expected(self) -> float:
