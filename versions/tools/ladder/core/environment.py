@@ -3,17 +3,22 @@
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ladder.core import installing, terminal
 from ladder.core.errors import BuildError, LadderError
 from ladder.core.installing import interpreter_of
 from ladder.core.versions import ROOT, Version
+
+
+FLAGS = ("CPPFLAGS", "CFLAGS", "LDFLAGS")  # variables that meson obeys, besides CC
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,7 @@ def python(version: Version, build: str = "release") -> Path:
     home = home_of(version, build)
     interpreter = interpreter_of(home / "env")
     stamp = home / "stamp.json"
-    tools = [sys.version, os.path.realpath(sys.executable), compiler or "", *BUILDS[build].setup]
-    wanted = {"tools": tools, "files": fingerprint(version.folder)}
+    wanted = {"tools": tools(build), "files": fingerprint(version.folder)}
     home.mkdir(parents=True, exist_ok=True)
     with waiting_lock(home / "lock", version.name):
         found = read_stamp(stamp)
@@ -75,6 +79,28 @@ def python(version: Version, build: str = "release") -> Path:
             install(version, build, home, interpreter)
         stamp.write_text(json.dumps(wanted))
     return interpreter
+
+
+def tools(build: str) -> list[str]:
+    """Everything besides a version's files that a build depends on: interpreter, compiler, settings of both."""
+    compiler = BUILDS[build].compiler or os.environ.get("CC") or "cc"
+    flags = [f"{name}={os.environ[name]}" for name in FLAGS if name in os.environ]
+    python = [sys.version, os.path.realpath(sys.executable)]
+    return [*python, compiler, compiler_version(compiler), *flags, *BUILDS[build].setup]
+
+
+@cache
+def compiler_version(command: str) -> str:
+    """What a compiler prints for --version; "" if there is no such compiler."""
+    try:
+        return subprocess.run([*shlex.split(command), "--version"], capture_output=True, encoding="utf-8").stdout
+    except OSError:
+        return ""
+
+
+def is_current(version: Version, build: str) -> bool:
+    """Whether the environment was built from the version's files as they are now."""
+    return read_stamp(home_of(version, build) / "stamp.json").get("files") == fingerprint(version.folder)
 
 
 def home_of(version: Version, build: str) -> Path:

@@ -13,6 +13,7 @@ from ladder.testing.subjects import MEMORY
 from ladder.testing.units import NOTHING_SELECTED, Build, Stage, Unit
 
 ALL = "all"
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def test(root: Path, name: str, build: str, every: bool, arguments: list[str]) -> int:
@@ -45,7 +46,8 @@ def run(units: list[Unit], arguments: list[str], absent: list[str]) -> int:
     tests = [unit for unit in units if not isinstance(unit, Build)]
     shown = bool(arguments) and len(tests) == 1  # straight to the terminal: it may prompt, as --pdb does
     report = Report(units, bool(arguments) and not shown, shown)
-    before = signal.signal(signal.SIGTERM, stop)
+    heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         with report.progress():
             scheduler.run(units, processor.processors(), shown, report)
@@ -53,7 +55,8 @@ def run(units: list[Unit], arguments: list[str], absent: list[str]) -> int:
         terminal.note("ladder: interrupted; what has passed before is remembered")
         return 130
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if len(tests) > 1:
         report.table(absent)
     if any(unit.stage is Stage.FAILED for unit in units):

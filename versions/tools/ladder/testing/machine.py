@@ -4,21 +4,25 @@ import os
 import platform
 import shlex
 import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 
 from ladder.core import processor
-from ladder.core.environment import BUILDS
+from ladder.core.environment import BUILDS, compiler_version
 from ladder.testing.snapshot import digest
 
 # The environment variables that hold settings for programs: all with these prefixes, except the runner's own.
 SETTINGS = (
-    *("AR", "ASAN", "C", "HOME", "LANG", "LC_", "LD", "MKL", "NPY", "OMP", "OPENBLAS", "PATH", "PYTEST", "PYTHON"),
-    *("RESNET50_", "TMP", "TZ", "UBSAN", "XDG_CACHE"),
+    *("AR", "ASAN", "C", "GLIBC_TUNABLES", "HOME", "LANG", "LC_", "LD", "LIBRARY_PATH", "MALLOC_", "MKL", "NO_COLOR"),
+    *("NPY", "OMP", "OPENBLAS", "PATH", "PYTEST", "PYTHON", "RESNET50_", "TMP", "TZ", "UBSAN", "XDG_CACHE"),
 )
 OURS = ("COLORTERM", "COLUMNS", "RESNET50_NOX", "PYTEST_CURRENT_TEST")
 TOOLS = Path(__file__).parent
+
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None  # type: ignore[assignment]
 
 
 def state(interpreter: Path, build: str) -> str:
@@ -43,15 +47,7 @@ def site_packages(interpreter: Path) -> Path:
 def compilers(own: str | None) -> list[str]:
     """The compilers that builds and tests use, with their locations and versions."""
     wanted = {os.environ.get("CC") or "cc", own or "cc", "cc", "gcc"}
-    return [f"{command} {shutil.which(shlex.split(command)[0])} {answer(command)}" for command in sorted(wanted)]
-
-
-def answer(command: str) -> str:
-    """What a compiler prints for --version; "" if there is no such compiler."""
-    try:
-        return subprocess.run([*shlex.split(command), "--version"], capture_output=True, encoding="utf-8").stdout
-    except OSError:
-        return ""
+    return [f"{one} {shutil.which(shlex.split(one)[0])} {compiler_version(one)}" for one in sorted(wanted)]
 
 
 @cache
@@ -63,7 +59,17 @@ def machine() -> list[object]:
     settings = sorted(item for item in os.environ.items() if item[0].startswith(SETTINGS) and item[0] not in OURS)
     folders = [Path(name) for name in os.environ.get("PATH", "").split(os.pathsep)]
     programs = [(str(folder), folder.stat().st_mtime_ns) for folder in folders if folder.is_dir()]
-    system = [platform.system(), platform.release(), processor.processors(), getattr(os, "geteuid", int)()]
+    system = [platform.system(), platform.release(), processor.processors(), getattr(os, "geteuid", int)(), limits()]
     sources = sorted([*TOOLS.glob("*.py"), *TOOLS.with_name("core").glob("*.py")])
     runner = [path.read_text(encoding="utf-8") for path in sources]
     return [sorted(processor.features()), settings, programs, system, runner]
+
+
+def limits() -> list[object]:
+    """What the system allows a process: the soft limits (ulimit), and the permissions that new files get (umask)."""
+    if resource is None:
+        return []
+    names = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    mask = os.umask(0)
+    os.umask(mask)
+    return [mask, *(resource.getrlimit(getattr(resource, name))[0] for name in names)]

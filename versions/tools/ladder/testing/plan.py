@@ -11,10 +11,12 @@ from ladder.core import environment, files, installing, sanitizers
 from ladder.core.installing import interpreter_of
 from ladder.core.versions import Version
 from ladder.testing.memory import Memory
+from ladder.testing.snapshot import digest
 from ladder.testing.subjects import MEMORY, Repository, Subject
 from ladder.testing.units import Build, Chore, Unit, VersionFile, own, pytest
 
 CODE_CACHE = "RESNET50_TEST_CACHE"  # for the versions' conftest.py: a folder where test files share compiled code
+MAKERS = ("src/resnet50/compiler.py", "src/resnet50/cache.py", "tests/adapter.py")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Plan:
             if self.arguments:
                 units.append(self.as_asked(version, build, subject))
             for name in () if self.arguments else subject.test_files():
-                given = version.name, name, self.command(subject, name), version.folder, self.variables()
+                given = version.name, name, self.command(subject, name), version.folder, self.variables(version)
                 unit = VersionFile(*given, needs=[build], subject=subject, every=self.every)
                 unit.earlier = list(before.get(name, []))
                 before.setdefault(name, []).append(unit)
@@ -48,17 +50,17 @@ class Plan:
     def as_asked(self, version: Version, build: Unit, subject: Subject) -> Unit:
         """One run of pytest with the user's arguments."""
         command = self.command(subject, *self.arguments)
-        return Unit(version.name, "tests", command, version.folder, self.variables(), [build])
+        return Unit(version.name, "tests", command, version.folder, self.variables(version), [build])
 
     def command(self, subject: Subject, *arguments: str) -> list[str]:
         """The pytest command of a version. Sanitizers write to file descriptors, so pytest must not capture those."""
         captured = ["--capture=sys"] if self.build == "sanitize" else []
         return pytest(subject.interpreter, *captured, *arguments)
 
-    def variables(self) -> dict[str, str]:
+    def variables(self, version: Version) -> dict[str, str]:
         """The environment variables for a version's tests."""
         sanitized = sanitizers.variables() if self.build == "sanitize" else {}
-        return environment.variables() | sanitized | {CODE_CACHE: str(self.scratch / "cache")}
+        return environment.variables() | sanitized | {CODE_CACHE: str(self.scratch / "cache" / makers(version))}
 
     def building(self, version: Version, build: str) -> Build:
         """The unit that makes a version's environment."""
@@ -99,6 +101,12 @@ class Plan:
             else:
                 memory = Memory(self.root / MEMORY / "parts")
                 yield Chore(*given, memory=memory, state=repository, interpreter=interpreter, every=self.every)
+
+
+def makers(version: Version) -> str:
+    """A digest of what decides how code is compiled and kept. Versions that differ in it share no compiled code."""
+    sources = (version.folder / name for name in MAKERS)
+    return digest([source.read_text(encoding="utf-8") for source in sources if source.exists()])
 
 
 def declared(root: Path) -> dict[str, dict[str, Any]]:

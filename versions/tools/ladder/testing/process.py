@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PATIENCE = 10  # seconds that a child has to end after SIGINT, before it is killed
+LIMIT = 3600  # seconds for one command; the longest test file takes 5 minutes under the sanitizers
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Processes:
         """Run a command and wait for it. If it is `shown`, it uses this process's own streams, and no output is kept.
 
         Otherwise the output goes to a file: a pipe would stay open until the last of the command's own children ended.
+        And it is killed after LIMIT: a test that hangs fails.
         """
         start = time.perf_counter()
         with tempfile.TemporaryFile() as file:
@@ -44,6 +46,10 @@ class Processes:
                 process = subprocess.Popen(command, cwd=folder, env=variables, start_new_session=not shown, **streams)  # type: ignore[call-overload]
                 self.running.add(process)
             try:
+                code = process.wait(timeout=None if shown else LIMIT)
+            except subprocess.TimeoutExpired:
+                file.write(f"\nstopped after {LIMIT} s\n".encode())
+                send(process, signal.SIGKILL)
                 code = process.wait()
             finally:
                 with self.lock:

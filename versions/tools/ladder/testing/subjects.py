@@ -52,6 +52,10 @@ class Subject:
         """What the test file has exercised, as far as it is recorded."""
         return {f"file {name}", "project"} | tracing.exercised(self.trace(name), self.snapshot)
 
+    def built(self) -> bool:
+        """Whether what is installed was built from the files as they are now: they may be edited during a build."""
+        return environment.is_current(self.version, self.build)
+
     def watched(self, name: str) -> bool:
         """Whether anything was recorded of the test file's run."""
         return tracing.started(self.trace(name))

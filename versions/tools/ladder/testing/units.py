@@ -46,6 +46,7 @@ class Unit:
     result: Result = field(default_factory=Result)
     record: Record | None = None  # of the earlier pass that counts for this unit
     load: ClassVar[float] = 1.0  # how much of a processor it uses
+    good: ClassVar[tuple[int, ...]] = (0, NOTHING_SELECTED)  # exit codes; the user's arguments may select no test
 
     @property
     def ended(self) -> bool:
@@ -74,7 +75,7 @@ class Unit:
     def end(self, result: Result) -> None:
         """Called with the result when the unit has run."""
         self.result = result
-        self.stage = Stage.PASSED if result.code in (0, NOTHING_SELECTED) else Stage.FAILED
+        self.stage = Stage.PASSED if result.code in self.good else Stage.FAILED
 
 
 class Build(Unit):
@@ -91,6 +92,7 @@ class Build(Unit):
 class Chore(Unit):
     """A test file or command of a part other than a version. A pass counts until the repository changes anywhere."""
 
+    good: ClassVar[tuple[int, ...]] = (0,)  # a file without tests is a mistake
     memory: Memory = field(kw_only=True)
     state: Repository = field(kw_only=True)
     interpreter: Path = field(kw_only=True)
@@ -126,6 +128,7 @@ class Chore(Unit):
 class VersionFile(Unit):
     """A test file of a version. By the rule in memory.py, any version's pass of it may count."""
 
+    good: ClassVar[tuple[int, ...]] = (0,)
     subject: Subject = field(kw_only=True)
     every: bool = field(kw_only=True)
     earlier: list["VersionFile"] = field(default_factory=list)  # the same file in the versions before this one
@@ -170,7 +173,7 @@ class VersionFile(Unit):
 
     def end(self, result: Result) -> None:
         super().end(result)
-        if result.code == 0 and self.subject.watched(self.name):
+        if result.code == 0 and self.subject.watched(self.name) and self.subject.built():
             things = self.subject.snapshot.state(self.subject.exercised(self.name))
             if not differs(things, self.subject.look()):  # nothing was edited meanwhile
                 record = Record(self.part, self.subject.machine, things, self.counts, result.seconds)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ladder.__main__ import main
+from ladder.core import environment
 from ladder.testing import machine, plan, units
 from ladder.testing.plan import Plan
 from ladder.testing.units import Build
@@ -69,6 +70,7 @@ def versions(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Tree:
 
     monkeypatch.setattr(Plan, "building", building)
     monkeypatch.setattr(plan, "pytest", runner)
+    monkeypatch.setattr(environment, "is_current", lambda *_: True)
     tree.version("01_one", FILES)
     tree.version("02_two", FILES | {"src/resnet50/beta.py": "VALUE = 2 - 1\n"}, previous="01_one")
     return tree
@@ -89,6 +91,7 @@ def forget_the_machine() -> None:
     """It is looked at once in a process."""
     machine.machine.cache_clear()
     machine.compilers.cache_clear()
+    environment.compiler_version.cache_clear()
 
 
 def packages_of(tree: Tree, name: str) -> Path:
@@ -116,5 +119,6 @@ ALL = {ONE + "test_alpha.py", ONE + "test_beta.py", TWO + "test_beta.py"}
 def alone(root: Path) -> None:
     """`test all` in a process of its own, with the builds that are there."""
     plan.pytest = runner
+    environment.is_current = lambda version, build: True
     Plan.building = lambda self, version, build: Build(version.name, "build", ["true"], root, {})  # type: ignore
     sys.exit(main(["test", "all"], root))

@@ -98,6 +98,23 @@ def test_built_once_and_renewed_on_a_change(version: Version, capsys):
     assert not list(version.folder.rglob("__pycache__"))
 
 
+@pytest.mark.parametrize("name", ["CC", "CFLAGS"])
+def test_another_compiler_or_other_flags_mean_another_build(name: str, version: Version, monkeypatch):
+    monkeypatch.setenv("CC", "gcc")
+    environment.python(version)
+    monkeypatch.setenv(name, {"CC": "gcc -m64", "CFLAGS": "-O1"}[name])
+    environment.python(version)
+    assert len(builds(version)) == 2
+
+
+def test_a_build_is_current_until_a_file_changes(version: Version):
+    assert not environment.is_current(version, "release")
+    environment.python(version)
+    assert environment.is_current(version, "release")
+    write(version.folder / "source.py", "value = 2\n")
+    assert not environment.is_current(version, "release")
+
+
 def test_a_failure_shows_what_was_printed_and_the_next_try_begins_anew(version: Version, capsys):
     write(version.folder / "source.py", "broken\n")
     with pytest.raises(BuildError, match="01_one could not be built") as error:

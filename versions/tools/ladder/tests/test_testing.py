@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ladder.__main__ import main
-from ladder.testing import machine
+from ladder.core import environment
+from ladder.testing import machine, process
 from ladder.testing.memory import Memory, Record
 from ladder.testing.outcome import Counts
 
@@ -88,6 +89,25 @@ def test_where_arguments_select_nothing_at_all_the_exit_code_is_pytests(run):
     run("-k", "alpha")
 
 
+def test_a_file_without_tests_fails(run, versions: Tree):
+    versions.write("01_one/tests/contract/test_beta.py", "def no_test():\n    pass\n")
+    run(code=1)
+
+
+def test_a_test_that_hangs_is_stopped_and_fails(run, versions: Tree, monkeypatch):
+    monkeypatch.setattr(process, "LIMIT", 3)
+    versions.write("01_one/tests/contract/test_beta.py", "import time\ndef test_beta():\n    time.sleep(600)\n")
+    start = time.monotonic()
+    run(code=1)
+    assert time.monotonic() - start < 300
+
+
+def test_what_was_installed_from_other_files_is_not_remembered(run, monkeypatch):
+    monkeypatch.setattr(environment, "is_current", lambda version, build: version.name != "01_one")
+    assert run() == ALL | {TWO + "test_alpha.py"}
+    assert run() == {ONE + "test_beta.py"}  # test_alpha.py is the same in both
+
+
 def test_every_and_a_single_part_run_all(run):
     run()
     everything = ALL | {TWO + "test_alpha.py"}
@@ -127,6 +147,7 @@ def test_the_state_of_the_machine_is_compiler_interpreter_variables_programs_and
         lambda: write(tmp_path / "a new program", ""),
         lambda: monkeypatch.setattr(machine.processor, "features", lambda: frozenset({"x86_64"})),
         lambda: monkeypatch.setattr(machine.processor, "processors", lambda: 77),
+        lambda: monkeypatch.setattr(machine, "limits", lambda: [0o077]),
     ]
     states = []
     for change in changes:
@@ -175,7 +196,7 @@ def test_two_runs_at_once_are_safe(run, versions: Tree):
     assert not list(versions.root.glob("build/tests/run-*"))
 
 
-@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_ends_all_children_and_nothing_of_theirs_is_remembered(way: int, run, versions: Tree, tmp_path: Path):
     run()
     text = f"import os, time\ndef test_alpha():\n    open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
