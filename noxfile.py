@@ -176,7 +176,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def sanitize(session: nox.Session) -> None:
-    """Run every C version's tests under AddressSanitizer and UndefinedBehaviorSanitizer, and compile it with clang."""
+    """Run the C versions' tests under sanitizers, and compile them with clang: -- --versions 03 06."""
     pytest(session, "test", "all", "--build", "sanitize", *session.posargs)
 
 

@@ -212,6 +212,7 @@ def test(command: argparse.ArgumentParser) -> None:
     """
     command.add_argument("name", metavar="PART", help=f"`all`, a part such as mnist, or {VERSION_HELP}")
     command.add_argument("--every", action="store_true", help="run all tests, even if they have passed before")
+    add_versions(command)
     add_build(command)
 
 

@@ -2,9 +2,11 @@
 
 import signal
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from ladder.core import environment, processor, terminal
+from ladder.core.errors import LadderError
 from ladder.core.versions import Version, discover, find, obstacle
 from ladder.testing import plan, scheduler
 from ladder.testing.plan import Plan
@@ -16,15 +18,20 @@ ALL = "all"
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-def test(root: Path, name: str, build: str, every: bool, arguments: list[str]) -> int:
-    """Run the tests of the part `name`, or of all parts.
+def test(
+    root: Path, name: str, build: str, every: bool, arguments: list[str], names: Sequence[str] = ()
+) -> int:
+    """Run the tests of the part `name`, of all parts, or, if `name` is "all", only of the versions with these `names`.
 
     Returns 0, 1 if any failed, 5 if pytest's `arguments` select no test, or 130 after Ctrl-C. Test files that have
     passed are skipped only if `name` is "all", `every` is false and there are no `arguments`.
     """
     known = discover(root)
-    parts = plan.declared(root) if build == "release" else {}
-    versions = known if name == ALL else [] if name in parts else [find(known, name)]
+    parts = plan.declared(root) if build == "release" and not names else {}
+    if names and name != ALL:
+        raise LadderError("--versions chooses among all versions, so the part must be `all`")
+    chosen = [find(known, each) for each in names] or known
+    versions = chosen if name == ALL else [] if name in parts else [find(known, name)]
     absent = {version.name: obstacle(version) or pointless(version, build) for version in versions}
     for reason in filter(None, absent.values()):
         terminal.note(reason)

@@ -89,6 +89,12 @@ def test_where_arguments_select_nothing_at_all_the_exit_code_is_pytests(run):
     run("-k", "alpha")
 
 
+def test_some_of_all_versions_can_be_chosen(run, capsys):
+    assert run("--versions", "02_two") == {TWO + "test_alpha.py", TWO + "test_beta.py"}
+    assert main(["test", "02_two", "--versions", "01_one"]) == 2
+    assert "so the part must be `all`" in capsys.readouterr().err
+
+
 def test_a_file_without_tests_fails(run, versions: Tree):
     versions.write("01_one/tests/contract/test_beta.py", "def no_test():\n    pass\n")
     run(code=1)
