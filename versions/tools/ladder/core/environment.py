@@ -17,7 +17,6 @@ from ladder.core.errors import BuildError, LadderError
 from ladder.core.installing import interpreter_of
 from ladder.core.versions import ROOT, Version
 
-
 FLAGS = ("CPPFLAGS", "CFLAGS", "LDFLAGS")  # variables that meson obeys, besides CC
 
 
