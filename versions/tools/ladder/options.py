@@ -8,6 +8,7 @@ import argparse
 
 from ladder.core.arguments import (
     VERSION_HELP,
+    Several,
     add_limits,
     add_versions,
     channels,
@@ -16,7 +17,6 @@ from ladder.core.arguments import (
     png,
     positive,
     thread_count,
-    thread_counts,
 )
 from ladder.core.environment import BUILDS
 
@@ -82,22 +82,23 @@ def bench(command: argparse.ArgumentParser) -> None:
 
     Each version runs in its own process, which is kept alive; they take turns in alternating rounds, so that a drift of
     the machine affects all alike. A slow version takes part only in every second, fourth, ... round. A warm-up and the
-    first round run with all versions, whatever the limits; Ctrl-C ends with a table of the measurements so far. All
-    times go to build/bench/results.json. Leave the machine alone meanwhile.
+    first round run with all versions, whatever the limits; Ctrl-C ends with a table of the measurements so far. Rounds
+    in which other processes took more than 2 % of the processors' time are dropped and repeated, but there are never
+    more than twice as many. All times are kept in build/bench/runs. Leave the machine alone meanwhile.
     """
     add_versions(command)
     command.add_argument(
         "--size",
         type=pixels,
-        default=224,
         metavar="N",
         help="pictures of N x N pixels, 32 to 1024 (default: 224); versions that declare `slow` are timed at no more "
         "than 64, unless they are named",
     )
     command.add_argument(
         "--threads",
-        type=thread_counts,
-        metavar="N,N",
+        action=Several,
+        type=thread_count,
+        metavar="N",
         help="for versions that have threads: time them with each of these numbers (default: 1 and all processors)",
     )
     add_limits(command, 170)
@@ -112,13 +113,18 @@ def add_outputs(command: argparse.ArgumentParser) -> None:
         help="time torch, ONNX Runtime, OpenVINO and ncnn too, with the same numbers of threads (installs 6 GB)",
     )
     command.add_argument(
-        "--write",
-        action="store_true",
-        help="put the results of the last runs with all versions at 64 and 224 pixels into README.md, with a chart",
+        "--neighbours",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="time them beside N busy processes, endless loops of normal priority",
     )
     command.add_argument(
-        "--json", dest="as_json", action="store_true", help="print the content of results.json instead of the table"
+        "--write",
+        action="store_true",
+        help="time all versions at 64 and at 224 pixels, and put the tables and the chart into README.md",
     )
+    command.add_argument("--json", dest="as_json", action="store_true", help="print all results as JSON, not the table")
 
 
 def profile(command: argparse.ArgumentParser) -> None:
@@ -151,7 +157,8 @@ def diff(command: argparse.ArgumentParser) -> None:
 
     With two versions: the idea, the measured gain, the changed files, and then their lines, source first. With one
     version: the same against its predecessor. Lines far from any change and most of a long new test are left out.
-    Without versions: a table of all, with their sizes and gains. Gains are those of the last `bench`.
+    Without versions: a table of all, with their sizes and gains. Gains are those that `bench` has measured; a gain is
+    stale if a version, the compiler or the processor has changed since.
     """
     command.add_argument("names", nargs="*", metavar="VERSION", help=f"{VERSION_HELP}; the older one first")
     extent = command.add_mutually_exclusive_group()

@@ -3,6 +3,9 @@
 from pathlib import Path
 
 from ladder.core.pictures import own_pictures
+from ladder.core.versions import discover
+from ladder.timing import history
+from ladder.timing.conditions import sources as digest
 
 # The figures that `nox -s mnist` draws in build/mnist.
 DRAWN = {
@@ -20,7 +23,16 @@ def chart(root: Path) -> str:
     text = "\n\n## Measured on this machine\n\n"
     if not (root / file).exists():
         return f"{text}There is no chart yet: `nox -s bench` draws it.\n"
-    return f"{text}![how long one inference takes with each version](/{file})\n"
+    return f"{text}![how long one inference takes with each version](/{file})\n{stale(root)}"
+
+
+def stale(root: Path) -> str:
+    """A sentence if the run that drew the chart does not hold for the versions as they are now."""
+    run = history.of_all(root)
+    names = {line["name"] for line in run["versions"]} if run else set()
+    sources = {version.name: digest(version) for version in discover(root) if version.name in names}
+    reason = run and history.today().stale(run, sources)
+    return f"\nThis chart is stale: {reason}; `nox -s bench` draws it anew.\n" if reason else ""
 
 
 def curves(root: Path) -> str:

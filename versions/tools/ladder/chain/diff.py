@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from ladder.core import highlight, terminal
 from ladder.core.errors import LadderError
 from ladder.core.files import working_tree
 from ladder.core.versions import OWN, Version, discover, find
-from ladder.timing import gains
+from ladder.timing import gains as measurements
 from ladder.timing.gains import HOW, Gain, Measured
 from shared_weights.tensor_file import appearing_whole
 
@@ -88,7 +89,7 @@ def prepare(root: Path, names: Sequence[str]) -> Comparison:
         before,
         after,
         versions[first + 1 : last + 1],
-        gains.read(root).sentence(versions[first], versions[last]),
+        measurements.read(root).sentence(versions[first], versions[last]),
         compare(working_tree(before.folder), working_tree(after.folder)),
     )
 
@@ -153,7 +154,7 @@ def page(comparison: Comparison, full: bool) -> str:
 def show_ladder(root: Path) -> None:
     """Print the ladder: each version's idea, how much it changed, how large it is, and how much faster it was."""
     steps = check(discover(root))
-    measured = gains.read(root)
+    measured = measurements.read(root)
     console = terminal.output()
     console.print(tabulate_ladder(steps, measured))
     console.print(
@@ -162,12 +163,12 @@ def show_ladder(root: Path) -> None:
         "lines, comments and docstrings. `nox -s diff -- 06` shows one step.",
         markup=False,
     )
-    console.print(
-        f"Gain: how many times as fast as the version before, {measured.where}."
-        if measured.lines
-        else f"Gain: not known, {measured.missing}; {HOW}.",
-        markup=False,
-    )
+    pairs = [(before.version, step.version) for before, step in pairwise(steps)]
+    found = {step.name: measured.gains(before, step) for before, step in pairs}
+    console.print(f"Gain: how many times as fast as the version before; {HOW}.", markup=False)
+    for source in dict.fromkeys(gain.source for gains in found.values() for gain in gains):
+        names = ", ".join(name for name, gains in found.items() if source in {gain.source for gain in gains})
+        console.print(f"{names}: {source}.", markup=False)
 
 
 def tabulate_ladder(steps: list[Step], measured: Measured) -> Table:
@@ -198,7 +199,7 @@ def lines(size: Size) -> Text:
 
 def figures(gains: list[Gain]) -> Text:
     """The gains as text, one per line."""
-    shown = [gain.figure + f" @{gain.threads}" * (gain.threads > 1) for gain in gains]
+    shown = [gain.figure + f" @{gain.threads}" * (gain.threads > 1) + " stale" * bool(gain.stale) for gain in gains]
     return Text("\n".join(shown) or "-")
 
 

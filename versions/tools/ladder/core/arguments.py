@@ -4,7 +4,7 @@ import argparse
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 VERSION_HELP = "a version's folder name or its number: 03_naive_c or 03"
 
@@ -14,11 +14,6 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
     return int(text)
-
-
-def thread_counts(text: str) -> list[int]:
-    """Numbers of threads, separated by commas."""
-    return [thread_count(part) for part in text.split(",")]
 
 
 def thread_count(text: str) -> int:
@@ -56,6 +51,23 @@ def pixels(text: str) -> int:
     return int(text)
 
 
+def version(text: str) -> str:
+    """A version's name or number; whether there is such a version is checked later."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is not a version")
+    return text
+
+
+class Several(argparse.Action):
+    """Takes values that are separated by spaces, by commas, or by both: `1 2`, `1,2`. `type` converts each of them."""
+
+    def __init__(self, *, type: Callable[[str], Any], **settings: Any):
+        super().__init__(nargs="+", type=lambda text: [type(part) for part in text.split(",")], **settings)
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+        setattr(namespace, self.dest, [value for group in values for value in group])
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that reports an error in one line, without a page of usage."""
 
@@ -78,7 +90,13 @@ def add_commands(top: argparse.ArgumentParser, functions: Iterable[Callable[[arg
 def add_versions(command: argparse.ArgumentParser) -> None:
     """Add the option that names the versions, for commands whose default is all."""
     command.add_argument(
-        "--versions", dest="names", nargs="+", default=(), metavar="NAME", help=f"{VERSION_HELP} (default: all)"
+        "--versions",
+        dest="names",
+        action=Several,
+        type=version,
+        default=(),
+        metavar="NAME",
+        help=f"{VERSION_HELP} (default: all)",
     )
 
 

@@ -18,9 +18,7 @@ ALL = "all"
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-def test(
-    root: Path, name: str, build: str, every: bool, arguments: list[str], names: Sequence[str] = ()
-) -> int:
+def test(root: Path, name: str, build: str, every: bool, arguments: list[str], names: Sequence[str] = ()) -> int:
     """Run the tests of the part `name`, of all parts, or, if `name` is "all", only of the versions with these `names`.
 
     Returns 0, 1 if any failed, 5 if pytest's `arguments` select no test, or 130 after Ctrl-C. Test files that have

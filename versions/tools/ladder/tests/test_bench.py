@@ -1,13 +1,15 @@
 """The benchmark's table, its file, its warnings and its refusals."""
 
 import json
+import os
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 from rich.console import Console
 
-from ladder.__main__ import main
+from ladder.__main__ import main, parser
 from ladder.core import terminal
 from ladder.machine.peak import Peak
 from ladder.timing import bench as module
@@ -16,6 +18,7 @@ from ladder.timing.bench_text import ordinal, rounded
 from ladder.timing.results import operations
 
 from .conftest import Steady, Tree, results
+from .test_neighbours import counted
 
 
 def test_the_table_and_the_file_say_what_was_measured(machine, tree: Tree, capsys):
@@ -68,11 +71,80 @@ def test_a_version_with_threads_is_timed_with_each_number_of_them(machine, tree:
     assert two["share_of_peak"] == two["flops"] / 2e12 and one["share_of_peak"] == one["flops"] / 1e12
 
 
-@pytest.mark.parametrize("threads", ["0", "1,", "two", "1025", "1;2"])
+@pytest.mark.parametrize("threads", ["0", "1,", "two", "1025", "1;2", "1 0"])
 def test_numbers_of_threads_that_there_cannot_be_are_refused(threads: str, tree: Tree, capsys):
     with pytest.raises(SystemExit) as end:
-        main(["bench", "--threads", threads], tree.root)
+        main(["bench", "--threads", *threads.split()], tree.root)
     assert end.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", ["1,2,3", "1 2 3", "1,2 3", "1 2,3"])
+def test_several_values_are_separated_by_spaces_or_commas(words: str):
+    found = parser().parse_args(["bench", "--versions", *words.split(), "--threads", *words.split()])
+    assert (found.names, found.threads) == (["1", "2", "3"], [1, 2, 3])
+
+
+def test_a_version_without_a_name_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["bench", "--versions", "08,"])
+    assert "an empty name is not a version" in capsys.readouterr().err
+
+
+def test_busy_processes_run_while_it_is_timed_and_are_ended(
+    machine, steady: Steady, tree: Tree, capsys, monkeypatch
+):  # fmt: skip
+    machine("03_three", 1.0)
+    counted = []
+    monkeypatch.setattr(module.neighbours, "count", lambda pids: counted.append(pids))
+    steady.interrupted_at = 2
+    assert main(["bench", "--neighbours", "2"], tree.root) == 130
+    own, *busy, _ = counted[0]
+    assert own == os.getpid() and len(busy) == 2 and not any(map(psutil.pid_exists, busy))
+    assert "Beside 2 endless loops, started for this." in capsys.readouterr().out
+    assert results(tree)["conditions"]["busy"] == 2
+
+
+def test_it_says_what_neighbours_took_and_how_many_rounds_were_dropped(
+    machine, steady: Steady, tree: Tree, capsys, monkeypatch
+):  # fmt: skip
+    machine("02_two", 1.0)
+    machine("03_three", 0.5, previous="02_two")
+    counters = counted([0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    monkeypatch.setattr(module.neighbours, "count", lambda pids: counters[steady.rounds()])
+    assert bench(tree.root, size=64, rounds=6, seconds=1000) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "other processes took 7.1 % of the processors' time, steal (the host's other work) 0.0 %." in out
+    assert "Dropped, since they took more than 2 %: 1 round." in out
+    found = results(tree)
+    assert (found["rounds"], found["dropped"], found["disturbed"]) == (6, 1, False)
+    assert found["versions"][0]["rounds"] == [1, 2, 3, 4, 5, 6] and found["versions"][1]["faster"]["pairs"] == 6
+
+
+def test_versions_are_started_anew_and_the_ratio_is_that_of_the_starts(machine, steady: Steady, tree: Tree, capsys):
+    machine("01_one", 1.0, slow=True)
+    machine("02_two", 1.0, 1.2, 1.0, 1.0, 1.0, 1.0, previous="01_one")  # the second is the first round of each start
+    assert bench(tree.root, size=64, rounds=30, seconds=1000) == 0
+    found = results(tree)
+    assert found["starts"] == [0, 5, 10, 15, 20, 25]
+    assert [number for number, value in enumerate(found["versions"][1]["seconds"]) if value == 1.2] == found["starts"]
+    assert found["versions"][1]["faster"] == {"median": 1.0, "interval": [1.0, 1.0], "pairs": 30}
+    out = " ".join(capsys.readouterr().out.split())
+    assert "The processes were started 6 times, but for slow versions and peers." in out
+
+
+def test_where_neighbours_leave_too_few_rounds_there_are_times_but_no_ratio(
+    machine, steady: Steady, tree: Tree, capsys, monkeypatch
+):  # fmt: skip
+    machine("02_two", 1.0)
+    machine("03_three", 0.5, previous="02_two")
+    counters = counted([0.0] * 5 + [0.2] * 7, steal=0.001)
+    monkeypatch.setattr(module.neighbours, "count", lambda pids: counters[steady.rounds()])
+    assert bench(tree.root, size=64, rounds=6, seconds=1000) == 0
+    captured = capsys.readouterr()
+    assert "ladder: other processes disturbed 7 of 12 rounds, so the times are of all rounds" in captured.err
+    assert ["03_three", "500", "-", "-", "1.34", "0.50", "-"] in [line.split() for line in captured.out.splitlines()]
+    assert "No ratio for 03_three: that takes 6 rounds that both were in." in " ".join(captured.out.split())
+    assert results(tree)["disturbed"] and len(results(tree)["versions"][1]["seconds"]) == 12
 
 
 def test_the_operations_are_those_of_the_paper():
@@ -97,13 +169,15 @@ def test_a_quiet_machine_gets_no_warning(machine, tree: Tree, capsys):
     assert "noisy" not in capsys.readouterr().err
 
 
-def test_few_rounds_give_a_ratio_without_an_interval(machine, tree: Tree, capsys):
+def test_fewer_than_six_rounds_give_times_but_no_ratio(machine, tree: Tree, capsys):
     machine("02_two", 1.0)
     machine("03_three", 0.5, previous="02_two")
     assert bench(tree.root, size=64, rounds=5, seconds=1000) == 0
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines.count(["500", "to", "500", "5", "0.13", "%", "0.12"]) == 1
-    assert results(tree)["versions"][1]["faster"] == {"median": 2.0, "interval": None, "pairs": 5}
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["03_three", "500", "-", "-", "1.34", "0.50", "-"] in lines
+    assert "No ratio for 03_three: that takes 6 rounds that both were in; give more --seconds" in " ".join(out.split())
+    assert results(tree)["versions"][1]["faster"] is None
 
 
 def test_json_is_all_that_stdout_gets(machine, tree: Tree, capsys):
@@ -158,7 +232,7 @@ def test_ctrl_c_shows_what_was_measured_so_far(machine, steady: Steady, tree: Tr
     steady.interrupted_at = 3
     assert main(["bench"], tree.root) == 130
     out = capsys.readouterr().out
-    assert ["03_three", "500", "-", "1.00", "16.4", "0.50", "-"] in [line.split() for line in out.splitlines()]
+    assert ["03_three", "500", "-", "-", "16.4", "0.50", "-"] in [line.split() for line in out.splitlines()]
     assert "interrupted after 3 rounds" in " ".join(out.split())
     assert results(tree)["interrupted"] and results(tree)["versions"][0]["seconds"] == [0.5] * 3
 

@@ -1,18 +1,17 @@
 """The README's measured tables: written between their markers, from the results that there are."""
 
-import json
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
 from ladder.__main__ import main
-from ladder.core.errors import LadderError
 from ladder.core.versions import ROOT
-from ladder.timing import bench_readme
+from ladder.timing import bench, bench_readme
 
 from .conftest import Tree, write
 from .test_chart import line, results
+from .test_neighbours import counted
 
 TEXT = f"# A ladder\n\nbefore\n\n{bench_readme.BEGIN}\nold\n{bench_readme.END}\n\nafter\n"
 
@@ -30,9 +29,10 @@ def tables(text: str) -> list[list[list[str]]]:
     return found
 
 
-def measured(root: Path) -> None:
-    """Results of both sizes, the larger one with peers."""
-    (root / "versions").mkdir(exist_ok=True)
+def measured(root: Path) -> dict[int, dict]:
+    """Results of both sizes, the larger one with peers; and a README with markers."""
+    (root / "versions").mkdir()
+    write(root / "README.md", TEXT)
     small = results(64, [line("01_one", 12.6), line("02_two", 0.1, faster=126.0), line("03_three", 0.2, faster=0.5)])
     large = results(
         224,
@@ -44,14 +44,11 @@ def measured(root: Path) -> None:
         ],
         [line("ncnn", 0.04, previous="04_four", faster=1.25, idea="ncnn 1: told so")],
     )
-    for size, content in ((64, small), (224, large)):
-        write(root / "build" / "bench" / f"results-{size}.json", json.dumps(content))
+    return {64: small, 224: large}
 
 
 def test_the_tables_say_what_was_measured_at_both_sizes(tree: Tree):
-    write(tree.root / "README.md", TEXT)
-    measured(tree.root)
-    bench_readme.write(tree.root)
+    bench_readme.write(tree.root, measured(tree.root))
     text = (tree.root / "README.md").read_text()
     versions, peers = tables(text)
     assert versions[0] == ["version", "the idea", "64 x 64", "224 x 224", "against the one before", "of peak"]
@@ -70,60 +67,53 @@ def test_the_tables_say_what_was_measured_at_both_sizes(tree: Tree):
 
 
 def test_only_what_is_between_the_markers_changes(tree: Tree):
-    write(tree.root / "README.md", TEXT)
-    measured(tree.root)
+    found = measured(tree.root)
     for _ in range(2):  # to write again changes nothing
-        bench_readme.write(tree.root)
+        bench_readme.write(tree.root, found)
         before, _, rest = (tree.root / "README.md").read_text().partition(bench_readme.BEGIN)
         between, _, after = rest.partition(bench_readme.END)
         assert (before, after) == ("# A ladder\n\nbefore\n\n", "\n\nafter\n")
-        assert between.strip() == bench_readme.section(bench_readme.read(tree.root))
+        assert between.strip() == bench_readme.section(found)
     assert (tree.root / "versions" / "bench.svg").read_bytes().startswith(b"<?xml")
 
 
-def test_a_size_that_is_missing_is_named(tree: Tree, capsys):
-    measured(tree.root)
-    (tree.root / "build" / "bench" / "results-64.json").unlink()
+def test_bench_measures_both_sizes_and_writes_them(machine, tree: Tree, capsys):
     write(tree.root / "README.md", TEXT)
-    bench_readme.write(tree.root)
-    err = capsys.readouterr().err
-    assert "build/bench/results-64.json is missing: `nox -s bench -- --size 64` makes it\n" in err
-    assert [row[2] for row in tables((tree.root / "README.md").read_text())[0][1:]] == ["", "", "", ""]
-
-
-def test_without_any_result_or_without_markers_there_is_a_sentence(tree: Tree):
-    write(tree.root / "README.md", "# no markers\n")
-    with pytest.raises(LadderError, match="nothing to write was measured"):
-        bench_readme.write(tree.root)
-    measured(tree.root)
-    with pytest.raises(LadderError, match="has no lines <!-- bench: begin --> and <!-- bench: end -->"):
-        bench_readme.write(tree.root)
-    write(tree.root / "build" / "bench" / "results-64.json", "{")
-    with pytest.raises(LadderError, match=r"results-64\.json is damaged"):
-        bench_readme.write(tree.root)
-
-
-def test_bench_writes_what_it_has_just_measured(machine, tree: Tree, capsys):
-    write(tree.root / "README.md", TEXT)
-    machine("03_three", 2.0)
+    machine("01_one", 4.0, slow=True)
+    machine("03_three", 2.0, previous="01_one")
     machine("04_four", 0.5, previous="03_three")
-    assert main(["bench", "--write", "--size", "64", "--rounds", "1"], tree.root) == 0
+    assert main(["bench", "--write", "--rounds", "12"], tree.root) == 0
     assert "written: README.md and versions/bench.svg\n" in capsys.readouterr().err
     [versions] = tables((tree.root / "README.md").read_text())
-    assert versions[2][1:] == ["the idea of 04_four", "500 ms", "", "4.00 at 64 x 64", "0.13 %"]
+    assert versions[1][1:] == ["the idea of 01_one", "4000 ms", "", "", "0.017 %"]
+    assert versions[3][1:] == ["the idea of 04_four", "500 ms", "500 ms", "4.00 (4.00 to 4.00)", "1.6 %"]
 
 
-def test_parts_of_a_ladder_and_of_a_run_are_not_written(machine, steady, tree: Tree, capsys):
+@pytest.mark.parametrize("more", [["--versions", "03"], ["--size", "64"], ["--json"], ["--neighbours", "1"]])
+def test_what_cannot_be_written_is_refused_before_anything_is_measured(more: list[str], tree: Tree, capsys):
+    write(tree.root / "README.md", TEXT)
+    assert main(["bench", "--write", *more], tree.root) == 2
+    assert "--write measures all versions at both sizes" in capsys.readouterr().err
+
+
+def test_a_readme_without_markers_is_refused_before_anything_is_measured(tree: Tree, capsys):
+    write(tree.root / "README.md", "# no markers\n")
+    assert main(["bench", "--write"], tree.root) == 2
+    assert "has no lines <!-- bench: begin --> and <!-- bench: end -->" in capsys.readouterr().err
+
+
+def test_a_run_that_was_interrupted_or_disturbed_is_not_written(machine, steady, tree: Tree, capsys, monkeypatch):
     write(tree.root / "README.md", TEXT)
     machine("03_three", 2.0)
-    assert main(["bench", "--write", "--versions", "03"], tree.root) == 2
-    assert "leave --versions out" in capsys.readouterr().err
-    assert main(["bench", "--versions", "03", "--rounds", "1"], tree.root) == 0
-    steady.interrupted_at = 2
-    assert main(["bench", "--write"], tree.root) == 130
+    steady.interrupted_at = 20
+    assert main(["bench", "--write", "--rounds", "12"], tree.root) == 130  # at the second size
     assert "README.md stays as it is" in capsys.readouterr().err
-    assert (tree.root / "README.md").read_text() == TEXT
-    assert [path.name for path in (tree.root / "build" / "bench").glob("*.json")] == ["results.json"]
+    counters = counted([0.1] * 40)
+    monkeypatch.setattr(bench.neighbours, "count", lambda pids: counters[steady.rounds() - 20])
+    steady.interrupted_at = None
+    assert main(["bench", "--write", "--rounds", "12"], tree.root) == 1
+    assert "README.md stays as it is" in capsys.readouterr().err
+    assert (tree.root / "README.md").read_text() == TEXT and not (tree.root / "versions" / "bench.svg").exists()
 
 
 def test_this_repositorys_table_parses_and_names_versions_that_there_are():

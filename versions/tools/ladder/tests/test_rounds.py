@@ -95,6 +95,30 @@ def test_what_is_told_goes_from_nothing_to_all():
     assert timed({"a": 1.0}, rounds=2)[0].told[-1][1] == "round 2: a"
 
 
+def renewed(rounds: int | None, budget: float = 1e9, seconds: float = 1.0) -> list[int]:
+    """The rounds before which the processes were started, in a run in which each round takes so many seconds."""
+    machine, timings, workers = Machine(), Timings(), []
+
+    def renew() -> None:
+        machine.events.append("new")
+        workers[0] = Stopwatch("a", seconds, machine)
+
+    workers.append(Stopwatch("a", seconds, machine))
+    run(workers, Limits(rounds, 100.0 + budget), timings, machine.between, machine.tell, machine.clock, renew=renew)
+    assert machine.events.count("new") == len(timings.starts) - 1
+    return timings.starts
+
+
+def test_processes_are_started_anew_at_equal_distances():
+    assert renewed(90) == list(range(0, 90, 10))
+    assert renewed(30) == [0, 5, 10, 15, 20, 25]
+    assert renewed(None, budget=91.0) == [0, 10, 20, 30, 40, 50, 60, 70, 80]  # the warm-up is the first second
+
+
+def test_too_few_rounds_for_an_interval_of_starts_have_one_start():
+    assert renewed(29) == [0] and renewed(None, budget=20.0) == [0] and renewed(1) == [0]
+
+
 def test_what_was_measured_before_an_interruption_is_kept():
     machine, timings = Machine(), Timings()
 

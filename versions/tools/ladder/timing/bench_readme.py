@@ -1,6 +1,5 @@
-"""`bench --write`: makes the tables of README.md from build/bench/results-SIZE.json."""
+"""`bench --write`: makes the tables of README.md from the results of one run, at both sizes."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +14,27 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 SIZES = (64, 224)  # 01 is timed only at the first
 CHART = Path("versions/bench.svg")
 
-Found = dict[int, dict[str, Any]]  # size -> the content of its results file
-Measured = dict[int, dict[str, Any]]  # size -> a version's or peer's line in that file
+Found = dict[int, dict[str, Any]]  # size -> its results, `Results.as_json`
+Measured = dict[int, dict[str, Any]]  # size -> a version's or peer's line in them
 
 
-def write(root: Path) -> None:
-    """Put the tables and the chart into README.md, between its markers, and draw the chart.
-
-    A size that was not measured is left out with a note. Raises LadderError if none of SIZES was measured, or if the
-    file has no markers.
-    """
-    found, readme = read(root), root / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise LadderError(f"{readme} has no lines {BEGIN} and {END} to write between")
+def write(root: Path, found: Found) -> None:
+    """Put the tables and the chart into README.md, between its markers, and draw the chart."""
+    readme = root / "README.md"
+    before, begin, end, after = parts(readme)
     chart.draw(found[max(found)], root / CHART)
     with appearing_whole(readme) as partial:
         partial.write_text(f"{before}{begin}\n\n{section(found)}\n\n{end}{after}", encoding="utf-8")
     terminal.note(f"written: {readme.name} and {CHART.as_posix()}")
 
 
-def read(root: Path) -> Found:
-    """The results of all measured sizes; raises LadderError as `write` does."""
-    found: Found = {}
-    for size in SIZES:
-        path = root / "build" / "bench" / f"results-{size}.json"
-        name = path.relative_to(root).as_posix()
-        try:
-            found[size] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            terminal.note(f"ladder: {name} is missing: `{command(size, False)}` makes it")
-        except ValueError:
-            raise LadderError(f"{name} is damaged: `{command(size, False)}` makes it anew") from None
-    if not found:
-        raise LadderError(f"nothing to write was measured: only {SIZES[0]} and {SIZES[1]} pixels come into the README")
-    return found
+def parts(readme: Path) -> tuple[str, str, str, str]:
+    """What is before the markers, the first, the second, what is after them; raises LadderError if there are none."""
+    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise LadderError(f"{readme} has no lines {BEGIN} and {END} to write between")
+    return before, begin, end, after
 
 
 def command(size: int, peers: bool) -> str:
@@ -64,13 +47,13 @@ def section(found: Found) -> str:
     """The chart, the tables, and how they were measured, in Markdown."""
     times = [f"{size} x {size}" for size in SIZES]
     versions = lines(found, "versions")
-    parts = [f"![The ladder as a chart]({CHART.as_posix()})"]
+    texts = [f"![The ladder as a chart]({CHART.as_posix()})"]
     heads = ["version", "the idea", *times, "against the one before", "of peak"]
-    parts.append(table(heads, [row(f"[`{one}`](versions/{one})", threads, of) for (one, threads), of in versions]))
+    texts.append(table(heads, [row(f"[`{one}`](versions/{one})", threads, of) for (one, threads), of in versions]))
     if peers := lines(found, "peers"):
         heads = ["peer", "how it is run", *times, f"against `{versions[-1][0][0]}`", "of peak"]
-        parts.append(table(heads, [row(one, threads, of) for (one, threads), of in peers]))
-    return "\n\n".join([*parts, how(found)])
+        texts.append(table(heads, [row(one, threads, of) for (one, threads), of in peers]))
+    return "\n\n".join([*texts, how(found)])
 
 
 def lines(found: Found, kind: str) -> list[tuple[tuple[str, int], Measured]]:
@@ -109,9 +92,9 @@ def ratio(measured: Measured) -> str:
     if size is None:
         return ""
     faster, noisy = measured[size]["faster"], measured[size]["spread"] > NOISE
-    interval = " to ".join(rounded(end, noisy) for end in faster["interval"] or ())
+    interval = " to ".join(rounded(end, noisy) for end in faster["interval"])
     where = f" at {size} x {size}" if size != max(SIZES) else ""
-    return f"{rounded(faster['median'], noisy)}{f' ({interval})' * bool(interval)}{where}"
+    return f"{rounded(faster['median'], noisy)} ({interval}){where}"
 
 
 def how(found: Found) -> str:

@@ -6,7 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ladder.core import terminal
-from ladder.timing.ratios import CONFIDENCE, Ratio
+from ladder.timing.neighbours import LIMIT
+from ladder.timing.ratios import CONFIDENCE, FEWEST, Ratio
 from ladder.timing.results import BASE, Results
 
 NOISE = 0.1  # an interquartile range above this fraction of the median is worth a warning
@@ -56,7 +57,7 @@ def ratio(value: Ratio | None, noisy: bool) -> tuple[str, str]:
     """A ratio and its interval, as text."""
     if value is None:
         return "-", ""
-    return rounded(value.median, noisy), " to ".join(rounded(end, noisy) for end in value.interval or ())
+    return rounded(value.median, noisy), " to ".join(rounded(end, noisy) for end in value.interval)
 
 
 def rounded(value: float, rough: bool = False) -> str:
@@ -70,10 +71,12 @@ def explain(results: Results, unknown: str) -> list[str]:
     """Sentences that say what was measured, where and how."""
     state = "interrupted after " if results.interrupted else ""
     lines = [
-        f"{results.size} x {results.size} pixels, weights synthetic; {state}{results.rounds} rounds in "
+        f"{results.size} x {results.size} pixels, weights synthetic; {state}{plural(results.rounds, 'round')} in "
         f"{results.elapsed:.0f} s.",
         " ".join([f"{results.processor.name}:", *results.processor.sentences()]),
-        f"x previous, x {BASE}: the other version's time over this one's, the median of all rounds that both were in.",
+        *circumstances(results),
+        f"x previous, x {BASE}: the other version's time over this one's, the median of the rounds that both were in. "
+        + started(len(results.starts)),
     ]
     if results.peers and results.peers[0].previous:
         lines[-1] += f" For those below the line: against {results.peers[0].previous}."
@@ -84,17 +87,52 @@ def explain(results: Results, unknown: str) -> list[str]:
         lines.append(f"Peak of {cores}: {peaks}, measured between the rounds; the share is of the larger.")
     for line in results.versions:
         if line.faster_than_alone:
-            times = " to ".join(rounded(end) for end in line.faster_than_alone.interval or ())
+            times = " to ".join(rounded(end) for end in line.faster_than_alone.interval)
             lines.append(
                 f"{line.name}: {line.threads} threads are {rounded(line.faster_than_alone.median)} times as fast as one"
-                f"{f' ({times})' * bool(times)}."
+                f" ({times})."
             )
     if unknown:
         lines.append(f"{unknown[0].upper()}{unknown[1:]}.")
     seldom = ", ".join(f"{line.name} in every {ordinal(line.period)}" for line in results.versions if line.period > 1)
     if seldom:
         lines.append(f"Slow versions take part in fewer rounds: {seldom}.")
-    return lines
+    too_few = {line.name: "" for line in [*results.versions, *results.peers] if line.previous and not line.faster}
+    if too_few:
+        wish = "" if results.disturbed else "; give more --seconds or --rounds"
+        lines.append(f"No ratio for {', '.join(too_few)}: that takes {FEWEST} rounds that both were in{wish}.")
+    return [*lines, f"Kept as {results.id} in build/bench/runs."]
+
+
+def started(times: int) -> str:
+    """A sentence that says how often the versions' processes were started, which the intervals depend on."""
+    if times < FEWEST:
+        return "The processes were started once; two of the same version can differ by half a percent."
+    return f"The processes were started {times} times, but for slow versions and peers."
+
+
+def circumstances(results: Results) -> list[str]:
+    """Sentences about the compiler, the priority, and what else ran."""
+    made, taken = results.conditions, results.neighbours
+    settings = "".join(f", {name}={value}" for name, value in made.variables.items())
+    lines = [f"Compiler: {made.compiler or 'none'}{settings}."]
+    if made.priority:
+        lines.append(f"Priority: {made.priority}, for all alike.")
+    if made.busy:
+        lines.append(f"Beside {plural(made.busy, 'endless loop')}, started for this.")
+    if taken is None:
+        return [*lines, "Neighbours cannot be noticed: that takes Linux's /proc/stat, and a second of rounds."]
+    return [
+        *lines,
+        f"Neighbours: other processes took {100 * taken.others:.1f} % of the processors' time, steal (the host's other "
+        f"work) {100 * taken.steal:.1f} %. Dropped, since they took more than {100 * LIMIT:g} %: "
+        f"{plural(results.dropped, 'round')}.",
+    ]
+
+
+def plural(count: int, what: str) -> str:
+    """So many of them: `1 round`, `2 rounds`."""
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def ordinal(power: int) -> str:
@@ -103,7 +141,12 @@ def ordinal(power: int) -> str:
 
 
 def warn(results: Results) -> None:
-    """Warn on stderr about versions whose times are noisy."""
+    """Warn on stderr if neighbours disturbed too many rounds, and about versions whose times are noisy."""
+    if results.disturbed:
+        terminal.note(
+            f"ladder: other processes disturbed {results.dropped} of {results.rounds} rounds, so the times are of all "
+            "rounds, and no ratio is taken; end other programs and measure again"
+        )
     lines = [*results.versions, *results.peers]
     noisy = [f"{line.name} ({100 * line.spread:.0f} %)" for line in lines if line.spread > NOISE]
     if noisy:

@@ -4,19 +4,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ladder.core.versions import Version
+from ladder.timing.conditions import sources
 
 
 @dataclass(frozen=True)
 class Contestant:
     """A version, or a peer (a library that runs the same network), with its number of threads.
 
-    `label`: its name in the table; `idea`: a version's idea, or how a peer is run; `version`: None for a peer.
+    `label`: its name in the table; `idea`: a version's idea, or how a peer is run; `version`: None for a peer;
+    `sources`: a digest of the version's, or how a peer is run.
     """
 
     label: str
     idea: str
     version: Version | None
     threads: int = 1
+    sources: str = ""
 
     @property
     def name(self) -> str:
@@ -28,7 +31,7 @@ def contestants(versions: Iterable[Version], threads: Iterable[int]) -> list[Con
     """Each version, once for each number of threads if it declares `threads`."""
     counts = sorted(set(threads))
     return [
-        Contestant(version.name, version.idea, version, count)
+        Contestant(version.name, version.idea, version, count, sources(version))
         for version in versions
         for count in (counts if version.threads else [1])
     ]

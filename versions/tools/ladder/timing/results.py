@@ -7,9 +7,12 @@ from typing import Any
 
 from ladder.core import processor
 from ladder.core.processor import Processor
+from ladder.machine.peak import Peak
 from ladder.timing import ratios
+from ladder.timing.conditions import Conditions
 from ladder.timing.contestants import Contestant, rival
-from ladder.timing.ratios import Ratio
+from ladder.timing.neighbours import Taken
+from ladder.timing.ratios import Ratio, paired
 from ladder.timing.rounds import Timings
 from shared_weights.architecture import layers
 
@@ -20,10 +23,11 @@ BASE = "03"  # the version that all others are compared with: plain loops in C
 class Line:
     """The times of a version or a peer with this number of `threads`, and the figures derived from them.
 
-    `rounds` and `seconds`: the rounds that include it, counted from 0, and its time in each; every `period`-th round
-    includes it. `quartiles`: the first and the third, in seconds. `faster`: how many times as fast it is as `previous`
-    (for a peer: the newest version), `faster_than_base`: as the version BASE, `faster_than_alone`: as itself with one
-    thread; None if the other one was not timed. `flops`: floating-point operations per second, at the median time;
+    `sources`: a digest of the version's, or how a peer is run. `rounds` and `seconds`: the rounds that count and
+    include it, numbered from 0, and its time in each; every `period`-th round includes it. `quartiles`: the first and
+    the third, in seconds. `faster`: how many times as fast it is as `previous` (for a peer: the newest version),
+    `faster_than_base`: as the version BASE, `faster_than_alone`: as itself with one thread; None if the other one was
+    not timed, or not in enough rounds. `flops`: floating-point operations per second, at the median time;
     `share_of_peak`: their share of the peak of as many cores, None if that is unknown. `load_seconds`: of a process's
     first network, with the version's compiled code already in the cache; `later_load_seconds`: of its second network,
     None for a peer. `peak_memory`: of the process, in bytes, None if the system does not report it.
@@ -32,6 +36,7 @@ class Line:
     name: str
     idea: str
     threads: int
+    sources: str
     previous: str | None
     period: int
     rounds: list[int]
@@ -52,13 +57,26 @@ class Line:
 
 @dataclass(frozen=True)
 class Results:
-    """One run of the benchmark; `peak`: cores -> instruction set -> median of `peak_flops`."""
+    """One run of the benchmark.
 
+    `id`: its name, the time when it began (UTC) and the size; `options`: what was asked for. `rounds`: how many count;
+    `dropped`: how many neighbours disturbed, so that they do not count; `disturbed`: they left too few, so that all
+    count, but no ratio is taken. `starts`: before which rounds the versions were started. `neighbours`: what they took,
+    None if that is unknown. `peak`: cores -> instruction set -> median of `peak_flops`.
+    """
+
+    id: str
+    options: dict[str, Any]
     processor: Processor
+    conditions: Conditions
     size: int
     began: str
     elapsed: float
     rounds: int
+    dropped: int
+    disturbed: bool
+    starts: list[int]
+    neighbours: Taken | None
     interrupted: bool
     peak: dict[int, dict[str, float]]
     peak_flops: dict[int, dict[str, list[float]]]
@@ -77,34 +95,39 @@ def operations(size: int) -> int:
 
 def summarise(
     entries: list[Contestant],
-    size: int,
     load: Mapping[str, tuple[float, float | None]],
     timings: Timings,
-    peak: dict[int, dict[str, float]],
-    peak_flops: dict[int, dict[str, list[float]]],
-    interrupted: bool,
+    loops: Peak,
+    options: dict[str, Any],
+    **more: Any,
 ) -> Results:
     """The results of a run, without contestants that were not timed before an interruption.
 
-    `load`: contestant -> seconds of the first and of a later loading; `peak` and `peak_flops` as in Results.
+    `load`: contestant -> seconds of the first and of a later loading; `more`: as in Results.
     """
-    timed = [entry for entry in entries if timings.seconds.get(entry.name)]
+    timed, size, peak = [entry for entry in entries if timings.of(entry.name)], options["size"], loops.medians()
 
     def lines(peers: bool) -> list[Line]:
         wanted = [entry for entry in timed if (entry.version is None) == peers]
         return [line(entry, timed, size, load[entry.name], timings, highest(peak, entry.threads)) for entry in wanted]
 
+    began = datetime.fromtimestamp(timings.began, UTC)
     return Results(
+        id=f"{began:%Y-%m-%d-%H-%M-%S}-{size}",
+        options=options,
         processor=processor.describe(),
         size=size,
-        began=datetime.fromtimestamp(timings.began, UTC).isoformat(timespec="seconds"),
+        began=began.isoformat(timespec="seconds"),
         elapsed=timings.elapsed,
-        rounds=timings.rounds,
-        interrupted=interrupted,
+        rounds=timings.rounds if timings.disturbed else timings.kept,
+        dropped=len(timings.dropped),
+        disturbed=timings.disturbed,
+        starts=timings.starts,
         peak=peak,
-        peak_flops=peak_flops,
+        peak_flops=loops.flops,
         versions=lines(peers=False),
         peers=lines(peers=True),
+        **more,
     )
 
 
@@ -124,14 +147,15 @@ def line(
     """One contestant's part of the results, among all that were `timed`; `peak`: operations per second."""
 
     def faster(other: Contestant | None) -> Ratio | None:
-        return ratios.paired(timings.seconds[other.name], seconds) if other else None
+        return paired(timings.of(other.name), seconds, timings.starts) if other and not timings.disturbed else None
 
-    seconds, flop, compared = timings.seconds[entry.name], operations(size), rival(entry, timed)
+    seconds, flop, compared = timings.of(entry.name), operations(size), rival(entry, timed)
     first, median, third = ratios.quartiles(list(seconds.values()))
     return Line(
         name=entry.label,
         idea=entry.idea,
         threads=entry.threads,
+        sources=entry.sources,
         previous=compared.label if compared else None,
         period=timings.periods[entry.name],
         rounds=list(seconds),

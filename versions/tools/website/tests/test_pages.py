@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from lxml.html import HtmlElement
 
+from ladder.timing import history
 from website.__main__ import main
 from website.tests.conftest import SVG, parse, write
 
@@ -94,6 +95,17 @@ def test_the_chart_and_the_curves_are_shown_once_they_are_drawn(tree: Path):
     assert main([], tree) == 0
     assert pictures(page(tree, "README")) == ["_images/chart.svg"]
     assert pictures(page(tree, "mnist/README")) == ["../_images/curves.png"]
+
+
+def test_a_chart_of_versions_that_were_changed_is_stale(tree: Path, monkeypatch: pytest.MonkeyPatch):
+    line = {"name": "02_two", "threads": 1, "sources": "old", "rounds": [0], "seconds": [1.0], "spread": 0.0}
+    made = {"compiler": "cc 1", "variables": {}, "busy": 0}
+    run = {"id": "1", "size": 224, "options": {"names": []}, "conditions": made, "processor": {"name": "this one"}}
+    monkeypatch.setattr(history, "today", lambda: history.Today("this one", "cc 1", {}))
+    history.keep(tree, run | {"disturbed": False, "starts": [0], "versions": [line], "peers": []})
+    write(tree, "build/bench/chart.svg", SVG)
+    assert main([], tree) == 0
+    assert "This chart is stale: 02_two changed since;" in page(tree, "README").text_content()
 
 
 def test_a_profile_is_shown_by_kind_by_stage_and_by_layer(tree: Path):

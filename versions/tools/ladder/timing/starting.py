@@ -1,0 +1,98 @@
+"""Starting the processes of a benchmark's contestants."""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ladder.core import terminal
+from ladder.core.errors import LadderError
+from ladder.core.worker import Worker, load_twice
+from ladder.outputs import agreement
+from ladder.timing import peers
+from ladder.timing.contestants import Contestant
+from ladder.timing.neighbours import Taken
+from ladder.timing.peers import Kit, PeerWorker
+from ladder.timing.rounds import STARTS, Timings
+
+
+@dataclass
+class Field:
+    """The started contestants with their processes, and what is measured of them.
+
+    `load`: contestant -> seconds of its first and a later loading; `priority`: see `conditions.priority`; `neighbours`:
+    what they took, None if unknown; `interrupted`: by Ctrl-C.
+    """
+
+    stack: ExitStack
+    report: Callable[[float, str], None]
+    entries: list[Contestant] = field(default_factory=list)
+    workers: list[Worker] = field(default_factory=list)
+    load: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+    peers_agree: bool = True
+    priority: str | None = None
+    timings: Timings = field(default_factory=Timings)
+    neighbours: Taken | None = None
+    interrupted: bool = False
+
+    def pids(self) -> list[int]:
+        """The numbers of the contestants' processes."""
+        return [worker.process.pid for worker in self.workers]
+
+    def add(self, entry: Contestant, worker: Worker, load: tuple[float, float | None]) -> None:
+        """Add a contestant that has been started."""
+        self.entries.append(entry)
+        self.workers.append(worker)
+        self.load[entry.name] = load
+
+
+def start_versions(
+    started: Field, entries: list[Contestant], pythons: dict[str, Path], weights: Path, size: int
+) -> None:
+    """Start a worker for each version and number of threads, and measure how long it takes to load."""
+    for entry in entries:
+        started.report(0, f"loading {entry.name}")
+        what = entry.name, pythons[entry.label], weights
+        worker = started.stack.enter_context(Worker(*what, size=size, threads=entry.threads))
+        # After the worker, which may have compiled code that later processes find in the cache.
+        started.add(entry, worker, load_twice(*what, size, entry.threads))
+
+
+def start_again(field: Field, pythons: dict[str, Path], weights: Path, size: int) -> None:
+    """Replace the versions' processes by new ones, with an inference each that does not count.
+
+    Peers and slow versions keep theirs: they take seconds to load, and differ from others by more than processes do.
+    """
+    for index, entry in enumerate(field.entries):
+        if entry.version and not entry.version.slow:
+            field.report(len(field.timings.starts) / STARTS, f"starting {entry.name} again")
+            field.workers[index].close()
+            worker = Worker(entry.name, pythons[entry.label], weights, size=size, threads=entry.threads)
+            field.workers[index] = field.stack.enter_context(worker)
+            worker.infer()
+
+
+def start_peers(started: Field, threads: Iterable[int], kit: Kit, size: int) -> None:
+    """Start the peers that compute the same as the versions.
+
+    A peer with other outputs is left out as an error (`peers_agree`), one that does not run with a note. The outputs
+    are compared with those of the version with the smallest tolerance, the newest if several have it.
+    """
+    pairs = [(entry.version, worker) for entry, worker in zip(started.entries, started.workers) if entry.version]
+    version, worker = min(pairs[::-1], key=lambda pair: pair[0].tolerance)
+    expected, limit = worker.infer().logits, version.tolerance + peers.TOLERANCE
+    for peer in peers.contestants(threads):
+        started.report(0, f"loading {peer.name}")
+        try:
+            rival = started.stack.enter_context(PeerWorker(peer, kit, size))
+            distance = agreement.difference(rival.infer().logits, expected, expected)
+        except LadderError as error:
+            terminal.note(f"ladder: {error}; it is left out")
+            continue
+        if distance > limit:
+            how = f"its logits are {agreement.shown(distance)} away from {version.name}'s, past {limit:g}"
+            terminal.note(f"ladder: {peer.name} is wrong and left out: {how}")
+            rival.close()
+            started.peers_agree = False
+            continue
+        started.add(replace(peer, idea=rival.how, sources=rival.how), rival, (rival.load_seconds, None))
