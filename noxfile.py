@@ -211,6 +211,12 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def sensitivity(session: nox.Session) -> None:
+    """See whether bench finds a slowdown of 2 %, and none between equal copies: -- --version 08 --runs 20."""
+    python(session, "-m", "scrutiny", "sensitivity", *session.posargs)
+
+
+@nox.session
 def supply(session: nox.Session) -> None:
     """Test each version's sdist and wheel offline, with the oldest and the newest libraries: -- --every-test."""
     python(session, "-m", "ladder", "supply", *session.posargs)

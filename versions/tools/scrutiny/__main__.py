@@ -20,6 +20,7 @@ COMMANDS = {
     "soak": "scrutiny.soak:soak",
     "checkers": "scrutiny.checkers:checkers",
     "mutants": "scrutiny.mutation:mutants",
+    "sensitivity": "scrutiny.sensitivity:sensitivity",
 }
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from ladder.core.arguments import add_versions, positive
+from ladder.core.arguments import VERSION_HELP, add_versions, pixels, positive
 
 
 def rounding(command: argparse.ArgumentParser) -> None:
@@ -48,3 +48,16 @@ def mutants(command: argparse.ArgumentParser) -> None:
     add_versions(command)
     command.add_argument("--count", type=positive, default=22, metavar="N", help="of each version (default: 22)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="another number, other mutants (default: 0)")
+
+
+def sensitivity(command: argparse.ArgumentParser) -> None:
+    """check whether `bench` finds a small slowdown, and none where there is none
+
+    Times three copies of a version in each run: one as it is, one that is the same, and one whose worker waits after
+    each inference for 2 % of the time that it took. The slowdown must be found in nine of ten runs, and one between
+    the two copies that are the same in at most one of ten. Leave the machine alone meanwhile.
+    """
+    command.add_argument("--version", metavar="NAME", help=f"{VERSION_HELP} (default: the newest that runs here)")
+    command.add_argument("--runs", type=positive, default=20, metavar="N", help="default: 20")
+    command.add_argument("--rounds", type=positive, default=200, metavar="N", help="of each run (default: 200)")
+    command.add_argument("--size", type=pixels, default=64, metavar="N", help="pictures of N x N pixels (default: 64)")
