@@ -52,5 +52,5 @@ def pack(kernels: np.ndarray, scale: np.ndarray, packed: np.ndarray, isa: Instru
         width = round_up(count, isa.lanes)
         target = packed[first * size :][: width * size].reshape(size, width)
         # In float64, but without a copy in float64: NumPy converts some thousand numbers at a time.
-        np.multiply(rows[strip].T, scale[strip], out=target[:, :count], dtype=np.float64, casting="same_kind")
+        np.multiply(rows[strip], scale[strip, None], out=target[:, :count].T, dtype=np.float64, casting="same_kind")
         target[:, count:] = 0

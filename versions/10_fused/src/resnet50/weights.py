@@ -41,11 +41,12 @@ class Weights:
         buffer = np.empty(4 * max(map(prod, self.shapes.values())), np.uint8)
         for (name, norm), count in zip(self.layers.items(), counts):
             scale, bias = self.scale_and_bias(name, norm)
-            kernels = self.read(f"{name}.weight", buffer)
-            with np.errstate(over="ignore"):
+            kernels = self.file.read(f"{name}.weight", buffer)
+            with np.errstate(over="ignore", invalid="ignore"):
                 self.arranged[name] = arrange(kernels, scale, bias, self.isa, memory[:count])
             if not all(np.isfinite(part).all() for part in self.arranged[name]):
-                raise WeightsError(f"{self.path}: {name} with {norm} folded into it holds a value too large for float32")
+                self.check(f"{name}.weight", kernels)  # only now: looking at each number twice would take 5 ms
+                raise WeightsError(f"{self.path}: {name} is too large for float32 once {norm} is folded into it")
             memory = memory[round_up(count, LINE) :]
         self.file.close()
 
@@ -56,9 +57,9 @@ class Weights:
         bias = self.read(f"{name}.bias")
         return np.ones(len(bias)), bias
 
-    def read(self, name: str, buffer: np.ndarray | None = None) -> np.ndarray:
-        """The tensor `name` as it is stored, checked; in `buffer` or in memory of its own."""
-        values = self.file.read(name, buffer)
+    def read(self, name: str) -> np.ndarray:
+        """The tensor `name` as it is stored, checked."""
+        values = self.file.read(name)
         self.check(name, values)
         return values
 
