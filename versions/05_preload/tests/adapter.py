@@ -4,6 +4,7 @@ import numpy as np
 from resnet50 import ops
 from resnet50.weights import arrange
 
+FUSED = False  # `on_layer` is told of every layer, not only of the last of each step
 TOLERANCE = 2e-5  # promised for every layer of a network: error / largest value of the layer
 EVERY_WIDTH = True  # the tests try each kernel, stride and padding of a convolution with every number of channels
 

@@ -12,6 +12,7 @@ from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
 from resnet50.plan import Plan, Planner, Value
 from resnet50.weights import arrange
 
+FUSED = False  # `on_layer` is told of every layer, not only of the last of each step
 TOLERANCE = 2e-5  # promised for every layer of a network: error / largest value of the layer
 EVERY_WIDTH = False  # each combination is compiled, so it is tried with one number of channels
 

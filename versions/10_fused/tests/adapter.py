@@ -13,6 +13,7 @@ from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
 from resnet50.packing import arrange
 from resnet50.plan import Plan, Planner, Value
 
+FUSED = True  # `on_layer` is told only of the last layer of each step
 TOLERANCE = 2e-5  # promised for every layer of a network: error / largest value of the layer
 EVERY_WIDTH = False  # each combination is compiled, so it is tried with one number of channels
 

@@ -1,5 +1,5 @@
-/* A plan with every operator, run by several crews and callers at once, under ThreadSanitizer; the logits must be the
- * same each time. The two generated functions, conv2d and matrix, are linked in. */
+/* A plan with every kind of step, run by several crews and callers at once, under ThreadSanitizer; the logits must be the
+ * same each time. The generated functions stem, conv2d, sum and matrix are linked in. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,10 +7,11 @@
 
 #include "plan.h"
 
-enum { SIDE = 16, CHANNELS = 5, OUTPUTS = 37, CLASSES = 70, HALF = SIDE / 2, ARENA = 1 << 16, TIMES = 20, STEPS = 7 };
+enum { CLASSES = 70, ARENA = 1 << 16, TIMES = 20, STEPS = 5, MOST_WORKERS = 12 };
 
-extern const ptrdiff_t conv2d_sizes[], matrix_sizes[];
-conv2d_function conv2d, matrix;
+extern const ptrdiff_t stem_sizes[], conv2d_sizes[], sum_sizes[], matrix_sizes[]; /* see kernel_sizes in kernel.h */
+enum { X, OUTPUT, WEIGHT, BIAS, SCRATCH, PARTS };
+conv2d_function stem, conv2d, sum, matrix;
 
 static float random_number(void)
 {
@@ -27,51 +28,46 @@ static float *random_numbers(ptrdiff_t count)
     return numbers;
 }
 
-static float *positive_numbers(ptrdiff_t count)
+/* A step of generated C. */
+static plan_step generated(conv2d_function *run, const ptrdiff_t *sizes, ptrdiff_t output, ptrdiff_t x)
 {
-    float *numbers = random_numbers(count);
-    for (ptrdiff_t i = 0; i < count; i++)
-        numbers[i] += 1.0f;
-    return numbers;
+    return (plan_step){.kind = CONV2D,
+                       .output = output,
+                       .x = x,
+                       .parts = sizes[PARTS],
+                       .conv2d = run,
+                       .weight = random_numbers(sizes[WEIGHT]),
+                       .bias = random_numbers(sizes[BIAS]),
+                       .scratch_size = sizes[SCRATCH]};
 }
 
-/* The places of the values, one after another. */
-enum {
-    IMAGE = 0,
-    SUMS = IMAGE + SIDE * SIDE * CHANNELS,
-    NORMAL = SUMS + SIDE * SIDE * OUTPUTS,
-    POSITIVE = NORMAL + SIDE * SIDE * OUTPUTS,
-    BOTH = POSITIVE + SIDE * SIDE * OUTPUTS,
-    LARGEST = BOTH + SIDE * SIDE * OUTPUTS,
-    MEAN = LARGEST + HALF * HALF * OUTPUTS,
-    LOGITS = MEAN + OUTPUTS,
-    END = LOGITS + CLASSES
-};
-_Static_assert(END <= ARENA, "the arena is too small");
-
+/* The values lie one after another; the third step adds to what the first one made. */
 static plan network(void)
 {
-    const window_shape whole = {.height = SIDE, .width = SIDE, .channels = OUTPUTS, .outputs = OUTPUTS};
     static plan_step steps[STEPS];
-    const float *kernels = random_numbers(conv2d_sizes[8]), *rows = random_numbers(matrix_sizes[8]);
-    steps[0] = (plan_step){CONV2D, SUMS, IMAGE, 0, {kernels}, whole, conv2d, conv2d_sizes[9], conv2d_sizes[10]};
-    steps[1] = (plan_step){BATCH_NORM, NORMAL, SUMS, 0, {positive_numbers(OUTPUTS), random_numbers(OUTPUTS)}, whole};
-    steps[1].weights[2] = random_numbers(OUTPUTS);
-    steps[1].weights[3] = positive_numbers(OUTPUTS);
-    steps[2] = (plan_step){.kind = RELU, .output = POSITIVE, .x = NORMAL, .shape = whole};
-    steps[3] = (plan_step){.kind = ADD, .output = BOTH, .x = POSITIVE, .y = SUMS, .shape = whole};
-    window_shape window = whole;
-    window.out_height = window.out_width = HALF;
-    window.kernel_height = window.kernel_width = 3;
-    window.stride = 2;
-    window.padding = 1;
-    steps[4] = (plan_step){.kind = MAX_POOL, .output = LARGEST, .x = BOTH, .shape = window};
-    const window_shape half = {.height = HALF, .width = HALF, .channels = OUTPUTS, .outputs = OUTPUTS};
-    steps[5] = (plan_step){.kind = AVERAGE_POOL, .output = MEAN, .x = LARGEST, .shape = half};
-    const window_shape pixel = {.height = 1, .width = 1, .channels = OUTPUTS, .outputs = CLASSES};
-    steps[6] = (plan_step){LINEAR,          LOGITS,          MEAN, 0, {rows, random_numbers(CLASSES)}, pixel, matrix,
-                           matrix_sizes[9], matrix_sizes[10]};
-    return (plan){ARENA, IMAGE, SIDE * SIDE * CHANNELS, LOGITS, CLASSES, STEPS, steps};
+    const ptrdiff_t image = 0, pooled = image + stem_sizes[X], wide = pooled + stem_sizes[OUTPUT];
+    const ptrdiff_t mean = wide + conv2d_sizes[OUTPUT], logits = mean + matrix_sizes[X];
+    const ptrdiff_t scratch = logits + matrix_sizes[OUTPUT], end = scratch + MOST_WORKERS * stem_sizes[SCRATCH];
+    const ptrdiff_t channels = matrix_sizes[X], pixels = sum_sizes[OUTPUT] / channels;
+    if (end > ARENA || stem_sizes[OUTPUT] != conv2d_sizes[X] || conv2d_sizes[OUTPUT] != sum_sizes[X] ||
+        sum_sizes[OUTPUT] != stem_sizes[OUTPUT] || matrix_sizes[OUTPUT] != CLASSES) {
+        puts("the steps do not fit");
+        exit(1);
+    }
+    steps[0] = generated(stem, stem_sizes, pooled, image);
+    steps[0].scratch = scratch;
+    steps[1] = generated(conv2d, conv2d_sizes, wide, pooled);
+    steps[2] = generated(sum, sum_sizes, pooled, wide);
+    steps[3] = (plan_step){.kind = AVERAGE_POOL, .output = mean, .x = pooled, .pixels = pixels, .channels = channels};
+    steps[3].parts = (channels + LINE - 1) / LINE;
+    steps[4] = generated(matrix, matrix_sizes, logits, mean);
+    return (plan){.floats = ARENA,
+                  .input = image,
+                  .input_size = stem_sizes[X],
+                  .output = logits,
+                  .output_size = CLASSES,
+                  .count = STEPS,
+                  .steps = steps};
 }
 
 static plan made;
@@ -103,7 +99,7 @@ int main(void)
     crew_delete(alone);
     free(arena);
 
-    const int workers[] = {2, 3, 5, 12}; /* each crew is shared by two callers; all run at the same time */
+    const int workers[] = {2, 3, 5, MOST_WORKERS}; /* each crew is shared by two callers; all run at the same time */
     crew *crews[4];
     pthread_t callers[8];
     for (int i = 0; i < 4; i++)

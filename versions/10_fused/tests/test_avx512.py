@@ -127,8 +127,9 @@ def test_both_carry_nan_and_infinity_to_the_same_places(outputs, monkeypatch):
 def test_nothing_is_written_before_or_after_the_output(outputs, isa):
     conv = Convolution(3, 5, 2, outputs, 1, 1, 1, 0)
     weight = np.ones(packed_size(outputs, conv.kernel_size, isa), np.float32)
+    bias = np.zeros(packed_size(outputs, 1, isa), np.float32)
     guard, end = 30, 60 + 15 * outputs
-    step = ("conv2d", 60, 0, 0, compiler.load([conv], isa)[conv], (weight,))
+    step = ("conv2d", 60, 0, 0, compiler.load([conv], isa)[conv], (weight, bias))
     program = ops.Program(end + guard, (0, 30), (60, 15 * outputs), (step,))
     arena = np.full(end + guard, 7, np.float32)
     program.run(ops.crew(1, False), arena, np.ones(30, np.float32), np.empty(15 * outputs, np.float32), None)

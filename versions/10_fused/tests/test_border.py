@@ -9,23 +9,24 @@ from adapter import prepare
 from resnet50 import compiler, ops
 from resnet50.instruction_sets import instruction_set
 from resnet50.packing import packed_size
-from resnet50.tiles import Convolution
+from resnet50.tiles import Convolution, Pool, ring_size
 
 SIZES = (4, 4, 3, 3, 1, 1, 1, 0)  # height, width, channels, outputs, kernel height and width, stride, padding
-RELU = ("relu", 48, 0, 0, SIZES, ())
+POOL = ("average_pool", 48, 0, 0, (1, 48), ())  # of a single pixel, so that it copies
 CREW = ops.crew(2, False)
 IMAGE = np.arange(48, dtype=np.float32) - 20
 
 
-def plan(*steps, floats=96, source=(0, 48), target=(48, 48)):
-    return ops.Program(floats, source, target, steps)
+def plan(*steps, floats=96, source=(0, 48), target=(48, 48), workers=1):
+    return ops.Program(floats, source, target, steps, workers)
 
 
-def kernel(**changes):
-    """A compiled convolution with the sizes SIZES and these changes, and weights for it."""
+def kernel(pool=None, **changes):
+    """A compiled convolution with the sizes SIZES and these changes, and weights for it: kernels of 1, a bias of 0."""
     prepare()
-    conv, isa = Convolution(*sized(**changes)), instruction_set()
-    return compiler.load([conv], isa)[conv], np.ones(packed_size(conv.outputs, conv.kernel_size, isa), np.float32)
+    conv, isa = Convolution(*sized(**changes), pool=pool), instruction_set()
+    weight = np.ones(packed_size(conv.outputs, conv.kernel_size, isa), np.float32)
+    return compiler.load([conv], isa)[conv], weight, np.zeros(packed_size(conv.outputs, 1, isa), np.float32)
 
 
 def run(program, arena=None, image=IMAGE, output=None, seconds=None):
@@ -41,7 +42,7 @@ def sized(**changes):
 
 
 def test_a_plan_of_one_step_runs():
-    np.testing.assert_array_equal(run(plan(RELU)), np.maximum(IMAGE, 0))
+    np.testing.assert_array_equal(run(plan(POOL)), IMAGE)
 
 
 def test_a_plan_without_steps_copies_its_input():
@@ -51,27 +52,20 @@ def test_a_plan_without_steps_copies_its_input():
 @pytest.mark.parametrize(
     "step",
     [
-        ("relu", 49, 0, 0, SIZES, ()),
-        ("relu", -1, 0, 0, SIZES, ()),
-        ("relu", 48, -1, 0, SIZES, ()),
-        ("relu", 48, 2**62, 0, SIZES, ()),
-        ("relu", 0, 0, 0, SIZES, ()),
-        ("relu", 47, 0, 0, SIZES, ()),
-        ("relu", 48, 0, 0, sized(height=0), ()),
-        ("relu", 48, 0, 0, sized(height=-4, width=-4), ()),
-        ("relu", 48, 0, 0, sized(height=2**62, width=4), ()),
-        ("relu", 48, 0, 0, sized(outputs=4), ()),
-        ("add", 48, 0, 90, SIZES, ()),
-        ("add", 48, 0, 50, SIZES, ()),
-        ("max_pool", 48, 0, 0, sized(kernel_height=5), ()),
-        ("max_pool", 48, 0, 0, sized(padding=1), ()),
-        ("conv2d", 48, 0, 0, sized(kernel_height=-(2**63)), (np.zeros(9, np.float32),)),
-        ("conv2d", 48, 0, 0, sized(height=2**63 - 1, kernel_height=0), (np.zeros(9, np.float32),)),
-        ("max_pool", 48, 0, 0, sized(stride=0), ()),
-        ("max_pool", 48, 0, 0, sized(kernel_height=2**62, kernel_width=2**62, padding=2**61), ()),
-        ("conv2d", 48, 0, 0, SIZES, (np.zeros(9, np.float32),)),
-        ("batch_norm", 48, 0, 0, SIZES, (np.zeros(3, np.float32),) * 3),
-        ("batch_norm", 48, 0, 0, SIZES, (np.zeros(2, np.float32),) * 4),
+        ("average_pool", 49, 0, 0, (1, 48), ()),
+        ("average_pool", -1, 0, 0, (1, 48), ()),
+        ("average_pool", 48, -1, 0, (1, 48), ()),
+        ("average_pool", 48, 2**62, 0, (1, 48), ()),
+        ("average_pool", 0, 0, 0, (1, 48), ()),
+        ("average_pool", 47, 0, 0, (1, 48), ()),
+        ("average_pool", 48, 0, 0, (2, 48), ()),
+        ("average_pool", 48, 0, 0, (0, 48), ()),
+        ("average_pool", 48, 0, 0, (1, 0), ()),
+        ("average_pool", 48, 0, 0, (-4, -4), ()),
+        ("average_pool", 48, 0, 0, (2**62, 4), ()),
+        ("average_pool", 48, 0, 0, (1, 48), (np.zeros(48, np.float32),)),
+        ("conv2d", 48, 0, 0, SIZES, (np.zeros(48, np.float32), np.zeros(16, np.float32))),
+        ("relu", 48, 0, 0, (1, 48), ()),
         ("sigmoid", 48, 0, 0, SIZES, ()),
     ],
     ids=str,
@@ -82,38 +76,50 @@ def test_steps_that_do_not_fit_are_refused(step):
 
 
 def test_a_convolution_must_fit_the_arena_and_have_its_weights():
-    function, weight = kernel()
+    function, weight, bias = kernel()
     sums = IMAGE.reshape(16, 3).sum(1).repeat(3)
-    np.testing.assert_array_equal(run(plan(("conv2d", 48, 0, 0, function, (weight,)))), sums)
-    wider, more = kernel(outputs=4)
+    np.testing.assert_array_equal(run(plan(("conv2d", 48, 0, 0, function, (weight, bias)))), sums)
+    wider, more, _ = kernel(outputs=4)
     for output, sizes, weights in [
-        (49, function, (weight,)),
-        (47, function, (weight,)),
-        (48, wider, (more,)),
+        (49, function, (weight, bias)),
+        (47, function, (weight, bias)),
+        (48, wider, (more, bias)),
         (48, function, ()),
-        (48, function, (weight[:-1],)),
-        (48, function, (np.append(weight, weight[:1]),)),
-        (48, function, (weight, weight)),
+        (48, function, (weight,)),
+        (48, function, (weight[:-1], bias)),
+        (48, function, (weight, bias[:-1])),
+        (48, function, (weight, bias[:3])),
+        (48, function, (np.append(weight, weight[:1]), bias)),
+        (48, function, (weight, np.append(bias, bias[:1]))),
+        (48, function, (weight, bias, bias)),
     ]:
         with pytest.raises(ValueError):
             plan(("conv2d", output, 0, 0, sizes, weights))
 
 
-def test_a_linear_layer_must_have_a_single_pixel_and_its_weights():
-    function, weight = kernel(height=1, width=1)
-    bias = np.arange(3, dtype=np.float32)
-    program = plan(("linear", 48, 0, 0, function, (weight, bias)), target=(48, 3))
-    np.testing.assert_array_equal(run(program)[:3], IMAGE[:3].sum() + bias)
-    for sizes, weights in [(kernel()[0], (weight, bias)), (function, (weight, bias[:2])), (function, (weight,))]:
+def test_scratch_memory_must_lie_in_the_arena_apart_from_all_else_and_suffice_for_the_crew():
+    function, *weights = kernel(pool=Pool(1, 1, 0))
+    one = ring_size(Convolution(*SIZES, pool=Pool(1, 1, 0)), instruction_set())
+    sums, floats = IMAGE.reshape(16, 3).sum(1).repeat(3), 96 + 2 * one
+    step = ("conv2d", 48, 0, 96, function, tuple(weights))
+    for workers in (2, 3):
+        program = plan(step, floats=96 + workers * one, workers=workers)
+        np.testing.assert_array_equal(run(program, np.empty(96 + workers * one, np.float32)), sums)
+    alone = plan(step, floats=floats)
+    for call in (lambda: run(alone, np.empty(floats, np.float32)),
+                 lambda: alone.run_step(CREW, np.empty(floats, np.float32), 0)):  # fmt: skip
+        with pytest.raises(ValueError, match="for fewer threads"):
+            call()
+    for scratch, workers in [(97, 2), (95, 2), (0, 2), (-1, 1), (2**62, 1), (96, 3), (96, 2**62), (96, 0), (96, -1)]:
         with pytest.raises(ValueError):
-            plan(("linear", 48, 0, 0, sizes, weights))
+            plan(("conv2d", 48, 0, scratch, function, tuple(weights)), floats=floats, workers=workers)
 
 
 @pytest.mark.parametrize("thing", [None, 7, "kernel", SIZES, datetime_CAPI], ids=type)
 def test_objects_that_are_not_compiled_convolutions_are_refused(thing):
     """Among them is a capsule of another kind."""
     with pytest.raises(ValueError):
-        plan(("conv2d", 48, 0, 0, thing, (np.ones(48, np.float32),)))
+        plan(("conv2d", 48, 0, 0, thing, (np.ones(48, np.float32), np.ones(16, np.float32))))
 
 
 @pytest.mark.parametrize("path", [b"/no/such/library.so", b"", b"\xff" * 10, __file__.encode(), ops.__file__.encode()])
@@ -130,10 +136,9 @@ def test_objects_that_are_not_paths_are_refused(path):
 
 @pytest.mark.parametrize(
     "step",
-    [None, (), "relu", ("relu",), ("relu", 48, 0, 0, SIZES), ("relu", 48, 0, 0, SIZES[:7], ()), (1, 2, 3, 4, SIZES, ()),
-     ("relu", 4.5, 0, 0, SIZES, ()), ("relu", 48, 0, 0, SIZES, []), ("relu", 48, 0, 0, None, ()),
-     ("batch_norm", 48, 0, 0, SIZES, (None,) * 4), ("batch_norm", 48, 0, 0, SIZES, (np.zeros(3),) * 4),
-     ("batch_norm", 48, 0, 0, SIZES, (np.zeros(3, ">f4"),) * 4)],
+    [None, (), "average_pool", ("average_pool",), ("average_pool", 48, 0, 0, (1, 48)),
+     ("average_pool", 48, 0, 0, (1, 4, 12), ()), (1, 2, 3, 4, (1, 48), ()), ("average_pool", 4.5, 0, 0, (1, 48), ()),
+     ("average_pool", 48, 0, 0, (1, 48), []), ("average_pool", 48, 0, 0, None, ())],
     ids=str,
 )  # fmt: skip
 def test_objects_that_are_not_steps_are_refused(step):
@@ -141,9 +146,16 @@ def test_objects_that_are_not_steps_are_refused(step):
         plan(step)
 
 
+@pytest.mark.parametrize("thing", [None, np.zeros(16), np.zeros(16, ">f4"), b"64 bytes" * 8], ids=str)
+def test_objects_that_are_not_weights_are_refused(thing):
+    function, weight, _ = kernel()
+    with pytest.raises((TypeError, ValueError)):
+        plan(("conv2d", 48, 0, 0, function, (weight, thing)))
+
+
 def test_sizes_beyond_an_address_are_refused():
     with pytest.raises(OverflowError):
-        plan(("relu", 2**63, 0, 0, SIZES, ()))
+        plan(("average_pool", 2**63, 0, 0, (1, 48), ()))
 
 
 @pytest.mark.parametrize(
@@ -151,14 +163,14 @@ def test_sizes_beyond_an_address_are_refused():
 )
 def test_ends_outside_the_arena_are_refused(ends):
     with pytest.raises(ValueError):
-        plan(RELU, **ends)
+        plan(POOL, **ends)
 
 
 def test_a_plan_is_made_once():
-    program = plan(RELU)
+    program = plan(POOL)
     with pytest.raises(ValueError, match="once"):
         program.__init__(96, (0, 48), (48, 48), ())
-    np.testing.assert_array_equal(run(program), np.maximum(IMAGE, 0))
+    np.testing.assert_array_equal(run(program), IMAGE)
     unmade = ops.Program.__new__(ops.Program)
     with pytest.raises(ValueError, match="no such step"):
         unmade.run_step(CREW, np.empty(1, np.float32), 0)
@@ -172,36 +184,36 @@ def test_a_plan_is_made_once():
 )
 def test_objects_without_float32_numbers_are_refused(place, thing):
     with pytest.raises((TypeError, BufferError)):
-        run(plan(RELU), **{place: thing})
+        run(plan(POOL), **{place: thing})
 
 
 @pytest.mark.parametrize("place", ["arena", "image", "output"])
 def test_buffers_that_are_too_small_are_refused(place):
     with pytest.raises(ValueError, match="needs"):
-        run(plan(RELU), **{place: np.zeros(47, np.float32)})
+        run(plan(POOL), **{place: np.zeros(47, np.float32)})
 
 
 def test_each_step_needs_a_place_for_its_time():
     seconds = np.full(3, -1, np.float32)
-    run(plan(RELU, RELU), seconds=seconds)
+    run(plan(POOL, POOL), seconds=seconds)
     assert (seconds[:2] >= 0).all()
     assert seconds[2] == -1
     with pytest.raises(ValueError, match="needs 2"):
-        run(plan(RELU, RELU), seconds=np.zeros(1, np.float32))
+        run(plan(POOL, POOL), seconds=np.zeros(1, np.float32))
     with pytest.raises(BufferError):
-        run(plan(RELU), seconds=memoryview(bytes(4)).cast("f"))
+        run(plan(POOL), seconds=memoryview(bytes(4)).cast("f"))
     output = np.zeros(48, np.float32)
     with pytest.raises(ValueError, match="overlap"):
-        run(plan(RELU), output=output, seconds=output[47:])
+        run(plan(POOL), output=output, seconds=output[47:])
 
 
 @pytest.mark.parametrize("place", ["arena", "image", "output", "seconds"])
 def test_strides_and_addresses_are_refused(place):
     with pytest.raises((ValueError, BufferError)):
-        run(plan(RELU), **{place: np.zeros(192, np.float32)[::2]})
+        run(plan(POOL), **{place: np.zeros(192, np.float32)[::2]})
     shifted = memoryview(bytearray(4 * 96 + 1))[1:].cast("f")
     with pytest.raises(ValueError, match="aligned"):
-        run(plan(RELU), **{place: shifted})
+        run(plan(POOL), **{place: shifted})
 
 
 @pytest.mark.parametrize("place", ["arena", "output"])
@@ -209,29 +221,29 @@ def test_read_only_buffers_are_refused(place):
     fixed = np.zeros(96, np.float32)
     fixed.flags.writeable = False
     with pytest.raises((ValueError, BufferError)):
-        run(plan(RELU), **{place: fixed})
+        run(plan(POOL), **{place: fixed})
 
 
 def test_overlap_is_refused():
     memory = np.zeros(192, np.float32)
     for arena, image, output in [(0, 40, 140), (0, 96, 60), (0, 96, 100)]:
         with pytest.raises(ValueError, match="overlap"):
-            run(plan(RELU), memory[arena : arena + 96], memory[image : image + 48], memory[output : output + 48])
+            run(plan(POOL), memory[arena : arena + 96], memory[image : image + 48], memory[output : output + 48])
 
 
 @pytest.mark.parametrize("index", [-1, 1, 2**40])
 def test_a_step_that_does_not_exist_is_refused(index):
     with pytest.raises(ValueError, match="no such step"):
-        plan(RELU).run_step(CREW, np.zeros(96, np.float32), index)
+        plan(POOL).run_step(CREW, np.zeros(96, np.float32), index)
 
 
 @pytest.mark.parametrize("thing", [None, 2, "crew", datetime_CAPI], ids=type)
 def test_objects_that_are_not_crews_are_refused(thing):
     arena = np.zeros(96, np.float32)
     with pytest.raises(ValueError):
-        plan(RELU).run(thing, arena, IMAGE, np.empty(48, np.float32))
+        plan(POOL).run(thing, arena, IMAGE, np.empty(48, np.float32))
     with pytest.raises(ValueError):
-        plan(RELU).run_step(thing, arena, 0)
+        plan(POOL).run_step(thing, arena, 0)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1025])
@@ -260,25 +272,26 @@ class Index:
 def test_code_that_runs_while_a_plan_is_made_does_no_harm():
     program = ops.Program.__new__(ops.Program)
     with pytest.raises(ValueError, match="once"):
-        program.__init__(Index(96, lambda: program.__init__(6000, (0, 48), (5000, 48), (RELU,))), (0, 48), (48, 48), ())
+        program.__init__(Index(96, lambda: program.__init__(6000, (0, 48), (5000, 48), (POOL,))), (0, 48), (48, 48), ())
     with pytest.raises(ValueError, match="needs 6000"):
         run(program)
     with pytest.raises(TypeError):
         plan(floats=96, source=(0, Index(48, lambda: None)), target=None)
     steps = []
-    steps.append(("relu", Index(48, steps.clear), 0, 0, SIZES, ()))
+    steps.append(("average_pool", Index(48, steps.clear), 0, 0, (1, 48), ()))
     with pytest.raises(TypeError):
         ops.Program(96, (0, 48), (48, 48), steps)
-    np.testing.assert_array_equal(run(plan(*steps)), np.maximum(IMAGE, 0))
+    np.testing.assert_array_equal(run(plan(*steps)), IMAGE)
 
 
 def test_a_plan_holds_its_weights_and_lets_them_go():
-    data = [bytearray(np.float32([number] * 3).tobytes()) for number in (1, 0, 0, 1 - 1e-5)]
-    program = plan(("batch_norm", 48, 0, 0, SIZES, tuple(memoryview(part).cast("f") for part in data)))
+    function, *weights = kernel()
+    data = [bytearray(part.tobytes()) for part in weights]
+    program = plan(("conv2d", 48, 0, 0, function, tuple(memoryview(part).cast("f") for part in data)))
     for part in data:
         with pytest.raises(BufferError):
             part.append(0)
-    np.testing.assert_array_equal(run(program), IMAGE)
+    np.testing.assert_array_equal(run(program), IMAGE.reshape(16, 3).sum(1).repeat(3))
     del program
     for part in data:
         part.append(0)

@@ -238,7 +238,7 @@ def test_a_closed_stderr_does_no_harm(folder, weights_dir):
 def test_the_c_is_written_for_the_reader(weights_dir, tmp_path):
     done = run("codegen", "--size", "64", "--out", tmp_path / "c", "--weights", weights_dir)
     assert done.returncode == 0
-    assert "layer1.0.conv2, layer1.1.conv2, layer1.2.conv2" in done.stdout
+    assert "layer1.0.relu2, layer1.1.relu2, layer1.2.relu2" in done.stdout
     files = list((tmp_path / "c").glob("*.c"))
     assert f"{len(files)} files for 54 layers" in done.stdout
     command = [*Compiler(instruction_set()).command[:-3], "-Wall", "-Wextra", "-Werror", "-o", tmp_path / "c.so"]

@@ -205,8 +205,8 @@ def test_libraries_that_no_plan_uses_any_more_are_unloaded(folder, monkeypatch):
 
 @LINUX
 def test_a_plan_keeps_its_libraries(folder):
-    function, weight = kernel(channels=2)  # one that no other test has loaded
-    program = plan(("conv2d", 48, 0, 0, function, (weight,)))
+    function, *weights = kernel(channels=2)  # one that no other test has loaded
+    program = plan(("conv2d", 48, 0, 0, function, tuple(weights)))
     expected = run_plan(program)
     del function
     compiler.loaded.clear()

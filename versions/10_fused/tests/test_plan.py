@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import random
 from resnet50 import __main__ as cli
+from resnet50 import ops
 from resnet50.network import PLANS, make_plan
 from resnet50.plan import largest_live_set
 
@@ -19,13 +20,15 @@ SIZES = [(32, 32), (64, 40), (97, 65), (224, 224)]
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_values_that_live_at_the_same_time_lie_apart(net, size):
-    plan = make_plan(net.weights, net.crew, *size)
-    assert len(plan.values) == len(plan.steps) + 1
+@pytest.mark.parametrize("workers", [1, 5])
+def test_values_that_live_at_the_same_time_lie_apart(net, size, workers):
+    plan = make_plan(net.weights, ops.crew(workers, False), *size)
     for a, b in combinations(plan.values, 2):
         if a.made <= b.read and b.made <= a.read:
             assert a.place + a.floats <= b.place or b.place + b.floats <= a.place
-    assert all(value.made < value.read for value in plan.values)
+    scratch = [step.scratch for step in plan.steps if step.scratch]
+    assert [value.shape[0] for value in scratch] == [workers]  # only the stem has some
+    assert all(value.made < value.read for value in plan.values if value not in scratch)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -38,8 +41,20 @@ def test_the_arena_is_no_larger_than_the_largest_live_set(net, size):
 def test_each_value_is_read_by_the_step_that_says_so(net):
     plan = make_plan(net.weights, net.crew, 32, 32)
     for index, step in enumerate(plan.steps):
-        assert step.output.made == index
-        assert all(value.made < index <= value.read for value in step.inputs)
+        assert step.output.made == index or step.convolution.residual
+        assert step.input.made < index <= step.input.read
+
+
+def test_a_residual_sum_is_made_in_place_and_nothing_reads_what_it_overwrites(net):
+    plan = make_plan(net.weights, net.crew, 32, 32)
+    sums = [index for index, step in enumerate(plan.steps) if step.convolution and step.convolution.residual]
+    assert [plan.steps[index].name for index in sums] == [
+        f"layer{stage}.{block}.relu3" for stage, blocks in enumerate((3, 4, 6, 3), 1) for block in range(blocks)
+    ]
+    for index in sums:
+        step, before = plan.steps[index], plan.steps[:index]
+        assert step.output.made < index and step.output is not step.input
+        assert step.output in [other.output for other in before]
 
 
 def test_an_arena_full_of_rubbish_changes_nothing(net):
@@ -76,7 +91,7 @@ def test_the_times_of_the_layers_add_up_to_no_more_than_the_time_that_passed(net
 def test_the_plan_can_be_printed(capsys, weights_dir):
     assert cli.main(["plan", "--size", "64", "--weights", str(weights_dir)]) == 0
     *steps, last = capsys.readouterr().out.splitlines()
-    assert len(steps) == 1 + 174
+    assert len(steps) == 1 + 55
     assert "largest live set" in last
 
 

@@ -15,7 +15,7 @@ from resnet50 import ResNet50
 from resnet50.codegen import source
 from resnet50.compiler import FLAGS
 from resnet50.instruction_sets import instruction_set
-from resnet50.tiles import Convolution
+from resnet50.tiles import Convolution, Pool
 from test_threads import LINUX, tasks, tasks_become
 
 SOURCES = Path(__file__).parents[1] / "src" / "resnet50" / "ops"
@@ -199,9 +199,14 @@ def test_threads_make_system_calls_only_to_sleep_and_to_wake(tmp_path, net, weig
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc for ThreadSanitizer")
 @ADDRESSES
 def test_threadsanitizer_finds_no_race(tmp_path):
-    """Crew, plan and operators, with several crews and callers at once, but without Python, which would hide races."""
+    """Crew, plan and all kinds of steps, with several crews and callers at once, but without Python, which hides races."""
     isa = instruction_set()
-    convolutions = {"conv2d": Convolution(16, 16, 5, 37, 3, 3, 1, 1), "matrix": Convolution(1, 1, 37, 70, 1, 1, 1, 0)}
+    convolutions = {
+        "stem": Convolution(33, 30, 3, 37, 3, 3, 2, 1, relu=True, pool=Pool(3, 2, 1)),  # to 9 x 8
+        "conv2d": Convolution(9, 8, 37, 21, 3, 3, 1, 1, relu=True),
+        "sum": Convolution(9, 8, 21, 37, 1, 1, 1, 0, residual=True, relu=True),
+        "matrix": Convolution(1, 1, 37, 70, 1, 1, 1, 0),
+    }
     command = ["gcc", "-g", "-fsanitize=thread", "-I", SOURCES, "-std=gnu11", "-pthread", *isa.flags]
     objects = []
     for name, conv in convolutions.items():

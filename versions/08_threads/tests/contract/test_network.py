@@ -1,15 +1,18 @@
 """A whole narrow network against float64, and the promises that a network makes to its callers."""
 
+import re
+
 import numpy as np
 import pytest
 import reference
-from adapter import TOLERANCE
+from adapter import FUSED, TOLERANCE
 from conftest import narrow_tensors, random, write_weights
 from PIL import Image
 from resnet50 import PictureError, ResNet50
 from resnet50.image import Preprocessing
 
 SIZES = [(32, 32), (33, 47), (64, 40)]
+LAST = re.compile(r"maxpool|layer.*(relu\d|downsample\.1)|avgpool|fc")  # of the layers that can be one step
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -22,7 +25,7 @@ def test_every_layer_is_right(size, base_width, tmp_path):
     logits = ResNet50(write_weights(tmp_path, tensors)).run(
         image, lambda name, output, seconds: told.update({name: (np.array(output), seconds)})
     )
-    assert list(told) == list(expected)
+    assert list(told) == [name for name in expected if not FUSED or LAST.fullmatch(name)]
     for name, (output, seconds) in told.items():
         assert output.shape == expected[name].shape, name
         error = np.abs(output - expected[name]).max() / np.abs(expected[name]).max()

@@ -196,9 +196,9 @@ def finish(c: Emitter, conv: Convolution, isa: InstructionSet, lanes: int, targe
     first = isa.first(lanes)
     if conv.residual:
         load = isa.load if lanes >= isa.lanes else isa.load_first
-        value = isa.add.format(value, load.format(target, **first))
+        c.line(f"{value} = {isa.add.format(value, load.format(target, **first))};")
     if conv.relu:
-        value = isa.relu.format(value)
+        c.line(f"{value} = {isa.relu.format(value)};")
     store = isa.store if lanes >= isa.lanes else isa.store_first
     c.line(store.format(target, value, **first))
 

@@ -22,6 +22,7 @@ KEYS = {
     "plans": bool,
     "generates": bool,
     "threads": bool,
+    "fuses": bool,
     "tolerance": float,
 }
 OWN = ("README.md", "pyproject.toml")  # each version has its own, so they are never compared or carried
@@ -33,7 +34,8 @@ class Version:
 
     `tolerance`: how far the logits may lie from a float64 reference, relative to its largest logit. The default is
     the design's promise for float32; Winograd and int8 declare their own. `plans`: its operators in C run only through
-    a plan; `generates`: it generates and compiles C for each network and size; `threads`: it obeys RESNET50_THREADS.
+    a plan; `generates`: it generates and compiles C for each network and size; `threads`: it obeys RESNET50_THREADS;
+    `fuses`: `on_layer` is told only of the last of the layers that it does in one step.
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class Version:
     plans: bool = False
     generates: bool = False
     threads: bool = False
+    fuses: bool = False
     tolerance: float = 2e-5
 
     @property
