@@ -10,6 +10,7 @@ from resnet50 import ops
 
 NAMED = (TypeError, ValueError, BufferError, OverflowError, MemoryError)
 SIZES = [4, 4, 3, 3, 1, 1, 1, 0]
+BIAS = {"shape": [3], "dtype": "<f4", "layout": "dense"}  # of a convolution that has one
 
 
 def built(given: dict[str, Any]) -> Any:
@@ -62,8 +63,12 @@ def programs(folder: Path):
     def step(name, output, x, y, sizes, weights):
         kernel = kernels.get((name, *(sizes or ())))
         if kernel:
-            sizes, numbers = kernel
-            weights = [weight | {"shape": [numbers if weight["shape"] == [9] else 3]} for weight in weights]
+            name, sizes, numbers = kernel
+            right = {9: numbers[0], 3: numbers[-1]}
+            weights = [*weights, BIAS][: max(len(weights), len(numbers))]
+            weights = [weight | {"shape": [right.get(size, size) for size in weight["shape"]]} for weight in weights]
+        elif name == "average_pool" and fuses() and sizes:
+            sizes = [sizes[0] * sizes[1], sizes[2]]
         return name, output, x, y, tuple(sizes) if isinstance(sizes, list) else sizes, tuple(map(built, weights))
 
     def call(data: bytes) -> None:
@@ -80,8 +85,15 @@ def programs(folder: Path):
     return call, NAMED
 
 
-def compiled() -> dict[tuple, tuple[object, int]]:
-    """Operator and sizes -> compiled convolution and its number of weights; empty if the version compiles none."""
+def fuses() -> bool:
+    """Whether the version's convolutions have a bias, and take what stands in their output for a residual."""
+    from resnet50.tiles import Convolution
+
+    return hasattr(Convolution, "residual")
+
+
+def compiled() -> dict[tuple, tuple[str, object, list[int]]]:
+    """Operator and sizes -> operator in C, compiled convolution, sizes of its weights; empty if there are none."""
     if not hasattr(ops, "load"):
         return {}
     from resnet50 import compiler
@@ -91,6 +103,12 @@ def compiled() -> dict[tuple, tuple[object, int]]:
 
     isa, found = instruction_set(), {}
     for name, sizes in (("conv2d", SIZES), ("linear", [1, 1, *SIZES[2:]])):
-        conv = Convolution(*sizes)
-        found[name, *sizes] = compiler.load([conv], isa)[conv], packed_size(conv.outputs, conv.kernel_size, isa)
+        conv = Convolution(*sizes, residual=name == "conv2d", relu=True) if fuses() else Convolution(*sizes)
+        numbers = [packed_size(conv.outputs, conv.kernel_size, isa)]
+        if fuses():
+            numbers.append(packed_size(conv.outputs, 1, isa))
+        elif name == "linear":
+            numbers.append(3)
+        operator = "conv2d" if fuses() else name
+        found[name, *sizes] = operator, compiler.load([conv], isa)[conv], numbers
     return found

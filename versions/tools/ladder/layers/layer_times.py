@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from ladder.core.errors import WorkerError
@@ -18,7 +18,7 @@ CLOSE = 0.05  # by how much the whole may differ from the sum of its layers
 
 @dataclass(frozen=True)
 class Row:
-    """A layer, or several of them added up: `shape` and `kind` are empty then.
+    """A layer, or a step of several in one, under the last one's name; or several added up, without shape and kind.
 
     `seconds`: the mean of the fastest tenth of the inferences; `operations` and `bytes`: the fewest possible, see
     cost.py; `limit`: the seconds of the roofline.
@@ -122,25 +122,42 @@ def summarise(
     if len(set(names)) < len(names) or any([timed.name for timed in run] != names for run in runs):
         raise WorkerError(f"{entry.name} reported a layer twice, or different layers in different inferences")
     fastest = fastest_tenth(runs, lambda run: sum(timed.seconds for timed in run))
+    fuses = entry.version is not None and entry.version.fuses
+    steps = cost.fused(network, set(names)) if fuses else {name: [layer] for name, layer in known.items()}
     rows = []
     for times in zip(*fastest, strict=True):
-        layer = known.pop(times[0].name)
+        step = steps[times[0].name]
         rows.append(
             Row(
-                name=layer.name,
-                stage=layer.stage,
-                kind=cost.kind(layer),
-                shape=layer.output,
+                name=step[-1].name,
+                stage=step[-1].stage,
+                kind=cost.kind(step),
+                shape=step[-1].output,
                 seconds=statistics.fmean(timed.seconds for timed in times),
-                operations=cost.operations(layer),
-                bytes=cost.moved_bytes(layer),
-                limit=cost.limit(layer, peak, bandwidth),
+                operations=cost.operations(step),
+                bytes=cost.moved_bytes(step),
+                limit=cost.limit(step, peak, bandwidth),
             )
         )
     whole_seconds = statistics.fmean(fastest_tenth(whole, float))
-    return Profile(
-        entry.label, entry.idea, entry.threads, whole, whole_seconds, peak, bandwidth, rows, untold=list(known)
-    )
+    untold = [name for name in known if name not in names]
+    return Profile(entry.label, entry.idea, entry.threads, whole, whole_seconds, peak, bandwidth, rows, untold)
+
+
+def alike(profiles: Sequence[Profile], network: Sequence[Layer]) -> list[Profile]:
+    """The profiles with the same rows: where only one version fuses layers, the other's are added up to its steps."""
+    told = min(([row.name for row in profile.rows] for profile in profiles), key=len)
+    steps = cost.fused(network, set(told))
+    found = []
+    for profile in profiles:
+        rows = {row.name: row for row in profile.rows}
+        summed = [
+            replace(add_up(name, parts), stage=rows[name].stage, kind=cost.kind(steps[name]), shape=rows[name].shape)
+            for name in told
+            if (parts := [rows[layer.name] for layer in steps[name] if layer.name in rows])
+        ]
+        found.append(replace(profile, rows=summed))
+    return found
 
 
 def fastest_tenth(items: Sequence[Item], seconds: Callable[[Item], float]) -> list[Item]:

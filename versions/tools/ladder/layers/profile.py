@@ -12,7 +12,8 @@ that sum:
     {"version": "08_threads", "idea": "...", "threads": 2, "whole": [0.0246, ...], "whole_seconds": 0.0241,
      "peak": 5.4e11, "bandwidth": 4.1e10, "rows": [ROW, ...], "untold": [], "rows_seconds": 0.0239, "apart": 0.008}
 
-A ROW is a layer with the fields of `layer_times.Row`, in the order in which the network runs:
+A ROW is a layer, or a step of several in one under the last one's name, with the fields of `layer_times.Row`, in the
+order in which the network runs:
 
     {"name": "conv1", "stage": "stem", "kind": "conv 7x7", "shape": [112, 112, 64], "seconds": 0.0009,
      "operations": 236027904, "bytes": 3851008, "limit": 0.0004}
@@ -31,7 +32,7 @@ from ladder.core.errors import LadderError
 from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.layers import profile_text, roofline
-from ladder.layers.layer_times import CLOSE, Profile, summarise
+from ladder.layers.layer_times import CLOSE, Profile, alike, summarise
 from ladder.layers.layer_worker import Clock, LayerWorker
 from ladder.machine.bandwidth import Bandwidth
 from ladder.machine.peak import Peak
@@ -139,10 +140,13 @@ def measure(entries: list[Contestant], size: int, wanted: Settings, loops: Peak)
     if not timings.rounds:
         return [], interrupted
     peaks, bandwidths = loops.best(), memory.best()
-    return [
+    profiles = [
         profile_of(entry, clock, size, timings, peaks.get(entry.threads), bandwidths[entry.threads])
         for entry, clock in zip(entries, clocks)
-    ], interrupted
+    ]
+    if len({entry.version.fuses for entry in entries if entry.version}) > 1:
+        profiles = alike(profiles, layers(size, size))
+    return profiles, interrupted
 
 
 def profile_of(

@@ -10,7 +10,7 @@ from shared_weights.architecture import layers
 
 
 def test_costs_are_those_that_one_works_out_by_hand():
-    network = {layer.name: layer for layer in layers()}
+    network = {layer.name: [layer] for layer in layers()}
     conv, norm, pool = network["layer2.0.downsample.0"], network["bn1"], network["maxpool"]
     # 512 kernels of 256 channels at 28 x 28 places; stride 2: of 56 x 56 pixels only 28 x 28 are read
     assert cost.operations(conv) == 2 * 512 * 256 * 28 * 28
@@ -24,8 +24,27 @@ def test_costs_are_those_that_one_works_out_by_hand():
     assert cost.limit(norm, 1.0, 1e30) == cost.operations(norm)  # only the operations count
     assert cost.limit(norm, None, 1.0) == cost.limit(norm, 1e30, 1.0) == cost.moved_bytes(norm)
     # all operations are hardly more than those of the convolutions and the linear layer
-    counted = sum(cost.operations(layer) for layer in layers())
+    counted = sum(map(cost.operations, network.values()))
     assert 1 < counted / sum(2 * layer.multiply_adds for layer in layers()) < 1.01
+
+
+def test_the_layers_of_a_step_cost_what_is_left_of_them():
+    network = layers()
+    last = {"maxpool", "avgpool", "fc"} | {
+        layer.name for layer in network if layer.name.endswith(("relu1", "relu2", "relu3", "downsample.1"))
+    }
+    steps = cost.fused(network, last)
+    assert steps.keys() == last and sum(map(len, steps.values())) == len(network)
+    assert [layer.name for layer in steps["layer2.0.downsample.1"]] == ["layer2.0.downsample.0", "layer2.0.downsample.1"]
+    block = steps["layer2.0.relu3"]
+    assert [layer.name.removeprefix("layer2.0.") for layer in block] == ["conv3", "bn3", "add", "relu3"]
+    # a multiply-add for each weight, then an addition and a comparison; the output is read before it is written
+    assert cost.operations(block) == (2 * 128 + 2) * 28 * 28 * 512 and cost.kind(block) == "conv 1x1"
+    assert cost.moved_bytes(block) == 4 * (28 * 28 * 128 + 2 * 28 * 28 * 512 + 128 * 512 + 512)
+    stem = steps["maxpool"]
+    assert cost.operations(stem) == (2 * 147 + 1) * 112 * 112 * 64 + 9 * 56 * 56 * 64 and cost.kind(stem) == "conv 7x7"
+    assert cost.moved_bytes(stem) == 4 * (224 * 224 * 3 + 56 * 56 * 64 + 147 * 64 + 64)
+    assert cost.moved_bytes(steps["fc"]) == 4 * (2048 + 1000 + 2048 * 1000 + 1000)
 
 
 @pytest.mark.parametrize("threads", [(1,), (1, 3)])

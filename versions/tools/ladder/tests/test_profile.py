@@ -181,6 +181,20 @@ def test_a_layer_that_only_one_version_tells_of_has_no_ratio(machine, tree: Tree
     assert "09_nine does not report 49 layers: others do their work." in out
 
 
+def test_a_version_that_fuses_layers_is_compared_step_by_step(machine, tree: Tree, capsys):
+    """Each layer of the other one counts where its work is done."""
+    machine("09_nine")
+    last = [layer for layer in layers() if layer.name.endswith(("pool", "fc", "downsample.1", "relu1", "relu2", "relu3"))]
+    machine("10_ten", told=[(layer.name, layer.output, 2e-4) for layer in last], whole=[len(last) * 2e-4], fuses=True)
+    assert main(["profile", "09", "10", "--rounds", "1"], tree.root) == 0
+    lines = table(capsys.readouterr().out)
+    assert ["maxpool", "conv", "7x7", "56x56x64", "0.400", "0.200", "2.00"] in lines  # four layers
+    assert ["layer1.0.downsample.1", "conv", "1x1", "56x56x256", "0.200", "0.200", "1.00"] in lines
+    assert ["layer1.0.relu3", "conv", "1x1", "56x56x256", "0.400", "0.200", "2.00"] in lines
+    assert not any(line[:1] in (["conv1"], ["layer1.0.add"]) for line in lines)
+    assert results(tree, "09_nine-10_ten")["versions"][0]["rows_seconds"] == pytest.approx(WHOLE)
+
+
 def test_a_version_with_threads_is_measured_against_as_many_cores(machine, tree: Tree):
     machine("08_eight", threads=True)
     machine("07_seven")
