@@ -104,20 +104,33 @@ def copies(channels):
     return np.eye(channels, dtype=np.float32)[:, :, None, None]
 
 
-# The operators that are not there alone any more, as fused steps in which the others change nothing. Max pooling is
-# done channel by channel, and ReLU on a sum with zeros, so that infinity and NaN stay where they are.
-OPERATORS = {
+def batch_norm(x, *norm):
+    """Batch norm folded into a convolution that changes nothing."""
+    scale, bias = scale_and_bias(norm)
+    return convolved(x, copies(x.shape[2]), scale=scale, bias=bias)
+
+
+def relu(x):
+    """ReLU after x was added to a convolution that gives zeros, so that infinity and NaN stay where they are."""
+    zeros = np.zeros((*x.shape[:2], 1), np.float32), np.zeros((x.shape[2], 1, 1, 1), np.float32)
+    return convolved(*zeros, relu=True, add=x)
+
+
+def max_pool(x, kernel, stride, padding):
+    """The pooling of convolutions that change nothing: one for each channel, so that infinity and NaN stay there."""
+    channels = np.split(x, x.shape[2], axis=2)
+    return np.dstack([pooled(channel, copies(1), (kernel, stride, padding)) for channel in channels])
+
+
+OPERATORS = {  # some are not there alone any more: they are a step in which everything else changes nothing
     "conv2d": convolved,
-    "batch_norm": lambda x, *norm: convolved(x, copies(x.shape[2]), **dict(zip(("scale", "bias"), scale_and_bias(norm)))),
-    "relu": lambda x: convolved(np.zeros((*x.shape[:2], 1), np.float32), np.zeros((x.shape[2], 1, 1, 1), np.float32), relu=True, add=x),
+    "batch_norm": batch_norm,
+    "relu": relu,
     "add": lambda x, y: convolved(x, copies(x.shape[2]), add=y),
-    "max_pool": lambda x, **pool: np.dstack(
-        [pooled(one, copies(1), [pool[size] for size in ("kernel", "stride", "padding")])
-         for one in np.split(x, x.shape[2], axis=2)]
-    ),
+    "max_pool": max_pool,
     "average_pool": lambda x: run_step("average_pool", x, name="op"),
     "linear": lambda x, weight, bias: run_step("linear", x, weight, bias=bias, name="op"),
-}  # fmt: skip
+}
 
 
 def run_op(name, *tensors, **settings):

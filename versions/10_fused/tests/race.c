@@ -1,5 +1,5 @@
-/* A plan with every kind of step, run by several crews and callers at once, under ThreadSanitizer; the logits must be the
- * same each time. The generated functions stem, conv2d, sum and matrix are linked in. */
+/* A plan with every kind of step, run by several crews and callers at once, under ThreadSanitizer; the logits must be
+ * the same each time. The generated functions stem, conv2d, sum and matrix are linked in. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 """Fused steps against float64: a convolution with its batch norm, residual sum, ReLU and max pooling, in one.
 
 The bound of test_ops.py, n * eps * sum(|a| |b|) for n products, has more terms here. The bias and the residual are two
-more summands; and each weight, as the bias, was rounded once when batch norm was folded into it, which is as much as one
-more rounding of each summand. So the bound is (n + 3) * eps * (sum(|a| |b|) + |bias| + |residual|), where b is the weight
-after folding. ReLU and max pooling bring no two numbers further apart.
+more summands. Each weight, as the bias, was rounded once when batch norm was folded into it: one more rounding for each
+summand. So it is (n + 3) * eps * (sum(|a| |b|) + |bias| + |residual|), with weights and bias as they are after folding.
+ReLU and max pooling bring no two numbers further apart.
 """
 
 from itertools import product
@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 import pytest
 import reference
-from adapter import convolved, crews, pooled
+from adapter import convolved, pooled
 from conftest import EPS, random, write_weights
 from resnet50 import ResNet50, WeightsError, compiler, ops
 from resnet50.folding import scale_and_bias
@@ -41,6 +41,13 @@ def norm_of(channels, seed=3):
     variance = np.abs(variance)
     variance[0] = 0
     return weight, bias, 3 * mean, variance
+
+
+def told(network, image):
+    """{layer name: output} as the network tells of them."""
+    outputs = {}
+    network.run(image, lambda name, output, seconds: outputs.update({name: output}))
+    return outputs
 
 
 def right(x, weight, norm, residual, relu, stride, padding):
@@ -125,30 +132,27 @@ def test_nothing_is_written_beside_the_output_and_the_workers_own_scratch_memory
     step = ("conv2d", 60 + guard, 0, place, compiler.load([conv], isa)[conv], (weight, bias))
     floats = place + 2 * scratch + guard
     program = ops.Program(floats, (0, 60), (60 + guard, size), (step,), 2)
-    for crew in crews()[:1]:
-        arena = np.full(floats, 7, np.float32)
-        arena[:60] = 1
-        program.run_step(crew, arena, 0)
-        used = np.zeros(floats, bool)
-        used[:60] = used[60 + guard :][:size] = used[place:][:scratch] = True
-        assert (arena[~used] == 7).all()
+    arena = np.full(floats, 7, np.float32)
+    arena[:60] = 1
+    program.run_step(ops.crew(1, False), arena, 0)
+    used = np.zeros(floats, bool)
+    used[:60] = used[60 + guard :][:size] = used[place:][:scratch] = True
+    assert (arena[~used] == 7).all()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 7, 33])
 def test_the_bits_do_not_depend_on_who_computes_which_rows_of_the_stem(workers, net, weights_dir):
     other = ResNet50(weights_dir, threads=workers)
     for size in ((32, 32), (97, 65)):
-        told = []
-        for network in (net, other):
-            network.run(random(3, *size, 3), lambda name, output, _: told.append(output) if name == "maxpool" else None)
-        np.testing.assert_array_equal(*told)
+        one, another = (told(network, random(3, *size, 3)) for network in (net, other))
+        np.testing.assert_array_equal(one["maxpool"], another["maxpool"])
 
 
 def test_steps_are_told_under_the_names_of_their_last_layers(net):
-    told = []
-    net.run(random(0, 32, 32, 3), lambda name, output, _: told.append(name))
-    first = ["maxpool", *(f"layer1.0.{layer}" for layer in ("relu1", "relu2", "downsample.1", "relu3")), "layer1.1.relu1"]
-    assert told[:6] == first and told[-2:] == ["avgpool", "fc"] and len(told) == 55
+    names = list(told(net, random(0, 32, 32, 3)))
+    block = [f"layer1.0.{layer}" for layer in ("relu1", "relu2", "downsample.1", "relu3")]
+    assert names[:6] == ["maxpool", *block, "layer1.1.relu1"]
+    assert names[-2:] == ["avgpool", "fc"] and len(names) == 55
 
 
 @pytest.mark.parametrize("channel", [0, 4])
@@ -159,7 +163,7 @@ def test_what_becomes_too_large_for_float32_by_folding_is_refused(part, channel,
     large["running_var"][channel] = 0
     large[part][channel] = 3e38 if part != "running_mean" else -3e38
     if part == "bias":
-        large["running_mean"][channel] = -3e38 
+        large["running_mean"][channel] = -3e38
     folder = write_weights(tmp_path, tensors | {f"layer2.1.bn2.{name}": tensor for name, tensor in large.items()})
     with pytest.raises(WeightsError, match=r"weights.safetensors: layer2\.1\.conv2 .* layer2\.1\.bn2"):
         ResNet50(folder)
@@ -173,8 +177,7 @@ def test_extreme_statistics_are_right(weight, variance, tensors, tmp_path):
     changed = {name: tensors[f"layer1.1.bn2.{name}"].copy() for name in NORM}
     changed["weight"][::2], changed["running_var"][::2] = weight, variance
     tensors = tensors | {f"layer1.1.bn2.{name}": tensor for name, tensor in changed.items()}
-    image, told = random(1, 32, 32, 3), {}
+    image = random(1, 32, 32, 3)
     expected = reference.network(tensors, image)
-    ResNet50(write_weights(tmp_path, tensors)).run(image, lambda name, output, _: told.update({name: output}))
-    for name, output in told.items():
+    for name, output in told(ResNet50(write_weights(tmp_path, tensors)), image).items():
         assert np.abs(output - expected[name]).max() <= 2e-5 * np.abs(expected[name]).max(), name

@@ -199,7 +199,7 @@ def test_threads_make_system_calls_only_to_sleep_and_to_wake(tmp_path, net, weig
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc for ThreadSanitizer")
 @ADDRESSES
 def test_threadsanitizer_finds_no_race(tmp_path):
-    """Crew, plan and all kinds of steps, with several crews and callers at once, but without Python, which hides races."""
+    """Crew, plan and all kinds of steps, with several crews and callers at once, without Python, which hides races."""
     isa = instruction_set()
     convolutions = {
         "stem": Convolution(33, 30, 3, 37, 3, 3, 2, 1, relu=True, pool=Pool(3, 2, 1)),  # to 9 x 8

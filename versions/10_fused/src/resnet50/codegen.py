@@ -30,7 +30,7 @@ def source(conv: Convolution, isa: InstructionSet) -> str:
     c.comment("The parts from `first` to `end`: a part is a strip of a band.")
     with c.function("EXPORTED void conv2d", *POINTERS, "float *restrict scratch", "ptrdiff_t first", "ptrdiff_t end"):
         if conv.pool:
-            pooled_calls(c, conv, isa)
+            pooled_calls(c, conv, conv.pool, isa)
         else:
             c.line("(void)scratch;")
             band_calls(c, conv, isa)
@@ -122,7 +122,7 @@ def band_functions(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: 
                 span_calls(c, conv, span, names[span.tile], pitch(conv, isa, outputs))
     c.line()
     if conv.pool:
-        pool_function(c, conv, isa, outputs)
+        pool_function(c, conv, conv.pool, isa, outputs)
 
 
 def pitch(conv: Convolution, isa: InstructionSet, outputs: int) -> int:

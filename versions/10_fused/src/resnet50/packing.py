@@ -39,7 +39,7 @@ def packed_size(outputs: int, kernel_size: int, isa: InstructionSet) -> int:
 
 
 def pack(kernels: np.ndarray, scale: np.ndarray, packed: np.ndarray, isa: InstructionSet) -> None:
-    """Writes kernels (O, I, H, W), each times its `scale`, into `packed`, float32 (packed_size,), as the tiles read them.
+    """Writes kernels (O, I, H, W), each times its `scale`, into `packed`, float32 (packed_size,), for the tiles.
 
     The kernels of a strip lie side by side, (H, W, I, channels); the last strip is filled up with zeros to whole
     registers.

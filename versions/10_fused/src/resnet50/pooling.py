@@ -1,7 +1,7 @@
 """Writes the C of a max pooling that is fused with the convolution before it.
 
-A strip's rows of the convolution go into a ring in the scratch memory, which holds as many as a row of windows reads; so
-they are still in a cache when the pooling reads them, and only the largest numbers go out to memory.
+A strip's rows of the convolution go into a ring in the scratch memory, which has room for as many as a window is high.
+So the pooling finds them in a cache, and only the largest numbers go out to memory.
 """
 
 from itertools import product as pairs
@@ -10,12 +10,12 @@ from .emitter import Emitter
 from .instruction_sets import InstructionSet
 from .phrases import offset, product
 from .rounding import ceil_div, round_up
-from .tiles import Convolution, bands, strip_channels
+from .tiles import Convolution, Pool, bands, strip_channels
 
 
-def pool_function(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: int) -> None:
+def pool_function(c: Emitter, conv: Convolution, pool: Pool, isa: InstructionSet, outputs: int) -> None:
     """The function for a row of windows in a strip of `outputs` channels; a window's largest is found in a register."""
-    pool, width = conv.pool, round_up(outputs, isa.lanes)
+    width = round_up(outputs, isa.lanes)
     size = range(pool.kernel)
     c.comment(
         f"{outputs} channels of a row of the pooling. What lies outside of the picture is left out: in its place the",
@@ -43,27 +43,36 @@ def pool_function(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: i
     c.line()
 
 
-def pooled_calls(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
+def pooled_calls(c: Emitter, conv: Convolution, pool: Pool, isa: InstructionSet) -> None:
     """A loop over parts, strip by strip; a row that a part has left in the ring serves the next one too."""
-    pool, channels, rows = conv.pool, strip_channels(isa), bands(conv, isa)
+    channels, rows = strip_channels(isa), bands(conv, isa)
     full, rest = divmod(conv.outputs, channels)
-    c.line("ptrdiff_t next = 0; /* the first row of the convolution that is not in the ring */")
+    c.line("ptrdiff_t row = 0; /* of the convolution: the first that is not in the ring */")
     with c.block("for (ptrdiff_t part = first; part < end; part++)"):
         c.line(f"const ptrdiff_t strip = part / {rows}, band = part % {rows};")
-        c.line(f"const ptrdiff_t corner = {product('band', pool.stride)}{offset(-pool.padding)};")
-        c.line("const ptrdiff_t top = corner < 0 ? 0 : corner;")
-        c.line(f"const ptrdiff_t below = corner + {pool.kernel} < {conv.rows} ? corner + {pool.kernel} : {conv.rows};")
-        c.line("if (part == first || band == 0 || next < top)")
-        c.line("    next = top;")
-        widths = [channels] * bool(full) + [rest] * bool(rest)
-        for outputs in widths:
-            with c.block(f"if (strip {'<' if outputs == channels else '=='} {full})") if len(widths) > 1 else c.scope():
-                row = conv.columns * round_up(outputs, isa.lanes)
-                c.line("for (; next < below; next++)")
-                c.line(f"    band_of_{outputs}(scratch + next % {pool.kernel} * {row}, x, "
-                       f"weight + strip * {channels * conv.kernel_size}, bias + strip * {channels}, next);")  # fmt: skip
-                target = f"output + band * {pool.outputs(conv.columns) * conv.outputs} + strip * {channels}"
-                c.line(f"pool_of_{outputs}({target}, scratch, band);")
+        c.line(f"const ptrdiff_t above = {product('band', pool.stride)}{offset(-pool.padding)};")
+        c.line(f"const ptrdiff_t top = above < 0 ? 0 : above, below = above + {pool.kernel};")
+        c.line(f"const ptrdiff_t stop = below < {conv.rows} ? below : {conv.rows};")
+        c.line("if (part == first || band == 0 || row < top)")
+        c.line("    row = top;")
+        if full and rest:
+            with c.block(f"if (strip < {full})"):
+                pooled_call(c, conv, pool, isa, channels)
+            with c.block("else"):
+                pooled_call(c, conv, pool, isa, rest)
+        else:
+            pooled_call(c, conv, pool, isa, channels if full else rest)
+
+
+def pooled_call(c: Emitter, conv: Convolution, pool: Pool, isa: InstructionSet, outputs: int) -> None:
+    """Fills the ring and calls the pooling, for a row of windows in a strip of `outputs` channels."""
+    channels = strip_channels(isa)
+    place = f"scratch + row % {pool.kernel} * {conv.columns * round_up(outputs, isa.lanes)}"
+    weights = f"weight + strip * {channels * conv.kernel_size}, bias + strip * {channels}"
+    c.line("for (; row < stop; row++)")
+    c.line(f"    band_of_{outputs}({place}, x, {weights}, row);")
+    target = f"output + band * {pool.outputs(conv.columns) * conv.outputs} + strip * {channels}"
+    c.line(f"pool_of_{outputs}({target}, scratch, band);")
 
 
 def nearest(place: str, size: int) -> str:

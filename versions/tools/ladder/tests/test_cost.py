@@ -35,9 +35,10 @@ def test_the_layers_of_a_step_cost_what_is_left_of_them():
     }
     steps = cost.fused(network, last)
     assert steps.keys() == last and sum(map(len, steps.values())) == len(network)
-    assert [layer.name for layer in steps["layer2.0.downsample.1"]] == ["layer2.0.downsample.0", "layer2.0.downsample.1"]
+    names = {name: [layer.name for layer in step] for name, step in steps.items()}
+    assert names["layer2.0.downsample.1"] == ["layer2.0.downsample.0", "layer2.0.downsample.1"]
+    assert names["layer2.0.relu3"] == [f"layer2.0.{name}" for name in ("conv3", "bn3", "add", "relu3")]
     block = steps["layer2.0.relu3"]
-    assert [layer.name.removeprefix("layer2.0.") for layer in block] == ["conv3", "bn3", "add", "relu3"]
     # a multiply-add for each weight, then an addition and a comparison; the output is read before it is written
     assert cost.operations(block) == (2 * 128 + 2) * 28 * 28 * 512 and cost.kind(block) == "conv 1x1"
     assert cost.moved_bytes(block) == 4 * (28 * 28 * 128 + 2 * 28 * 28 * 512 + 128 * 512 + 512)

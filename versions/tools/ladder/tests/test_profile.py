@@ -184,7 +184,8 @@ def test_a_layer_that_only_one_version_tells_of_has_no_ratio(machine, tree: Tree
 def test_a_version_that_fuses_layers_is_compared_step_by_step(machine, tree: Tree, capsys):
     """Each layer of the other one counts where its work is done."""
     machine("09_nine")
-    last = [layer for layer in layers() if layer.name.endswith(("pool", "fc", "downsample.1", "relu1", "relu2", "relu3"))]
+    ends = ("pool", "fc", "downsample.1", "relu1", "relu2", "relu3")
+    last = [layer for layer in layers() if layer.name.endswith(ends)]
     machine("10_ten", told=[(layer.name, layer.output, 2e-4) for layer in last], whole=[len(last) * 2e-4], fuses=True)
     assert main(["profile", "09", "10", "--rounds", "1"], tree.root) == 0
     lines = table(capsys.readouterr().out)

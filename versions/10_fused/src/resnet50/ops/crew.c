@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* How often a waiting thread looks before it sleeps: for some 50 microseconds, since a pause takes 40 to 140 cycles.
- * Falling asleep and being woken takes as long, and a layer is done by then: 174 of them take 20 ms.
+ * Falling asleep and being woken takes as long, and most steps are done by then.
  *
  * The caller looks for a millisecond, and so hardly ever sleeps.  After a rest the other threads come late, and Linux
  * would wake a caller that had fallen asleep on the processor of the thread that wakes it.  From then on the two take

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { CLAIMS = 8 }; /* of each worker in a step: so that the last one is waited for only for a fraction of it */
+/* A step has a share for each worker, but at most SHARES.  A share is claimed in PIECES: the more, the shorter is the
+ * wait for the last one, but each has rows of the stem that its neighbour computes too. */
+enum { SHARES = 16, PIECES = 8 };
 
 static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b)
 {
@@ -36,36 +38,55 @@ static double now(void)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* What the workers of a crew are to do.  `claimed` counts the claims of all of them in all steps. */
+/* How many pieces of a share have been claimed, of all steps together; in a cache line that only claims touch. */
+typedef struct {
+    _Alignas(64) atomic_ptrdiff_t claimed;
+} share;
+
+/* What the workers of a crew are to do. */
 typedef struct {
     const plan_step *steps;
     ptrdiff_t count;
     float *arena, *seconds;
-    _Alignas(64) atomic_ptrdiff_t claimed; /* in a cache line of its own: the others are only read */
+    share shares[SHARES];
 } job;
 
-/* Runs the steps together with the other workers: each claims some parts of a step, computes them, and claims again.  So
- * a worker that comes late, because its processor was busy, finds less to do.
+/* Claims pieces of a share, the parts from `first` to `end`, and computes them, until none is left.
  *
- * A worker knows that a step is done when its claim lies behind the last one.  That happens to each once, so in the end
- * a step has been counted `claims` + workers times: this is where the next one's claims begin. */
+ * A worker sees that none is left when its claim lies behind the last.  That happens to each of them once in every
+ * step. So after it a share has been claimed `pieces` + workers times more than the `before` times of the earlier
+ * steps: this sum, which is returned, is where the claims of the next step begin, and nothing must be set back. */
+static ptrdiff_t run_share(const job *job, ptrdiff_t step, share *share, ptrdiff_t before, ptrdiff_t first,
+                           ptrdiff_t end, const worker *me)
+{
+    const ptrdiff_t size = (end - first + PIECES - 1) / PIECES, pieces = size ? (end - first + size - 1) / size : 0;
+    for (;;) {
+        const ptrdiff_t piece = atomic_fetch_add(&share->claimed, 1) - before;
+        if (piece >= pieces)
+            return before + pieces + me->count;
+        const ptrdiff_t from = first + piece * size;
+        run_parts(&job->steps[step], job->arena, me->number, from, least(from + size, end));
+    }
+}
+
+/* Runs the steps together with the other workers.  Each begins with its own share, which is the same part of every
+ * output, so that it finds in its caches what it wrote in the step before; then it helps with the others'.  So whoever
+ * is slower, or comes late, finds less to do. */
 static void run_steps(void *argument, const worker *me)
 {
     job *job = argument;
     float *seconds = me->number == 0 ? job->seconds : NULL;
-    ptrdiff_t begin = 0;
+    const ptrdiff_t shares = least(me->count, SHARES);
+    ptrdiff_t before[SHARES] = {0};
     for (ptrdiff_t i = 0; i < job->count; i++) {
-        const plan_step *step = &job->steps[i];
+        const ptrdiff_t parts = job->steps[i].parts;
         const double start = seconds != NULL ? now() : 0.0;
-        const ptrdiff_t most = me->count == 1 ? 1 : CLAIMS * me->count;
-        const ptrdiff_t size = (step->parts + most - 1) / most, claims = (step->parts + size - 1) / size;
-        for (;;) {
-            const ptrdiff_t claim = atomic_fetch_add(&job->claimed, 1) - begin;
-            if (claim >= claims)
-                break;
-            run_parts(step, job->arena, me->number, claim * size, least((claim + 1) * size, step->parts));
+        if (me->count == 1)
+            run_parts(&job->steps[i], job->arena, 0, 0, parts);
+        for (ptrdiff_t j = 0; me->count > 1 && j < shares; j++) {
+            const ptrdiff_t k = (me->number + j) % shares, first = parts * k / shares, end = parts * (k + 1) / shares;
+            before[k] = run_share(job, i, &job->shares[k], before[k], first, end, me);
         }
-        begin += claims + me->count;
         crew_barrier(me); /* the next step reads what all workers have written */
         if (seconds != NULL)
             seconds[i] = (float)(now() - start);

@@ -5,7 +5,9 @@
 #include "crew.h"
 #include "operators.h"
 
-enum { LINE = 16 }; /* floats in a cache line, which no two workers should write to: channels in a part of AVERAGE_POOL */
+enum {
+    LINE = 16
+}; /* floats in a cache line, which no two workers should write to: channels in a part of AVERAGE_POOL */
 
 typedef enum { CONV2D, AVERAGE_POOL } operator_kind;
 
@@ -16,8 +18,8 @@ typedef void conv2d_function(float *restrict output, const float *restrict x, co
                              const float *restrict bias, float *restrict scratch, ptrdiff_t first, ptrdiff_t end);
 
 /* Some layers in one: output, x and scratch are places in the arena, counted in floats.
- * Each part of the output is computed by one worker, in the same way whichever it is, so that the result does not depend
- * on how many there are. */
+ * Each part of the output is computed by one worker, in the same way whichever it is, so that the result does not
+ * depend on how many there are. */
 typedef struct {
     operator_kind kind;
     ptrdiff_t output, x;
@@ -29,7 +31,7 @@ typedef struct {
 } plan_step;
 
 typedef struct {
-    ptrdiff_t floats; /* the size of the arena */
+    ptrdiff_t floats;  /* the size of the arena */
     ptrdiff_t workers; /* how many of a crew may share a step that has scratch memory */
     bool scratch;      /* whether one has */
     ptrdiff_t input, input_size, output, output_size;
