@@ -139,8 +139,7 @@ def summarise(
                 limit=cost.limit(step, peak, bandwidth),
             )
         )
-    whole_seconds = statistics.fmean(fastest_tenth(whole, float))
-    untold = [name for name in known if name not in names]
+    whole_seconds, untold = statistics.fmean(fastest_tenth(whole, float)), [name for name in known if name not in names]
     return Profile(entry.label, entry.idea, entry.threads, whole, whole_seconds, peak, bandwidth, rows, untold)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from ladder.core import environment
 from ladder.core.versions import ROOT, discover, find
+from ladder.layers import cost
 from shared_weights.architecture import Layer, layers
 
 LESSONS = ROOT / "versions" / "README.md"
@@ -57,6 +58,11 @@ def test_the_figures_in_the_text_are_those_of_the_network():
     shares = [percent(total("multiply_adds", part)) for part in (one, three, seven, NETWORK[-1:])]
     last = max(three, key=lambda layer: layer.weight_bytes)
     widest = max(prod(shape) // shape[0] for layer in NETWORK for name, shape in layer.tensors if name == "weight")
+    alone = [[layer] for layer in NETWORK]
+    told = {layer.name for layer in NETWORK if re.search(r"pool|fc|downsample\.1|relu\d", layer.name)}
+    steps = list(cost.fused(NETWORK, told).values())
+    before, after = (sum(map(cost.moved_bytes, each)) for each in (alone, steps))
+    few, many = (sum(map(cost.operations, each)) / moved for each, moved in ((alone, before), (steps, after)))
     lines = LESSONS.read_text(encoding="utf-8").splitlines()
     text = " ".join(line for line in lines if not line.startswith("|"))
     expected = [
@@ -70,6 +76,8 @@ def test_the_figures_in_the_text_are_those_of_the_network():
         f"Python still walks through {len(NETWORK)} layers",
         f"{len(NETWORK)} meetings in an inference",
         f"{total('multiply_adds') / 1e9:.0f} G multiply-adds",
+        f"{len(NETWORK)} steps become {len(steps)}, and the threads meet {len(steps)} times",
+        f"{before / 1e6:.0f} MB become {after / 1e6:.0f}, and each of them serves {many:.0f} operations in place of {few:.0f}",
         f"`0.9 ** 50` is {0.9**50:.3f}",
     ]
     assert [phrase for phrase in expected if phrase not in text] == []
