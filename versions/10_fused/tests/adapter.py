@@ -46,10 +46,11 @@ class Given:
     def __init__(self, kernels, scale, bias):
         self.isa = instruction_set()
         self.shapes = {"op.weight": kernels.shape}
-        self.arranged = arrange(kernels, scale, bias, self.isa) if kernels.size else ()
+        arranged = arrange(kernels, scale, bias, self.isa) if kernels.size else ()
+        self.arranged = dict(zip(("op.weight", "op.bias"), arranged))
 
     def __getitem__(self, name):
-        return self.arranged
+        return self.arranged[name]
 
 
 @cache

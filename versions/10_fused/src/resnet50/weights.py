@@ -22,7 +22,7 @@ class Weights:
         self.path = folder / "weights.safetensors"
         self.required: list[str] = []
         self.layers: dict[str, str | None] = {}  # convolution or linear layer -> its batch norm
-        self.arranged: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.tensors: dict[str, np.ndarray] = {}
         self.file = TensorFile(self.path)
         tensors = {name: one for name, one in self.file.tensors.items() if not name.endswith("num_batches_tracked")}
         self.shapes = {name: tensor.shape for name, tensor in tensors.items()}
@@ -41,12 +41,15 @@ class Weights:
         buffer = np.empty(4 * max(map(prod, self.shapes.values())), np.uint8)
         for (name, norm), count in zip(self.layers.items(), counts):
             scale, bias = self.scale_and_bias(name, norm)
-            kernels = self.file.read(f"{name}.weight", buffer)
-            with np.errstate(over="ignore", invalid="ignore"):
-                self.arranged[name] = arrange(kernels, scale, bias, self.isa, memory[:count])
-            if not all(np.isfinite(part).all() for part in self.arranged[name]):
-                self.check(f"{name}.weight", kernels)  # only now: looking at each number twice would take 5 ms
-                raise WeightsError(f"{self.path}: {name} is too large for float32 once {norm} is folded into it")
+            kernels = self.read(f"{name}.weight", buffer)
+            try:
+                with np.errstate(over="raise"):
+                    kernels, bias = arrange(kernels, scale, bias, self.isa, memory[:count])
+            except FloatingPointError as error:
+                message = f"{self.path}: {name} is too large for float32 once {norm} is folded into it"
+                raise WeightsError(message) from error
+            self.tensors[f"{name}.weight"] = kernels
+            self.tensors |= dict.fromkeys(batch_norm_tensors(norm) if norm else [f"{name}.bias"], bias)
             memory = memory[round_up(count, LINE) :]
         self.file.close()
 
@@ -57,15 +60,15 @@ class Weights:
         bias = self.read(f"{name}.bias")
         return np.ones(len(bias)), bias
 
-    def read(self, name: str) -> np.ndarray:
-        """The tensor `name` as it is stored, checked."""
-        values = self.file.read(name)
+    def read(self, name: str, buffer: np.ndarray | None = None) -> np.ndarray:
+        """The tensor `name` as it is stored, checked; in `buffer` or in memory of its own."""
+        values = self.file.read(name, buffer)
         self.check(name, values)
         return values
 
-    def __getitem__(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The kernels and the biases of the convolution or linear layer `name`, float32, arranged."""
-        return self.arranged[name]
+    def __getitem__(self, name: str) -> np.ndarray:
+        """What became of the tensor `name`, float32, arranged: a layer's kernels, or its bias."""
+        return self.tensors[name]
 
     def check(self, name: str, values: np.ndarray) -> None:
         """Raises `WeightsError` if the tensor `name` has values that no trained network can have."""
