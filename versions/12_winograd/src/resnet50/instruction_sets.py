@@ -1,0 +1,102 @@
+"""The vector instructions that generated C may use, and which of them this processor has."""
+
+import os
+from dataclasses import dataclass
+
+from . import ops
+from .errors import UnsupportedProcessor
+
+
+@dataclass(frozen=True)
+class InstructionSet:
+    """A row of the table: the registers of a processor, and the C for everything that a tile does with them.
+
+    `lanes`: float32 numbers in a register. `flags`: the compiler's. `vector`: the C type of a register. The rest are
+    templates: `store`, `store_first`, which writes only the first lanes, and `prefetch`, which asks for the cache line of
+    an address but reads nothing, of statements; the others of expressions, where `load_first` reads only the first lanes, `relu` leaves NaN as it is and `larger` gives NaN if either is. {0},
+    {1} and {2} are their operands. Which lanes {bits} and {flags} say: a number with a bit for each lane, and a -1 or 0
+    for each.
+    """
+
+    name: str
+    lanes: int
+    registers: int
+    flags: tuple[str, ...]
+    header: str
+    vector: str
+    load: str
+    load_first: str
+    broadcast: str
+    multiply_add: str
+    zero: str
+    add: str
+    fetch: int
+    relu: str
+    larger: str
+    store: str
+    store_first: str
+    prefetch: str
+
+    def first(self, lanes: int) -> dict[str, int | str]:
+        """The operands that say which lanes: the first `lanes`."""
+        flags = ", ".join("-1" if lane < lanes else "0" for lane in range(self.lanes))
+        return {"bits": (1 << lanes) - 1, "flags": flags}
+
+
+PREFETCH = "_mm_prefetch((const void *)({0}), _MM_HINT_T1);"  # into the second-level cache, past the first
+
+INSTRUCTION_SETS = {
+    "avx512": InstructionSet(
+        name="AVX-512",
+        lanes=16,
+        registers=32,
+        flags=("-mavx2", "-mfma", "-mavx512f"),
+        header="immintrin.h",
+        vector="__m512",
+        load="_mm512_loadu_ps({0})",
+        load_first="_mm512_maskz_loadu_ps({bits:#06x}, {0})",
+        broadcast="_mm512_set1_ps({0})",
+        multiply_add="_mm512_fmadd_ps({0}, {1}, {2})",
+        zero="_mm512_setzero_ps()",
+        fetch=16,
+        add="_mm512_add_ps({0}, {1})",
+        relu="_mm512_max_ps(_mm512_setzero_ps(), {0})",  # if either is NaN: the second
+        larger="_mm512_mask_max_ps({0}, _mm512_cmp_ps_mask({0}, {0}, _CMP_ORD_Q), {0}, {1})",
+        store="_mm512_storeu_ps({0}, {1});",
+        store_first="_mm512_mask_storeu_ps({0}, {bits:#06x}, {1});",
+        prefetch=PREFETCH,
+    ),
+    "avx2": InstructionSet(
+        name="AVX2",
+        lanes=8,
+        registers=16,
+        flags=("-mavx2", "-mfma"),
+        header="immintrin.h",
+        vector="__m256",
+        load="_mm256_loadu_ps({0})",
+        load_first="_mm256_maskload_ps({0}, _mm256_setr_epi32({flags}))",
+        broadcast="_mm256_set1_ps({0})",
+        multiply_add="_mm256_fmadd_ps({0}, {1}, {2})",
+        zero="_mm256_setzero_ps()",
+        fetch=8,
+        add="_mm256_add_ps({0}, {1})",
+        relu="_mm256_max_ps(_mm256_setzero_ps(), {0})",
+        larger="_mm256_blendv_ps(_mm256_max_ps({0}, {1}), {0}, _mm256_cmp_ps({0}, {0}, _CMP_UNORD_Q))",
+        store="_mm256_storeu_ps({0}, {1});",
+        store_first="_mm256_maskstore_ps({0}, _mm256_setr_epi32({flags}), {1});",
+        prefetch=PREFETCH,
+    ),
+}
+
+
+def instruction_set() -> InstructionSet:
+    """The first row that this processor can run, or the one that $RESNET50_ISA names.
+
+    Raises `UnsupportedProcessor` if it can run none, or not that one.
+    """
+    ops.require_processor()
+    able = [name for name in INSTRUCTION_SETS if name != "avx512" or ops.has_avx512()]
+    wanted = os.environ.get("RESNET50_ISA") or able[0]
+    if wanted not in able:
+        raise UnsupportedProcessor(f"RESNET50_ISA is {wanted!r}, but on this processor it must be {' or '.join(able)}")
+    return INSTRUCTION_SETS[wanted]

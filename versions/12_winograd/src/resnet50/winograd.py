@@ -1,0 +1,161 @@
+"""Winograd's minimal filtering: a 3x3 convolution with fewer multiplications, for some additions before and after.
+
+A tile of m x m output pixels depends on a patch of (m + 2) x (m + 2) input pixels. In each direction, take the patch
+and the kernel as polynomials: what the tile needs are coefficients of a product, and a product is known from its values
+at as many points as it has coefficients. The values of a product are products of values. So, for each tile,
+
+    V = B^T d B        the patch d at (m + 2)^2 pairs of points, for each channel
+    U = G g G^T        a kernel g there; computed once, when the weights are loaded
+    M = sum of U * V   over the channels, point by point: a matrix product for each point, over all tiles
+    y = A^T M A        the tile
+
+F(4x4) needs 36 multiplications for a tile of 16 pixels, where the convolution has 144; F(2x2) 16 in place of 36.
+
+Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015), take the points 0, +-1, +-2 and infinity for
+F(4x4). With 0, +-1/sqrt 2, +-sqrt 2 and infinity no number of A, B and G is large, and the error is a quarter.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from .instruction_sets import InstructionSet
+from .rounding import ceil_div, round_up
+from .tiles import Convolution, strip_channels
+
+MOST_TILES = 28  # of a block: its sums, for 36 points and a strip, take 126 KB of a second-level cache
+
+
+@dataclass(frozen=True)
+class Form:
+    """F(m x m, 3x3) for m = `pixels`. `points`: the finite ones, each with the product of its distances to the others.
+
+    `input` and `output` are B^T and A^T in C: what is computed from d0, d1, ... to v0, v1, ... and from m to y.
+    """
+
+    pixels: int
+    points: tuple[tuple[float, float], ...]
+    input: tuple[str, ...]
+    output: tuple[str, ...]
+
+    @property
+    def side(self) -> int:
+        """Pixels along a side of a patch, and points of a direction."""
+        return self.pixels + 2
+
+    @property
+    def kernel(self) -> np.ndarray:
+        """G, float64 (side, 3): the values of a kernel's polynomial at the points, the last of which is infinity."""
+        finite = [[1 / norm, point / norm, point * point / norm] for point, norm in self.points]
+        return np.array([*finite, [0, 0, 1]])
+
+
+FORMS = {
+    2: Form(
+        pixels=2,
+        points=((0, -1), (1, 2), (-1, 2)),
+        input=("v0 = d2 - d0, v1 = d1 + d2, v2 = d2 - d1, v3 = d3 - d1",),
+        output=("y0 = m0 + m1 + m2, y1 = m1 - m2 + m3",),
+    ),
+    4: Form(
+        pixels=4,
+        points=((0, 1), (sqrt(0.5), -1.5), (-sqrt(0.5), -1.5), (sqrt(2), 6), (-sqrt(2), 6)),
+        input=(
+            "v0 = d0 - 2.5f * d2 + d4, v5 = d1 - 2.5f * d3 + d5",
+            "a = d4 - 2.0f * d2, b = ROOT_HALF * d3 - ROOT_TWO * d1, v1 = a + b, v2 = a - b",
+            "e = d4 - 0.5f * d2, f = ROOT_TWO * d3 - ROOT_HALF * d1, v3 = e + f, v4 = e - f",
+        ),
+        output=(
+            "a = m1 + m2, b = m1 - m2, e = m3 + m4, f = m3 - m4",
+            "y0 = m0 + a + e, y1 = ROOT_HALF * b + ROOT_TWO * f",
+            "y2 = 0.5f * a + 2.0f * e, y3 = 0.5f * ROOT_HALF * b + 2.0f * ROOT_TWO * f + m5",
+        ),
+    ),
+}
+
+
+def choose(conv: Convolution, isa: InstructionSet) -> int:
+    """The pixels of the form that is fastest for a convolution; 0 if it is better done directly.
+
+    A form costs its multiplications, and `isa.fetch` for each weight, which comes from memory: as many as the processor
+    makes meanwhile. The more pixels a tile has, the fewer are the multiplications, and the more weights there are. It
+    depends on nothing else, so that the same picture gives the same bits on every machine with these instructions.
+    """
+    window = (conv.kernel_height, conv.kernel_width, conv.stride, conv.padding)
+    if window != (3, 3, 1, 1) or conv.residual or conv.pool:
+        return 0
+    # Of the windows in a row of n pixels, two reach one pixel over the edge.
+    costs = {0: (3 * conv.height - 2) * (3 * conv.width - 2) + 9 * isa.fetch}
+    for pixels, form in FORMS.items():
+        costs[pixels] = form.side**2 * (tile_count(conv, pixels) + isa.fetch)
+    return min(costs, key=lambda pixels: costs[pixels])
+
+
+def tile_count(conv: Convolution, pixels: int) -> int:
+    """How many tiles the output has; the last ones of a row or column may reach over its edge."""
+    return ceil_div(conv.height, pixels) * ceil_div(conv.width, pixels)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The first step of a convolution in the form of `pixels`: V, (points, tiles, channels), from the input."""
+
+    conv: Convolution
+    pixels: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of V."""
+        return FORMS[self.pixels].side ** 2, tile_count(self.conv, self.pixels), self.conv.channels
+
+    @property
+    def name(self) -> str:
+        """A file name that tells a reader what it is."""
+        return f"winograd{self.pixels}_input_{self.conv.height}x{self.conv.width}x{self.conv.channels}"
+
+
+@dataclass(frozen=True)
+class Products:
+    """The second step: from V to the output."""
+
+    conv: Convolution
+    pixels: int
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles the output has."""
+        return tile_count(self.conv, self.pixels)
+
+    @property
+    def blocks(self) -> tuple[int, int, int]:
+        """How many blocks the tiles are cut into, how many tiles each has, and how many blocks have one more."""
+        count = ceil_div(self.tiles, MOST_TILES)
+        return (count, *divmod(self.tiles, count))
+
+    @property
+    def name(self) -> str:
+        """A file name that tells a reader what it is."""
+        return f"winograd{self.pixels}_{self.conv.name}"
+
+
+def scratch_size(step: Products, isa: InstructionSet) -> int:
+    """How many numbers a worker's sums have: those of a block in a strip, at all points."""
+    count, narrow, wider = step.blocks
+    width = min(strip_channels(isa), round_up(step.conv.outputs, isa.lanes))
+    return FORMS[step.pixels].side ** 2 * (narrow + bool(wider)) * width
+
+
+def transform_kernels(packed: np.ndarray, channels: int, outputs: int, pixels: int, isa: InstructionSet) -> np.ndarray:
+    """U for kernels (3, 3, channels, ...) packed by packing.py: in the same order, with the points in place of (3, 3).
+
+    In float64, rounded once. In a strip the kernels of all channels lie side by side, so that G g G^T is a matrix
+    product: of the Kronecker product of G with itself and the strip.
+    """
+    matrix = np.kron(FORMS[pixels].kernel, FORMS[pixels].kernel)
+    transformed = np.empty(round_up(outputs, isa.lanes) * channels * len(matrix), np.float32)
+    strip = strip_channels(isa) * channels
+    for first in range(0, len(packed) // 9, strip):
+        kernels = packed[9 * first :][: 9 * strip].reshape(9, -1)
+        transformed[len(matrix) * first :][: len(matrix) * kernels.shape[1]] = np.ravel(matrix @ kernels)
+    return transformed
