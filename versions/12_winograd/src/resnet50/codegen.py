@@ -146,7 +146,6 @@ def tile_function(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: i
         about.append("Of the window, the rows from `first` to `end` lie in x.")
         arguments += ["ptrdiff_t first", "ptrdiff_t end"]
     arguments += AHEAD * prefetches(conv)
-    asked = step(conv, isa) if prefetches(conv) else 0
     c.comment(*about)
     with c.function(f"static void {name}", *arguments):
         loads = (f"bias{r} = {isa.load.format(f'bias{offset(r * isa.lanes)}')}" for r in registers)
@@ -154,10 +153,10 @@ def tile_function(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: i
         for p in range(tile.pixels):
             c.line(f"{isa.vector} {', '.join(f'sum{p}_{r} = bias{r}' for r in registers)};")
         if conv.pointwise:
-            kernel_row(c, conv, isa, registers, tile, asked)
+            kernel_row(c, conv, isa, registers, tile)
         else:
             with c.block("for (ptrdiff_t i = first; i < end; i++)"):
-                kernel_row(c, conv, isa, registers, tile, asked)
+                kernel_row(c, conv, isa, registers, tile)
         step = pitch(conv, isa, outputs)
         for p in range(tile.pixels):
             for r in registers:
@@ -166,10 +165,9 @@ def tile_function(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: i
     c.line()
 
 
-def kernel_row(
-    c: Emitter, conv: Convolution, isa: InstructionSet, registers: range, tile: Tile, asked: int
-) -> None:
+def kernel_row(c: Emitter, conv: Convolution, isa: InstructionSet, registers: range, tile: Tile) -> None:
     """A loop for all taps that the same pixels read; if there are several, each is in a scope, with a comment."""
+    asked = step(conv, isa) if prefetches(conv) else 0
     for taps in tile.taps:
         if len(tile.taps) == 1 and taps.last - taps.first == tile.pixels:
             taps_loop(c, conv, isa, registers, taps, asked)
