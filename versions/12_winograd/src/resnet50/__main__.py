@@ -24,7 +24,6 @@ from .console import complain, say
 from .naming import named
 from .network import planned
 from .plan import largest_live_set
-from .tiles import Convolution
 from .worker import infer, load_image, load_picture, peak_memory, work
 
 NO_WEIGHTS = (
@@ -153,7 +152,7 @@ def run_plan(args: argparse.Namespace) -> int:
 def run_codegen(args: argparse.Namespace) -> int:
     """Writes a file for each distinct shape of convolution, and prints which layers have that shape."""
     net = load_network(args)
-    layers: dict[Generated, list[str | None]] = {}
+    layers: dict[Generated, list[str]] = {}
     for step in planned(net.weights, args.size, args.size)[0].steps:
         if step.generated:
             layers.setdefault(step.generated, []).append(step.name)

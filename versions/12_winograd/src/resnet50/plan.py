@@ -44,7 +44,7 @@ class Step:
     for each worker.
     """
 
-    name: str | None
+    name: str
     operator: str
     input: Value
     output: Value
@@ -107,7 +107,7 @@ class Planner:
     def winograd(self, name, x, layer, conv, pixels):
         """Records the two steps of a convolution in one of Winograd's forms."""
         first, second = Transform(conv, pixels), Products(conv, pixels)
-        values = self.step(Step(None, "transform", x, self.new(first.shape), first))
+        values = self.step(Step(name, "transform", x, self.new(first.shape), first))
         scratch = self.new((self.workers, scratch_size(second, self.weights.isa)))
         output = self.new((conv.rows, conv.columns, conv.outputs))
         weights = self.weights.transformed(layer, pixels)
@@ -208,7 +208,7 @@ class Plan:
         for index, step in enumerate(self.steps):
             self.program.run_step(self.crew, arena, index)
             before += float(seconds[index])
-            if step.name:
+            if step.operator != "transform":  # the first half of a layer
                 on_layer(step.name, self.look(arena, step.output).copy(), before)
                 before = 0.0
 
