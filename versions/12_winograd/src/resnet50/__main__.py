@@ -167,7 +167,7 @@ def run_codegen(args: argparse.Namespace) -> int:
     for conv, names in layers.items():
         say(f"{files[conv]}: {', '.join(names)}")
     say("")
-    say(f"{len(layers)} files for {sum(map(len, layers.values()))} layers. What they are compiled with: "
+    say(f"{len(layers)} files for {len(set().union(*layers.values()))} layers. What they are compiled with: "
         f"{shlex.join([*FLAGS, *net.weights.isa.flags])}")  # fmt: skip
     return 0
 

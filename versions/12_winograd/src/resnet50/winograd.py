@@ -12,7 +12,7 @@ at as many points as it has coefficients. The values of a product are products o
 F(4x4) needs 36 multiplications for a tile of 16 pixels, where the convolution has 144; F(2x2) 16 in place of 36.
 
 Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015), take the points 0, +-1, +-2 and infinity for
-F(4x4). With 0, +-1/sqrt 2, +-sqrt 2 and infinity no number of A, B and G is large, and the error is a quarter.
+F(4x4). With 0, +-1/sqrt 2, +-sqrt 2 and infinity no number of A, B and G is large, and the error is a third of that.
 """
 
 from dataclasses import dataclass
@@ -31,13 +31,15 @@ MOST_TILES = 28  # of a block: its sums, for 36 points and a strip, take 126 KB 
 class Form:
     """F(m x m, 3x3) for m = `pixels`. `points`: the finite ones, each with the product of its distances to the others.
 
-    `input` and `output` are B^T and A^T in C: what is computed from d0, d1, ... to v0, v1, ... and from m to y.
+    `input` and `output` are B^T and A^T in C: what is computed from d0, d1, ... to v0, v1, ... and from m to y, with
+    these `constants`.
     """
 
     pixels: int
     points: tuple[tuple[float, float], ...]
     input: tuple[str, ...]
     output: tuple[str, ...]
+    constants: str = ""
 
     @property
     def side(self) -> int:
@@ -71,6 +73,7 @@ FORMS = {
             "y0 = m0 + a + e, y1 = ROOT_HALF * b + ROOT_TWO * f",
             "y2 = 0.5f * a + 2.0f * e, y3 = 0.5f * ROOT_HALF * b + 2.0f * ROOT_TWO * f + m5",
         ),
+        constants="static const float ROOT_HALF = 0.70710678118654752440f, ROOT_TWO = 1.4142135623730950488f;",
     ),
 }
 

@@ -11,7 +11,6 @@ from .rounding import ceil_div, round_up
 from .tiles import Convolution, spans, strip_channels
 from .winograd import FORMS, Products, Transform, scratch_size
 
-CONSTANTS = "static const float ROOT_HALF = 0.70710678118654752440f, ROOT_TWO = 1.4142135623730950488f;"
 ARGUMENTS = (*POINTERS, "float *restrict scratch", "ptrdiff_t first", "ptrdiff_t end")
 
 
@@ -27,7 +26,8 @@ def transform_source(step: Transform, isa: InstructionSet) -> str:
         f"each: Winograd's F({pixels}x{pixels}, 3x3). The output is (points, tiles, channels).",
     )
     preface(c, isa, (conv.height * conv.width * channels, points * tiles * channels, 0, 0, 0, down))
-    c.line(CONSTANTS)
+    if FORMS[pixels].constants:
+        c.line(FORMS[pixels].constants)
     c.line(f"static const float outside[{channels}]; /* a pixel beyond the edge: zeros */")
     c.line()
     c.comment("A part is a row of tiles.")
@@ -106,8 +106,9 @@ def products_source(step: Products, isa: InstructionSet) -> str:
     scratch = scratch_size(step, isa)
     numbers = (points * step.tiles * conv.channels, conv.output_size, weights, round_up(conv.outputs, isa.lanes))
     preface(c, isa, (*numbers, scratch, strips * blocks))
-    c.line(CONSTANTS)
-    c.line()
+    if FORMS[step.pixels].constants:
+        c.line(FORMS[step.pixels].constants)
+        c.line()
     for outputs in widths:
         product_functions(c, step, isa, outputs, sizes)
         for size in sizes:
@@ -129,9 +130,7 @@ def products_source(step: Products, isa: InstructionSet) -> str:
                 for size in sizes:
                     tests = [f"strip {'<' if outputs == strip else '>='} {full}"] * (len(widths) > 1)
                     tests += [f"block {'<' if size > narrow else '>='} {wider}"] * (len(sizes) > 1)
-                    if tests:
-                        c.line(f"if ({' && '.join(tests)})")
-                    with c.indented():
+                    with c.block(f"if ({' && '.join(tests)})") if tests else c.scope():
                         c.line(f"block_{size}_of_{outputs}{call}")
     return c.text()
 
