@@ -144,21 +144,21 @@ def test_kernels_are_transformed_in_float64_and_rounded_once(pixels, isa):
     assert actual.size == 0
 
 
-def test_the_forms_are_chosen_by_shape():
-    """As measured: F(4x4) where tiles are many, F(2x2) or none where the weights would be most of what is read."""
-    for isa in INSTRUCTION_SETS.values():
-        chosen = [
-            choose(Convolution(side, side, width, width, 3, 3, 1, 1), isa) for side, width in ((56, 64), (28, 128))
-        ]
-        assert chosen == [4, 4]
-        assert choose(Convolution(2, 2, 512, 512, 3, 3, 1, 1), isa) == 0
+def square(side, channels, **changes):
+    """A convolution with a square window over a square picture, of the kind that Winograd's forms are for."""
+    sizes = dict(height=side, width=side, channels=channels, outputs=channels, kernel_height=3, kernel_width=3)
+    return Convolution(**(sizes | {"stride": 1, "padding": 1} | changes))
+
+
+def test_large_pictures_take_large_tiles_and_small_ones_none():
+    """As measured: with few tiles, reading the weights takes longer than what is saved."""
+    chosen = [choose(square(side, channels)) for side, channels in ((56, 64), (28, 128), (14, 256), (7, 512), (2, 512))]
+    assert chosen == [4, 4, 4, 2, 0]
 
 
 @pytest.mark.parametrize(
     "changes", [{"stride": 2}, {"padding": 0}, {"kernel_height": 1}, {"kernel_width": 5}, {"residual": True}]
 )
 def test_other_convolutions_are_done_directly(changes):
-    sizes = dict(height=56, width=56, channels=64, outputs=64, kernel_height=3, kernel_width=3, stride=1, padding=1)
-    for isa in INSTRUCTION_SETS.values():
-        assert choose(Convolution(**sizes), isa)
-        assert not choose(Convolution(**(sizes | changes)), isa)
+    assert choose(square(56, 64))
+    assert not choose(square(56, 64, **changes))

@@ -57,6 +57,12 @@ class Step:
         """What C is generated for, or None if the operator is in C already."""
         return None if isinstance(self.sizes, tuple) else self.sizes
 
+    @property
+    def convolution(self) -> Convolution | None:
+        """The convolution that the step computes, or completes; None for other steps."""
+        sizes = self.sizes.conv if isinstance(self.sizes, Products) else self.sizes
+        return sizes if isinstance(sizes, Convolution) else None
+
     def placed(self, kernels: dict[Generated, "ops.Kernel"]) -> tuple:
         """The step as ops.Program takes it, once its values have their places."""
         operator = "conv2d" if self.generated else self.operator
@@ -98,7 +104,7 @@ class Planner:
         if add and add.shape != shape:
             raise ValueError(f"cannot add {shape} and {add.shape}")
         sizes = Convolution(height, width, channels, outputs, *kernel, stride, padding, add is not None, relu, pool)
-        if pixels := choose(sizes, self.weights.isa):
+        if pixels := choose(sizes):
             return self.winograd(name, x, layer, sizes, pixels)
         size = ring_size(sizes, self.weights.isa)
         scratch = self.new((self.workers, size)) if size else None

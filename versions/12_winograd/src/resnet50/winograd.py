@@ -25,6 +25,9 @@ from .rounding import ceil_div, round_up
 from .tiles import Convolution, strip_channels
 
 MOST_TILES = 28  # of a block: its sums, for 36 points and a strip, take 126 KB of a second-level cache
+# How many multiplications a processor makes while a weight comes from memory: measured, see README.md. It is the same
+# for all instruction sets, so that they give the same bits.
+FETCH = 10
 
 
 @dataclass(frozen=True)
@@ -78,20 +81,19 @@ FORMS = {
 }
 
 
-def choose(conv: Convolution, isa: InstructionSet) -> int:
+def choose(conv: Convolution) -> int:
     """The pixels of the form that is fastest for a convolution; 0 if it is better done directly.
 
-    A form costs its multiplications, and `isa.fetch` for each weight, which comes from memory: as many as the processor
-    makes meanwhile. The more pixels a tile has, the fewer are the multiplications, and the more weights there are. It
-    depends on nothing else, so that the same picture gives the same bits on every machine with these instructions.
+    A form costs its multiplications, and FETCH for each weight. The more pixels a tile has, the fewer multiplications it
+    makes, and the more weights it reads. Nothing else counts, so that the same picture gives the same bits everywhere.
     """
     window = (conv.kernel_height, conv.kernel_width, conv.stride, conv.padding)
     if window != (3, 3, 1, 1) or conv.residual or conv.pool:
         return 0
     # Of the windows in a row of n pixels, two reach one pixel over the edge.
-    costs = {0: (3 * conv.height - 2) * (3 * conv.width - 2) + 9 * isa.fetch}
+    costs = {0: (3 * conv.height - 2) * (3 * conv.width - 2) + 9 * FETCH}
     for pixels, form in FORMS.items():
-        costs[pixels] = form.side**2 * (tile_count(conv, pixels) + isa.fetch)
+        costs[pixels] = form.side**2 * (tile_count(conv, pixels) + FETCH)
     return min(costs, key=lambda pixels: costs[pixels])
 
 
