@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from conftest import narrow_tensors, random, write_weights
 from resnet50 import CacheError, CompilerError, compiler, trust
-from resnet50.codegen import source
 from resnet50.instruction_sets import instruction_set
 from resnet50.network import planned
+from resnet50.sources import source
 from test_compiler import folder, libraries, load, program, refused, run
 
 __all__ = ["folder"]  # the fixture: an empty cache
@@ -162,8 +162,8 @@ exec cc "$@\""""
     assert done.returncode == 0, done.stderr
     given = {file.read_text() for file in (tmp_path / "given").iterdir()}
     steps = planned(net.weights, 32, 32)[0].steps
-    convolutions = {step.convolution for step in steps if step.convolution}
-    assert given == {source(conv, instruction_set()) for conv in convolutions}
+    generated = {step.generated for step in steps if step.generated}
+    assert given == {source(each, instruction_set()) for each in generated}
 
 
 @pytest.mark.parametrize("shape", [(2**40, 0, 7, 7), (2**62, 3, 0, 7), (0, 3, 7, 7), (2**31, 2**31, 0, 2**31)])

@@ -28,7 +28,6 @@ class InstructionSet:
     load_first: str
     broadcast: str
     multiply_add: str
-    zero: str
     add: str
     relu: str
     larger: str
@@ -56,7 +55,6 @@ INSTRUCTION_SETS = {
         load_first="_mm512_maskz_loadu_ps({bits:#06x}, {0})",
         broadcast="_mm512_set1_ps({0})",
         multiply_add="_mm512_fmadd_ps({0}, {1}, {2})",
-        zero="_mm512_setzero_ps()",
         add="_mm512_add_ps({0}, {1})",
         relu="_mm512_max_ps(_mm512_setzero_ps(), {0})",  # if either is NaN: the second
         larger="_mm512_mask_max_ps({0}, _mm512_cmp_ps_mask({0}, {0}, _CMP_ORD_Q), {0}, {1})",
@@ -75,7 +73,6 @@ INSTRUCTION_SETS = {
         load_first="_mm256_maskload_ps({0}, _mm256_setr_epi32({flags}))",
         broadcast="_mm256_set1_ps({0})",
         multiply_add="_mm256_fmadd_ps({0}, {1}, {2})",
-        zero="_mm256_setzero_ps()",
         add="_mm256_add_ps({0}, {1})",
         relu="_mm256_max_ps(_mm256_setzero_ps(), {0})",
         larger="_mm256_blendv_ps(_mm256_max_ps({0}, {1}), {0}, _mm256_cmp_ps({0}, {0}, _CMP_UNORD_Q))",

@@ -174,7 +174,7 @@ def product_functions(c: Emitter, step: Products, isa: InstructionSet, outputs: 
         with c.function(f"static void sums_{count}x{outputs}", *POINTERS[:2], "ptrdiff_t corner", POINTERS[2],
                         *AHEAD * bool(asked)):  # fmt: skip
             for p in range(count):
-                c.line(f"{isa.vector} {', '.join(f'sum{p}_{r} = {isa.zero}' for r in registers)};")
+                c.line(f"{isa.vector} {', '.join(f'sum{p}_{r} = {{0}}' for r in registers)};")
             taps_loop(c, product, isa, registers, spans(product, isa)[0].tile.taps[0], asked)
             for p in range(count):
                 for r in registers:
