@@ -18,12 +18,12 @@ import numpy as np
 
 from . import PictureError, ResNet50, ResNet50Error, WeightsError
 from .arguments import Parser, path, pixels, positive
-from .sources import Generated, source
 from .compiler import FLAGS
 from .console import complain, say
 from .naming import named
 from .network import planned
 from .plan import largest_live_set
+from .sources import Generated, source
 from .worker import infer, load_image, load_picture, peak_memory, work
 
 NO_WEIGHTS = (

@@ -179,9 +179,7 @@ def kernel_row(c: Emitter, conv: Convolution, isa: InstructionSet, registers: ra
             taps_loop(c, conv, isa, registers, taps, asked)
 
 
-def taps_loop(
-    c: Emitter, conv: Convolution, isa: InstructionSet, registers: range, taps: Taps, asked: int
-) -> None:
+def taps_loop(c: Emitter, conv: Convolution, isa: InstructionSet, registers: range, taps: Taps, asked: int) -> None:
     """The innermost loop, over the channels of neighbouring kernel columns, which are contiguous in x.
 
     `asked`: how many bytes further each iteration prefetches; 0 if none does.

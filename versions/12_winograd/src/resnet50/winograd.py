@@ -84,8 +84,8 @@ FORMS = {
 def choose(conv: Convolution) -> int:
     """The pixels of the form that is fastest for a convolution; 0 if it is better done directly.
 
-    A form costs its multiplications, and FETCH for each weight. The more pixels a tile has, the fewer multiplications it
-    makes, and the more weights it reads. Nothing else counts, so that the same picture gives the same bits everywhere.
+    A form costs its multiplications, and FETCH for each weight. The more pixels a tile has, the fewer multiplications
+    there are, and the more weights. Nothing else counts, so that the same picture gives the same bits everywhere.
     """
     window = (conv.kernel_height, conv.kernel_width, conv.stride, conv.padding)
     if window != (3, 3, 1, 1) or conv.residual or conv.pool:
@@ -133,10 +133,14 @@ class Products:
         return tile_count(self.conv, self.pixels)
 
     @property
-    def blocks(self) -> tuple[int, int, int]:
-        """How many blocks the tiles are cut into, how many tiles each has, and how many blocks have one more."""
-        count = ceil_div(self.tiles, MOST_TILES)
-        return (count, *divmod(self.tiles, count))
+    def blocks(self) -> int:
+        """How many blocks the tiles are cut into; their sizes differ by one at most, large ones first."""
+        return ceil_div(self.tiles, MOST_TILES)
+
+    @property
+    def largest(self) -> int:
+        """How many tiles the largest block has."""
+        return ceil_div(self.tiles, self.blocks)
 
     @property
     def name(self) -> str:
@@ -146,9 +150,8 @@ class Products:
 
 def scratch_size(step: Products, isa: InstructionSet) -> int:
     """How many numbers a worker's sums have: those of a block in a strip, at all points."""
-    count, narrow, wider = step.blocks
     width = min(strip_channels(isa), round_up(step.conv.outputs, isa.lanes))
-    return FORMS[step.pixels].side ** 2 * (narrow + bool(wider)) * width
+    return FORMS[step.pixels].side ** 2 * step.largest * width
 
 
 def transform_kernels(packed: np.ndarray, channels: int, outputs: int, pixels: int, isa: InstructionSet) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Writes the C for a convolution in one of Winograd's forms, see winograd.py."""
 
+from itertools import product as pairs
+
 from .codegen import AHEAD, POINTERS, preface, taps_loop
 from .emitter import Emitter
 from .instruction_sets import InstructionSet
@@ -9,7 +11,7 @@ from .phrases import offset
 from .prefetch import FLOAT
 from .rounding import ceil_div, round_up
 from .tiles import Convolution, spans, strip_channels
-from .winograd import FORMS, Products, Transform, scratch_size
+from .winograd import FORMS, Form, Products, Transform, scratch_size
 
 ARGUMENTS = (*POINTERS, "float *restrict scratch", "ptrdiff_t first", "ptrdiff_t end")
 
@@ -17,24 +19,23 @@ ARGUMENTS = (*POINTERS, "float *restrict scratch", "ptrdiff_t first", "ptrdiff_t
 def transform_source(step: Transform, isa: InstructionSet) -> str:
     """The C of the first step; a part is a row of tiles."""
     c = Emitter()
-    conv, pixels, side = step.conv, step.pixels, FORMS[step.pixels].side
+    conv, pixels, form = step.conv, step.pixels, FORMS[step.pixels]
     points, tiles, channels = step.shape
     across, down = ceil_div(conv.width, pixels), ceil_div(conv.height, pixels)
     c.comment(
-        f"The patches of {side} x {side} pixels of a picture of {conv.height} x {conv.width} x {channels}, {tiles} of them,"
-        f" at {points} points",
-        f"each: Winograd's F({pixels}x{pixels}, 3x3). The output is (points, tiles, channels).",
+        f"The first step of Winograd's F({pixels}x{pixels}, 3x3): {tiles} patches of {form.side} x {form.side} pixels",
+        f"of a picture of {conv.height} x {conv.width} x {channels}, at {points} points each. The output is",
+        "(points, tiles, channels).",
     )
     preface(c, isa, (conv.height * conv.width * channels, points * tiles * channels, 0, 0, 0, down))
-    if FORMS[pixels].constants:
-        c.line(FORMS[pixels].constants)
+    constants(c, form)
     c.line(f"static const float outside[{channels}]; /* a pixel beyond the edge: zeros */")
     c.line()
     c.comment("A part is a row of tiles.")
     with c.function("EXPORTED void conv2d", *ARGUMENTS):
         c.line("(void)weight, (void)bias, (void)scratch;")
         with c.block(f"for (ptrdiff_t tile = first * {across}; tile < end * {across}; tile++)"):
-            patch(c, conv, pixels, side, across)
+            patch(c, conv, pixels, form.side, across)
             c.line(f"float *values = output + tile * {channels};")
             full, rest = divmod(channels, isa.lanes)
             if full:
@@ -44,6 +45,13 @@ def transform_source(step: Transform, isa: InstructionSet) -> str:
                 c.line(f"const ptrdiff_t k = {full * isa.lanes};")
                 patch_transform(c, step, isa, rest)
     return c.text()
+
+
+def constants(c: Emitter, form: Form) -> None:
+    """The constants of a form, if it has some."""
+    if form.constants:
+        c.line(form.constants)
+        c.line()
 
 
 def patch(c: Emitter, conv: Convolution, pixels: int, side: int, across: int) -> None:
@@ -90,49 +98,59 @@ def apply(c: Emitter, isa: InstructionSet, sums: tuple[str, ...]) -> None:
 def products_source(step: Products, isa: InstructionSet) -> str:
     """The C of the second step; a part is a block of tiles in a strip of output channels."""
     c = Emitter()
-    conv, points = step.conv, FORMS[step.pixels].side ** 2
-    blocks, narrow, wider = step.blocks
-    sizes = [narrow + 1] * bool(wider) + [narrow]
-    strip = strip_channels(isa)
-    strips, (full, rest) = ceil_div(conv.outputs, strip), divmod(conv.outputs, strip)
-    widths = [strip] * bool(full) + [rest] * bool(rest)
+    conv, form, strip = step.conv, FORMS[step.pixels], strip_channels(isa)
+    points = form.side**2
     c.comment(
-        f"A 3x3 convolution of {conv.height} x {conv.width} x {conv.channels} to {conv.outputs} channels, from {step.tiles} "
-        f"tiles at {points} points each: Winograd's",
-        f"F({step.pixels}x{step.pixels}, 3x3). x is (points, tiles, channels), weight for each {strip} output channels "
-        f"(points, channels, {strip}).",
+        f"The second step of Winograd's F({step.pixels}x{step.pixels}, 3x3) for {conv.height} x {conv.width} x "
+        f"{conv.channels} to {conv.outputs} channels:",
+        f"{step.tiles} tiles from their sums at {points} points. x is (points, tiles, channels), weight is, for each {strip}",
+        f"output channels, (points, channels, {strip}); for the last ones, as many registers as they need.",
     )
-    weights = packed_size(conv.outputs, points * conv.channels, isa)
-    scratch = scratch_size(step, isa)
-    numbers = (points * step.tiles * conv.channels, conv.output_size, weights, round_up(conv.outputs, isa.lanes))
-    preface(c, isa, (*numbers, scratch, strips * blocks))
-    if FORMS[step.pixels].constants:
-        c.line(FORMS[step.pixels].constants)
-        c.line()
-    for outputs in widths:
-        product_functions(c, step, isa, outputs, sizes)
-        for size in sizes:
+    weights, biases = packed_size(conv.outputs, points * conv.channels, isa), round_up(conv.outputs, isa.lanes)
+    parts = ceil_div(conv.outputs, strip) * step.blocks
+    x = points * step.tiles * conv.channels
+    preface(c, isa, (x, conv.output_size, weights, biases, scratch_size(step, isa), parts))
+    constants(c, form)
+    for outputs in strip_widths(conv, isa):
+        product_functions(c, step, isa, outputs)
+        for size in block_sizes(step):
             block_function(c, step, isa, outputs, size)
     c.comment("A part is a block of tiles in a strip of output channels.")
     with c.function("EXPORTED void conv2d", *ARGUMENTS):
-        with c.block("for (ptrdiff_t part = first; part < end; part++)"):
-            if weights_inner(step):
-                c.line(f"const ptrdiff_t block = part / {strips}, strip = part % {strips}; /* x is larger */")
-            else:
-                c.line(f"const ptrdiff_t strip = part / {blocks}, block = part % {blocks}; /* weight is larger */")
-            begin = f"block * {narrow}" + (f" + (block < {wider} ? block : {wider})" if wider else "")
-            c.line(f"const ptrdiff_t begin = {begin};")
-            for outputs in widths:
-                call = (
-                    f"(output + strip * {strip}, x, weight + strip * {strip * conv.channels * points}, "
-                    f"bias + strip * {strip}, scratch, begin);"
-                )
-                for size in sizes:
-                    tests = [f"strip {'<' if outputs == strip else '>='} {full}"] * (len(widths) > 1)
-                    tests += [f"block {'<' if size > narrow else '>='} {wider}"] * (len(sizes) > 1)
-                    with c.block(f"if ({' && '.join(tests)})") if tests else c.scope():
-                        c.line(f"block_{size}_of_{outputs}{call}")
+        block_calls(c, step, isa)
     return c.text()
+
+
+def strip_widths(conv: Convolution, isa: InstructionSet) -> list[int]:
+    """How many output channels a strip has: full ones, and the last one if it is not full."""
+    full, rest = divmod(conv.outputs, strip_channels(isa))
+    return [strip_channels(isa)] * bool(full) + [rest] * bool(rest)
+
+
+def block_sizes(step: Products) -> list[int]:
+    """How many tiles a block has: one number, or two that differ by one, the larger one first."""
+    return list(dict.fromkeys([step.largest, step.tiles // step.blocks]))
+
+
+def block_calls(c: Emitter, step: Products, isa: InstructionSet) -> None:
+    """A loop over parts, in the order in which neighbours share the larger of x and the weights."""
+    conv, strip, points = step.conv, strip_channels(isa), FORMS[step.pixels].side ** 2
+    strips, widths, sizes = ceil_div(conv.outputs, strip), strip_widths(conv, isa), block_sizes(step)
+    narrow, wider = divmod(step.tiles, step.blocks)
+    with c.block("for (ptrdiff_t part = first; part < end; part++)"):
+        if weights_inner(step):
+            c.line(f"const ptrdiff_t block = part / {strips}, strip = part % {strips}; /* x is larger */")
+        else:
+            c.line(f"const ptrdiff_t strip = part / {step.blocks}, block = part % {step.blocks}; /* x is smaller */")
+        begin = f"block * {narrow}" + f" + (block < {wider} ? block : {wider})" * bool(wider)
+        c.line(f"const ptrdiff_t begin = {begin};")
+        weight = f"weight + strip * {strip * conv.channels * points}"
+        call = f"(output + strip * {strip}, x, {weight}, bias + strip * {strip}, scratch, begin);"
+        for outputs, size in pairs(widths, sizes):
+            tests = [f"strip {'<' if outputs == strip else '=='} {conv.outputs // strip}"] * (len(widths) > 1)
+            tests += [f"block {'<' if size > narrow else '>='} {wider}"] * (len(sizes) > 1)
+            with c.block(f"if ({' && '.join(tests)})") if tests else c.scope():
+                c.line(f"block_{size}_of_{outputs}{call}")
 
 
 def matrix_product(step: Products, size: int, outputs: int) -> Convolution:
@@ -146,7 +164,7 @@ def calls(step: Products, isa: InstructionSet, size: int, outputs: int) -> list[
     return [(span.tile.pixels, column) for span in row for column in range(span.column, span.end, span.tile.pixels)]
 
 
-def asks(step: Products, isa: InstructionSet, size: int, outputs: int) -> int:
+def asks(step: Products, isa: InstructionSet, outputs: int) -> int:
     """How many bytes each iteration prefetches, so that the pieces of a block ask for the next point's weights.
 
     0 if all weights are read for each block: then they are in a cache.
@@ -154,7 +172,7 @@ def asks(step: Products, isa: InstructionSet, size: int, outputs: int) -> int:
     if weights_inner(step):
         return 0
     width = round_up(outputs, isa.lanes)
-    return FLOAT * min(ceil_div(width, len(calls(step, isa, size, outputs))), LINE)
+    return FLOAT * min(ceil_div(width, len(calls(step, isa, step.largest, outputs))), LINE)
 
 
 def weights_inner(step: Products) -> bool:
@@ -162,12 +180,12 @@ def weights_inner(step: Products) -> bool:
     return step.tiles > step.conv.outputs
 
 
-def product_functions(c: Emitter, step: Products, isa: InstructionSet, outputs: int, sizes: list[int]) -> None:
+def product_functions(c: Emitter, step: Products, isa: InstructionSet, outputs: int) -> None:
     """A function for each number of tiles whose sums are in registers at a time."""
     registers = range(ceil_div(outputs, isa.lanes))
     width = len(registers) * isa.lanes
-    found = {count for size in sizes for count, _ in calls(step, isa, size, outputs)}
-    asked = asks(step, isa, sizes[0], outputs)
+    found = {count for size in block_sizes(step) for count, _ in calls(step, isa, size, outputs)}
+    asked = asks(step, isa, outputs)
     for count in sorted(found, reverse=True):
         product = matrix_product(step, count, outputs)
         c.comment(f"The sums of {count} tiles by {outputs} output channels at a point.")
@@ -187,7 +205,7 @@ def block_function(c: Emitter, step: Products, isa: InstructionSet, outputs: int
     conv, points = step.conv, FORMS[step.pixels].side ** 2
     registers = range(ceil_div(outputs, isa.lanes))
     width = len(registers) * isa.lanes
-    asked = asks(step, isa, step.blocks[1] + bool(step.blocks[2]), outputs)
+    asked = asks(step, isa, outputs)
     c.comment(f"{size} tiles from `begin` on, by {outputs} output channels.")
     with c.function(f"static void block_{size}_of_{outputs}", *ARGUMENTS[:-2], "ptrdiff_t begin"):
         with c.block(f"for (ptrdiff_t point = 0; point < {points}; point++)"):
@@ -202,7 +220,7 @@ def block_function(c: Emitter, step: Products, isa: InstructionSet, outputs: int
                 )
         with c.block(f"for (ptrdiff_t i = 0; i < {size}; i++)"):
             across = ceil_div(conv.width, step.pixels)
-            c.line(f"const ptrdiff_t tile = begin + i;")
+            c.line("const ptrdiff_t tile = begin + i;")
             c.line(f"const ptrdiff_t top = tile / {across} * {step.pixels}, left = tile % {across} * {step.pixels};")
             for r in registers:
                 with c.scope():
@@ -230,7 +248,8 @@ def tile_pixels(c: Emitter, step: Products, isa: InstructionSet, distance: int, 
     store = isa.store if lanes >= isa.lanes else isa.store_first
     for i in pixels:
         with c.block(f"if (top + {i} < {conv.height})") if i and conv.height % form.pixels else c.scope():
-            c.line(f"float *row = output + ((top + {i}) * {conv.width} + left) * {conv.outputs}{offset(r * isa.lanes)};")
+            pixel = f"((top + {i}) * {conv.width} + left)"
+            c.line(f"float *row = output + {pixel} * {conv.outputs}{offset(r * isa.lanes)};")
             c.line(f"const {isa.vector} {', '.join(f'm{j} = c{i}_{j}' for j in side)};")
             apply(c, isa, form.output)
             for j in pixels:
