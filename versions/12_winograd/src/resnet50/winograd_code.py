@@ -103,8 +103,8 @@ def products_source(step: Products, isa: InstructionSet) -> str:
     c.comment(
         f"The second step of Winograd's F({step.pixels}x{step.pixels}, 3x3) for {conv.height} x {conv.width} x "
         f"{conv.channels} to {conv.outputs} channels:",
-        f"{step.tiles} tiles from their sums at {points} points. x is (points, tiles, channels), weight is, for each {strip}",
-        f"output channels, (points, channels, {strip}); for the last ones, as many registers as they need.",
+        f"{step.tiles} tiles from their sums at {points} points. x is (points, tiles, channels), weight is, for each",
+        f"{strip} output channels, (points, channels, {strip}); for the last ones, as many registers as they need.",
     )
     weights, biases = packed_size(conv.outputs, points * conv.channels, isa), round_up(conv.outputs, isa.lanes)
     parts = ceil_div(conv.outputs, strip) * step.blocks
