@@ -51,10 +51,11 @@ class Given:
         self.isa = instruction_set()
         self.shapes = {"op.weight": kernels.shape}
         self.winograd = {}
-        self.arranged = arrange(kernels, scale, bias, self.isa) if kernels.size else ()
+        arranged = arrange(kernels, scale, bias, self.isa) if kernels.size else ()
+        self.arranged = dict(zip(("op.weight", "op.bias"), arranged))
 
     def __getitem__(self, name):
-        return self.arranged
+        return self.arranged[name]
 
 
 @cache

@@ -87,7 +87,10 @@ def save_file(tensors, path):
 
 
 def write_weights(folder, tensors, labels=None, preprocess=PREPROCESS):
-    """Writes a weight folder and returns it."""
+    """Writes a weight folder and returns it; prepares this process to load a network from it."""
+    from adapter import prepare  # here, so that tests without a network do not import it
+
+    prepare()
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "weights.safetensors")
     labels = labels or [f"label {i}" for i in range(len(tensors["fc.bias"]))]
@@ -114,9 +117,6 @@ def tensors():
 
 @pytest.fixture(scope="session")
 def weights_dir(tmp_path_factory, tensors):
-    from adapter import prepare  # here, so that tests without a network do not import it
-
-    prepare()
     return write_weights(tmp_path_factory.mktemp("weights"), tensors)
 
 

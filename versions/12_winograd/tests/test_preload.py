@@ -31,7 +31,8 @@ def test_a_bad_value_is_found_before_the_first_picture(tmp_path, tensors):
 
 
 def test_all_layers_lie_in_one_pool_in_order_each_at_the_start_of_a_cache_line(net):
-    parts = [part for name in net.weights.layers for part in net.weights[name]]
+    layers = net.weights.layers.items()
+    parts = [net.weights[name] for layer, norm in layers for name in (f"{layer}.weight", f"{norm or layer}.bias")]
     addresses = [part.ctypes.data for part in parts]
     assert len(addresses) == 2 * 54
     assert all(address % 64 == 0 for address in addresses)

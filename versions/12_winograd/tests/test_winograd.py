@@ -18,6 +18,7 @@ import pytest
 import reference
 from adapter import convolved
 from conftest import EPS, random
+from resnet50 import WeightsError
 from resnet50.instruction_sets import INSTRUCTION_SETS
 from resnet50.tiles import Convolution, strip_channels
 from resnet50.winograd import FORMS, choose, transform_kernels
@@ -142,6 +143,13 @@ def test_kernels_are_transformed_in_float64_and_rounded_once(pixels, isa):
         assert (np.abs(found[..., : part.shape[3]] - part) <= EPS / 2 * np.abs(part) * (1 + 1e-6) + 1e-13).all()
         assert not found[..., part.shape[3] :].any()
     assert actual.size == 0
+
+
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_kernels_that_a_form_makes_too_large_are_refused(pixels):
+    """With infinity in them the sums would be NaN, or, after ReLU, 0."""
+    with pytest.raises(WeightsError, match="too large for float32"):
+        convolved(random(0, 4, 4, 3), np.full((5, 3, 3, 3), 3e38, np.float32), padding=1, pixels=pixels)
 
 
 def square(side, channels, **changes):

@@ -10,13 +10,13 @@ from .instruction_sets import InstructionSet
 from .packing import packed_size
 from .phrases import numbered, offset, plural, product
 from .pooling import pool_function, pooled_calls
-from .prefetch import ahead, prefetches, step
+from .prefetch import ahead, announcement, prefetches, step
 from .rounding import ceil_div, round_up
 from .tiles import Convolution, Span, Taps, Tile, bands, most_pixels, ring_size, spans, strip_channels
 
 POINTERS = ("float *restrict output", "const float *restrict x", "const float *restrict weight",
             "const float *restrict bias")  # fmt: skip
-AHEAD = ["uintptr_t ahead"]  # the argument for the address at which a tile begins to prefetch
+AHEAD = ["intptr_t ahead"]  # the argument for the address at which a tile begins to prefetch
 
 
 def source(conv: Convolution, isa: InstructionSet) -> str:
@@ -67,6 +67,7 @@ def heading(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
         f"({conv.kernel_height}, {conv.kernel_width}, {conv.channels}, {strip}); for the last ones that are left, "
         f"as many registers as they need.",
         f"{epilogue(conv)}.",
+        *[f"{announcement(conv, isa)}."] * prefetches(conv),
     )
 
 
@@ -195,7 +196,7 @@ def taps_loop(c: Emitter, conv: Convolution, isa: InstructionSet, registers: ran
     c.line(f"const float *values = x + {start}, *factors = weight{factors};")
     if asked:
         row = "" if conv.pointwise else f" + i * {conv.kernel_width * conv.channels * asked}"
-        c.line(f"const uintptr_t next = ahead{row}{offset(taps.column * conv.channels * asked)};")
+        c.line(f"const intptr_t next = ahead{row}{offset(taps.column * conv.channels * asked)};")
     with c.block(f"for (ptrdiff_t k = 0; k < {(taps.end - taps.column) * conv.channels}; k++, factors += {width})"):
         if asked:
             c.line(isa.prefetch.format(f"next + k * {asked}"))
@@ -271,7 +272,7 @@ def band_calls(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
             outer, inner, count, why = "strip", "band", rows, "the weights are larger than x"
         c.line(f"const ptrdiff_t {outer} = part / {count}, {inner} = part % {count}; /* {why} */")
         if prefetches(conv):
-            c.line(f"const uintptr_t ahead = {ahead(conv, isa)};")
+            c.line(f"const intptr_t ahead = {ahead(conv, isa)};")
         row = "" if conv.pointwise else f" + band * {conv.columns * conv.outputs}"
         arguments = f"output{row} + strip * {channels}, x, weight + strip * {size}, bias + strip * {channels}, band"
         call = f"({arguments}{', ahead' * prefetches(conv)});"

@@ -12,10 +12,10 @@ class InstructionSet:
     """A row of the table: the registers of a processor, and the C for everything that a tile does with them.
 
     `lanes`: float32 numbers in a register. `flags`: the compiler's. `vector`: the C type of a register. The rest are
-    templates: `store`, `store_first`, which writes only the first lanes, and `prefetch`, which asks for the cache line of
-    an address but reads nothing, of statements; the others of expressions, where `load_first` reads only the first lanes, `relu` leaves NaN as it is and `larger` gives NaN if either is. {0},
-    {1} and {2} are their operands. Which lanes {bits} and {flags} say: a number with a bit for each lane, and a -1 or 0
-    for each.
+    templates: `store`, `store_first`, which writes only the first lanes, and `prefetch`, which asks for the cache line
+    of an address but reads nothing, of statements; the others of expressions, where `load_first` reads only the first
+    lanes, `relu` leaves NaN as it is and `larger` gives NaN if either is. {0}, {1} and {2} are their operands. Which
+    lanes {bits} and {flags} say: a number with a bit for each lane, and a -1 or 0 for each.
     """
 
     name: str

@@ -82,19 +82,19 @@ class Planner:
         self.steps: list[Step] = []
 
     def stem(self, x, conv, norm, relu, name, kernel, stride, padding, pool):
-        return self.convolution(name, "stem", x, conv, stride, padding, relu=bool(relu), pool=Pool(*pool))
+        return self.convolution(name, "stem", x, conv, norm, stride, padding, relu=bool(relu), pool=Pool(*pool))
 
     def conv2d(self, x, conv, norm, relu, kernel, stride=1, padding=0, add=None):
-        return self.convolution(relu or norm, "conv2d", x, conv, stride, padding, add, relu=bool(relu))
+        return self.convolution(relu or norm, "conv2d", x, conv, norm, stride, padding, add, relu=bool(relu))
 
     def average_pool(self, x, name):
         return self.step(Step(name, "average_pool", x, self.new(x.shape[2:]), (prod(x.shape[:2]), x.shape[2])))
 
     def linear(self, x, name):
-        return self.convolution(name, "linear", x, name)
+        return self.convolution(name, "linear", x, name, name)
 
-    def convolution(self, name, operator, x, layer, stride=1, padding=0, add=None, relu=False, pool=None):
-        """Records a convolution with the weights of `layer`, or a linear layer: that of a single pixel."""
+    def convolution(self, name, operator, x, layer, norm, stride=1, padding=0, add=None, relu=False, pool=None):
+        """Records a convolution of the weight of `layer` and the bias of `norm`; a linear layer is that of a pixel."""
         outputs, _, *kernel = (*self.weights.shapes[f"{layer}.weight"], 1, 1)[:4]
         height, width, channels = (1, 1, *x.shape)[-3:]
         rows, columns = slide((height, width), *kernel, stride, padding)
@@ -104,19 +104,19 @@ class Planner:
         if add and add.shape != shape:
             raise ValueError(f"cannot add {shape} and {add.shape}")
         sizes = Convolution(height, width, channels, outputs, *kernel, stride, padding, add is not None, relu, pool)
+        kernels, bias = f"{layer}.weight", self.weights[f"{norm}.bias"]
         if pixels := choose(sizes):
-            return self.winograd(name, x, layer, sizes, pixels)
+            return self.winograd(name, x, sizes, pixels, (self.weights.transformed(kernels, pixels), bias))
         size = ring_size(sizes, self.weights.isa)
         scratch = self.new((self.workers, size)) if size else None
-        return self.step(Step(name, operator, x, add or self.new(shape), sizes, self.weights[layer], scratch))
+        return self.step(Step(name, operator, x, add or self.new(shape), sizes, (self.weights[kernels], bias), scratch))
 
-    def winograd(self, name, x, layer, conv, pixels):
+    def winograd(self, name, x, conv, pixels, weights):
         """Records the two steps of a convolution in one of Winograd's forms."""
         first, second = Transform(conv, pixels), Products(conv, pixels)
         values = self.step(Step(name, "transform", x, self.new(first.shape), first))
         scratch = self.new((self.workers, scratch_size(second, self.weights.isa)))
         output = self.new((conv.rows, conv.columns, conv.outputs))
-        weights = self.weights.transformed(layer, pixels)
         return self.step(Step(name, "conv2d", values, output, second, weights, scratch))
 
     def new(self, shape: tuple[int, ...]) -> Value:

@@ -23,8 +23,8 @@ class Weights:
         self.path = folder / "weights.safetensors"
         self.required: list[str] = []
         self.layers: dict[str, str | None] = {}  # convolution or linear layer -> its batch norm
-        self.arranged: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        self.winograd: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
+        self.winograd: dict[tuple[str, int], np.ndarray] = {}  # kernels in Winograd's forms, made when planned
+        self.tensors: dict[str, np.ndarray] = {}
         self.file = TensorFile(self.path)
         tensors = {name: one for name, one in self.file.tensors.items() if not name.endswith("num_batches_tracked")}
         self.shapes = {name: tensor.shape for name, tensor in tensors.items()}
@@ -43,12 +43,15 @@ class Weights:
         buffer = np.empty(4 * max(map(prod, self.shapes.values())), np.uint8)
         for (name, norm), count in zip(self.layers.items(), counts):
             scale, bias = self.scale_and_bias(name, norm)
-            kernels = self.file.read(f"{name}.weight", buffer)
-            with np.errstate(over="ignore", invalid="ignore"):
-                self.arranged[name] = arrange(kernels, scale, bias, self.isa, memory[:count])
-            if not all(np.isfinite(part).all() for part in self.arranged[name]):
-                self.check(f"{name}.weight", kernels)  # only now: looking at each number twice would take 5 ms
-                raise WeightsError(f"{self.path}: {name} is too large for float32 once {norm} is folded into it")
+            kernels = self.read(f"{name}.weight", buffer)
+            try:
+                with np.errstate(over="raise"):
+                    kernels, bias = arrange(kernels, scale, bias, self.isa, memory[:count])
+            except FloatingPointError as error:
+                message = f"{self.path}: {name} is too large for float32 once {norm} is folded into it"
+                raise WeightsError(message) from error
+            self.tensors[f"{name}.weight"] = kernels
+            self.tensors |= dict.fromkeys(batch_norm_tensors(norm) if norm else [f"{name}.bias"], bias)
             memory = memory[round_up(count, LINE) :]
         self.file.close()
 
@@ -59,22 +62,26 @@ class Weights:
         bias = self.read(f"{name}.bias")
         return np.ones(len(bias)), bias
 
-    def read(self, name: str) -> np.ndarray:
-        """The tensor `name` as it is stored, checked."""
-        values = self.file.read(name)
+    def read(self, name: str, buffer: np.ndarray | None = None) -> np.ndarray:
+        """The tensor `name` as it is stored, checked; in `buffer` or in memory of its own."""
+        values = self.file.read(name, buffer)
         self.check(name, values)
         return values
 
-    def __getitem__(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The kernels and the biases of the convolution or linear layer `name`, float32, arranged."""
-        return self.arranged[name]
+    def __getitem__(self, name: str) -> np.ndarray:
+        """What became of the tensor `name`, float32, arranged: a layer's kernels, or its bias."""
+        return self.tensors[name]
 
-    def transformed(self, name: str, pixels: int) -> tuple[np.ndarray, np.ndarray]:
-        """The kernels of a 3x3 convolution in Winograd's form of `pixels`, and its biases; made once."""
+    def transformed(self, name: str, pixels: int) -> np.ndarray:
+        """The kernels `name` of a 3x3 convolution in Winograd's form of `pixels`, made on first use."""
         if (name, pixels) not in self.winograd:
-            outputs, channels = self.shapes[f"{name}.weight"][:2]
-            packed, bias = self[name]
-            self.winograd[name, pixels] = transform_kernels(packed, channels, outputs, pixels, self.isa), bias
+            outputs, channels = self.shapes[name][:2]
+            try:
+                with np.errstate(over="raise"):
+                    made = transform_kernels(self[name], channels, outputs, pixels, self.isa)
+            except FloatingPointError as error:
+                raise WeightsError(f"{name} is too large for float32 once it is transformed") from error
+            self.winograd[name, pixels] = made
         return self.winograd[name, pixels]
 
     def check(self, name: str, values: np.ndarray) -> None:

@@ -213,7 +213,7 @@ def block_function(c: Emitter, step: Products, isa: InstructionSet, outputs: int
             c.line(f"const float *factors = weight + point * {conv.channels * width};")
             c.line(f"float *sums = scratch + point * {size * width};")
             for number, (count, column) in enumerate(calls(step, isa, size, outputs)):
-                ahead = f", (uintptr_t)factors + {conv.channels * (width * FLOAT + number * asked)}" * bool(asked)
+                ahead = f", (intptr_t)factors + {conv.channels * (width * FLOAT + number * asked)}" * bool(asked)
                 c.line(
                     f"sums_{count}x{outputs}(sums{offset(column * width)}, values, {column * conv.channels}, "
                     f"factors{ahead});"
