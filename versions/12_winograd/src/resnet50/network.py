@@ -21,7 +21,7 @@ from .weights import Weights
 
 STAGES = (("layer1", 3, 1), ("layer2", 4, 2), ("layer3", 6, 2), ("layer4", 3, 2))  # name, blocks, stride
 SMALLEST, LARGEST = 32, 1024  # pixels: halving 32 five times leaves one
-PLANS = 4  # input sizes whose plans are kept; an arena takes 5.2 MB at 224 x 224 pixels and 109 MB at 1024 x 1024
+PLANS = 4  # input sizes whose plans are kept; an arena takes 6 MB at 224 x 224 pixels and 122 MB at 1024 x 1024
 
 
 def forward(layer, x):
@@ -90,6 +90,7 @@ class ResNet50:
         """The same as calling the network; if given, `on_layer(name, output, seconds)` is called after each layer.
 
         Raises `PictureError` if `image` is not such an array.
+        Raises `WeightsError` if kernels are too large for the forms that images of this size need.
         Raises `CompilerError` or `CacheError` if the C for the first image of a size cannot be compiled or kept.
         Raises `ThreadsError` if a forked child, which needs threads of its own, cannot start them.
         """

@@ -73,15 +73,18 @@ class Weights:
         return self.tensors[name]
 
     def transformed(self, name: str, pixels: int) -> np.ndarray:
-        """The kernels `name` of a 3x3 convolution in Winograd's form of `pixels`, made on first use."""
+        """The kernels `name` of a 3x3 convolution in Winograd's form of `pixels`, made on first use.
+
+        They lie apart from the other weights, so that the layer before does not prefetch them. Raises `WeightsError`.
+        """
         if (name, pixels) not in self.winograd:
             outputs, channels = self.shapes[name][:2]
             try:
                 with np.errstate(over="raise"):
                     made = transform_kernels(self[name], channels, outputs, pixels, self.isa)
             except FloatingPointError as error:
-                raise WeightsError(f"{name} is too large for float32 once it is transformed") from error
-            self.winograd[name, pixels] = made
+                raise WeightsError(f"{self.path}: {name} is too large for float32 once it is transformed") from error
+            self.winograd.setdefault((name, pixels), made)  # another thread may have made it meanwhile
         return self.winograd[name, pixels]
 
     def check(self, name: str, values: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from math import sqrt
 import numpy as np
 
 from .instruction_sets import InstructionSet
+from .memory import aligned
 from .rounding import ceil_div, round_up
 from .tiles import Convolution, strip_channels
 
@@ -157,13 +158,16 @@ def scratch_size(step: Products, isa: InstructionSet) -> int:
 def transform_kernels(packed: np.ndarray, channels: int, outputs: int, pixels: int, isa: InstructionSet) -> np.ndarray:
     """U for kernels (3, 3, channels, ...) packed by packing.py: in the same order, with the points in place of (3, 3).
 
-    In float64, rounded once. In a strip the kernels of all channels lie side by side, so that G g G^T is a matrix
-    product: of the Kronecker product of G with itself and the strip.
+    In float64, rounded once.
     """
-    matrix = np.kron(FORMS[pixels].kernel, FORMS[pixels].kernel)
-    transformed = np.empty(round_up(outputs, isa.lanes) * channels * len(matrix), np.float32)
+    matrix = FORMS[pixels].kernel
+    transformed = aligned(round_up(outputs, isa.lanes) * channels * len(matrix) ** 2)
     strip = strip_channels(isa) * channels
     for first in range(0, len(packed) // 9, strip):
-        kernels = packed[9 * first :][: 9 * strip].reshape(9, -1)
-        transformed[len(matrix) * first :][: len(matrix) * kernels.shape[1]] = np.ravel(matrix @ kernels)
+        kernels = packed[9 * first :][: 9 * strip].reshape(3, 3, -1)
+        target = transformed[len(matrix) ** 2 * first :][: len(matrix) ** 2 * kernels.shape[2]]
+        for row, values in zip(matrix, target.reshape(len(matrix), len(matrix), -1)):
+            columns = row[0] * kernels[0] + row[1] * kernels[1] + row[2] * kernels[2]
+            for column, value in zip(matrix, values):
+                value[:] = column[0] * columns[0] + column[1] * columns[1] + column[2] * columns[2]
     return transformed

@@ -253,10 +253,10 @@ def tile_pixels(c: Emitter, step: Products, isa: InstructionSet, distance: int, 
             c.line(f"const {isa.vector} {', '.join(f'm{j} = c{i}_{j}' for j in side)};")
             apply(c, isa, form.output)
             for j in pixels:
-                value = isa.add.format(f"y{j}", "shift")
-                text = store.format(
-                    f"row{offset(j * conv.outputs)}", isa.relu.format(value) if conv.relu else value, **isa.first(lanes)
-                )
+                c.line(f"const {isa.vector} pixel{j} = {isa.add.format(f'y{j}', 'shift')};")
+                # ReLU alone would make 0 of minus infinity, which is a sum that was too large on the way.
+                value = f"{isa.relu.format(f'pixel{j}')} + 0.0f * pixel{j}" if conv.relu else f"pixel{j}"
+                text = store.format(f"row{offset(j * conv.outputs)}", value, **isa.first(lanes))
                 if j and conv.width % form.pixels:
                     c.line(f"if (left + {j} < {conv.width})")
                     with c.indented():
