@@ -109,12 +109,12 @@ def test_a_huge_pixel_in_each_tile_leaves_no_more_than_the_bound(pixels):
 def test_what_overflows_on_the_way_is_nan_and_never_a_finite_number(pixels):
     """Sums of large numbers overflow in a form before they do in the convolution, to infinity of either sign."""
     kernels = random(1, 32, 24, 3, 3) / 15
-    for scale in (1e37, 5e37, 1e38):
+    for scale in (1e37, 4e37, 7e37):
         x = np.abs(random(0, 12, 12, 24)) * np.float32(scale)
         actual = convolved(x, kernels, relu=True, padding=1, pixels=pixels)
-        expected = reference.relu(reference.conv2d(x, kernels, 1, 1))
+        expected = reference.relu(reference.conv2d(x, kernels, 1, 1))  # float64 reaches much further
         finite = np.isfinite(actual)
-        assert not finite.all() or scale < 1e38
+        assert not finite.all() or scale < 7e37
         error = np.abs(actual[finite] - expected[finite])
         assert (error <= tolerance(x, kernels, np.zeros(32), pixels)[finite]).all()
 
