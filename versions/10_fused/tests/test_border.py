@@ -63,6 +63,7 @@ def test_a_plan_without_steps_copies_its_input():
         ("average_pool", 48, 0, 0, (1, 0), ()),
         ("average_pool", 48, 0, 0, (-4, -4), ()),
         ("average_pool", 48, 0, 0, (2**62, 4), ()),
+        ("average_pool", 48, 0, 0, (1, 2**63 - 1), ()),
         ("average_pool", 48, 0, 0, (1, 48), (np.zeros(48, np.float32),)),
         ("conv2d", 48, 0, 0, SIZES, (np.zeros(48, np.float32), np.zeros(16, np.float32))),
         ("relu", 48, 0, 0, (1, 48), ()),

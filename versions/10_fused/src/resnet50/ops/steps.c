@@ -69,9 +69,11 @@ static bool read_average_pool(plan_step *step, PyObject *tuple, PyObject *weight
         !require(PyTuple_Size(weights) == 0, "average_pool has no weights"))
         return false;
     sizes->x = product((ptrdiff_t[]){step->pixels, step->channels}, 2);
+    if (sizes->x == 0)
+        return false;
     sizes->output = step->channels;
-    step->parts = (step->channels + LINE - 1) / LINE;
-    return sizes->x != 0;
+    step->parts = (step->channels - 1) / LINE + 1;
+    return true;
 }
 
 /* Whether a step's tensors lie inside the arena, and apart from one another; else raises. */

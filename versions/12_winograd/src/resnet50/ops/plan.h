@@ -5,9 +5,8 @@
 #include "crew.h"
 #include "operators.h"
 
-enum {
-    LINE = 16
-}; /* floats in a cache line, which no two workers should write to: channels in a part of AVERAGE_POOL */
+/* Floats in a cache line, which no two workers should write to: channels in a part of AVERAGE_POOL. */
+enum { LINE = 16 };
 
 typedef enum { CONV2D, AVERAGE_POOL } operator_kind;
 
