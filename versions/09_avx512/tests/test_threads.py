@@ -62,7 +62,7 @@ def test_the_threads_of_a_network_begin_and_end_with_it(weights_dir):
     one, other = ResNet50(weights_dir, threads=3), ResNet50(weights_dir, threads=4)
     assert tasks() == before + 2 + 3
     one(random(0, 32, 32, 3)), other(random(0, 32, 32, 3))
-    assert tasks() == before + 2 + 3
+    assert tasks_become(before + 2 + 3)  # those that compiled may take a moment to end
     del one
     gc.collect()
     assert tasks_become(before + 3)
