@@ -35,5 +35,6 @@ def test_sums_add_seconds_operations_bytes_and_limits():
     run = [LayerTime(layer.name, layer.output, seconds) for layer, seconds in zip(network, (1.0, 2.0, 4.0))]
     rows = summarise(ENTRY, network, [7.0], [run], PEAK, MEMORY).rows
     total = add_up("all", rows)
-    assert (total.seconds, total.operations) == (7.0, sum(map(cost.operations, network)))
-    assert total.bytes == sum(map(cost.moved_bytes, network)) and total.limit == sum(row.limit for row in rows)
+    steps = [[layer] for layer in network]
+    assert (total.seconds, total.operations) == (7.0, sum(map(cost.operations, steps)))
+    assert total.bytes == sum(map(cost.moved_bytes, steps)) and total.limit == sum(row.limit for row in rows)
