@@ -196,7 +196,28 @@ def test_threads_make_system_calls_only_to_sleep_and_to_wake(tmp_path, net, weig
         np.testing.assert_array_equal(np.frombuffer(done.stdout, np.float32), net(image))
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc for ThreadSanitizer")
+def run_sanitized(program, *command):
+    """Builds `program` with ThreadSanitizer and runs it; returns what it printed, and its exit code."""
+    built = subprocess.run([*command, "-o", program], capture_output=True, text=True, check=False)
+    if "cannot find" in built.stderr:
+        pytest.skip("gcc has no ThreadSanitizer here")
+    assert built.returncode == 0, built.stderr
+    done = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout, done.stderr, done.returncode
+
+
+THREAD_SANITIZER = ("gcc", "-g", "-fsanitize=thread", "-I", SOURCES, "-std=gnu11", "-pthread")
+GCC = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc for ThreadSanitizer")
+
+
+@GCC
+@ADDRESSES
+def test_a_thread_that_comes_late_holds_nobody_up_and_each_part_is_computed_once(tmp_path):
+    late = Path(__file__).with_name("late.c")
+    assert run_sanitized(tmp_path / "late", *THREAD_SANITIZER, "-O1", late) == ("all done\n", "", 0)
+
+
+@GCC
 @ADDRESSES
 def test_threadsanitizer_finds_no_race(tmp_path):
     """Crew, plan and all kinds of steps, with several crews and callers at once, without Python, which hides races."""
@@ -207,7 +228,7 @@ def test_threadsanitizer_finds_no_race(tmp_path):
         "sum": Convolution(9, 8, 21, 37, 1, 1, 1, 0, residual=True, relu=True),
         "matrix": Convolution(1, 1, 37, 70, 1, 1, 1, 0),
     }
-    command = ["gcc", "-g", "-fsanitize=thread", "-I", SOURCES, "-std=gnu11", "-pthread", *isa.flags]
+    command = [*THREAD_SANITIZER, *isa.flags]
     objects = []
     for name, conv in convolutions.items():
         (tmp_path / f"{name}.c").write_text(source(conv, isa))
@@ -216,13 +237,6 @@ def test_threadsanitizer_finds_no_race(tmp_path):
         subprocess.run([*command, *renamed, "-c", tmp_path / f"{name}.c", "-o", objects[-1]], check=True)
     border = {"border.c", "crew_capsule.c", "kernel.c", "module.c", "program.c", "steps.c"}  # need Python
     operators = [file for file in sorted(SOURCES.glob("*.c")) if file.name not in border]
-    race = tmp_path / "race"
-    built = subprocess.run(
-        [*command, "-O1", Path(__file__).with_name("race.c"), *operators, *objects, "-lm", "-o", race],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if "cannot find" in built.stderr:
-        pytest.skip("gcc has no ThreadSanitizer here")
-    assert built.returncode == 0, built.stderr
-    done = subprocess.run([race], capture_output=True, text=True, timeout=120, check=False)
-    assert (done.stdout, done.stderr, done.returncode) == ("all the same\n", "", 0)
+    race = Path(__file__).with_name("race.c")
+    done = run_sanitized(tmp_path / "race", *command, "-O1", race, *operators, *objects, "-lm")
+    assert done == ("all the same\n", "", 0)
