@@ -1,16 +1,4 @@
-"""Winograd's forms of a 3x3 convolution: exact as formulas, and within a rounding bound as code.
-
-The bound. A form computes y = A^T [sum over c of (G g G^T) * (B^T d B)] A with rounded numbers. In one direction a
-transform rounds what a term contributes at most 4 times on the way from d to V (a constant, its product, a difference,
-a sum) and 5 times on the way from M to y; U is rounded once, a sum over C channels of fused multiply-adds C times, and
-the bias once. So, to first order in eps = 2^-23, the error of y is at most
-
-    (C + 2 * 4 + 2 * 5 + 2) * eps / 2 * |A^T| [sum over c of (|G| |g| |G^T|) * (|B^T| |d| |B|)] |A|
-
-The tests allow twice that, as for the other operators. Unlike theirs, this bound belongs to a tile, not to a window: a
-huge number inside the patch leaves a rounding error of its size in every pixel of the tile, also where no window sees
-it; one on the patch's rim, in the pixels of the tile's rim.
-"""
+"""Winograd's forms of a 3x3 convolution: exact as formulas, and as code within the rounding bound of bound.py."""
 
 import re
 
@@ -18,53 +6,16 @@ import numpy as np
 import pytest
 import reference
 from adapter import convolved
+from bound import by_tiles, run, tolerance
 from conftest import EPS, random
 from resnet50 import WeightsError
 from resnet50.instruction_sets import INSTRUCTION_SETS
 from resnet50.tiles import Convolution, strip_channels
-from resnet50.winograd import FORMS, choose, transform_kernels
+from resnet50.winograd import FORMS, Products, Transform, choose, count_operations, transform_kernels
 
 PIXELS = sorted(FORMS)
 SIZES = [(1, 1), (2, 5), (7, 7), (9, 5), (8, 13)]
 CHANNELS = [(1, 1), (3, 5), (12, 20), (20, 3), (16, 64), (5, 133)]
-
-
-def matrix(lines, name, size):
-    """The matrix of a transform in C: each result as a row of the factors of `name`0, `name`1, ..."""
-    numbers = {f"{name}{i}": row for i, row in enumerate(np.eye(size))}
-    numbers |= {"ROOT_HALF": np.sqrt(0.5), "ROOT_TWO": np.sqrt(2.0)}
-    for statement in re.sub(r"(\d)f", r"\1", ", ".join(lines)).split(", "):
-        exec(statement, {}, numbers)
-    result = {"d": "v", "m": "y"}[name]
-    return np.array([numbers[f"{result}{i}"] for i in range(size) if f"{result}{i}" in numbers])
-
-
-def matrices(pixels):
-    """B^T, G and A^T, float64."""
-    form = FORMS[pixels]
-    return matrix(form.input, "d", form.side), form.kernel, matrix(form.output, "m", form.side)
-
-
-def by_tiles(x, kernels, pixels, absolute=False):
-    """The convolution (stride 1, padding 1) by the formula in float64; `absolute`: of absolute values throughout."""
-    given = (*matrices(pixels), x.astype(np.float64), kernels.astype(np.float64))
-    B, G, A, x, kernels = (np.abs(each) for each in given) if absolute else given
-    height, width, _ = x.shape
-    side, (down, across) = pixels + 2, (-(-height // pixels), -(-width // pixels))
-    padded = np.pad(x, [(1, down * pixels - height + 1), (1, across * pixels - width + 1), (0, 0)])
-    output = np.zeros((down * pixels, across * pixels, len(kernels)))
-    U = np.einsum("ai,bj,ocij->aboc", G, G, kernels)
-    for i, j in np.ndindex(down, across):
-        patch = padded[i * pixels :, j * pixels :][:side, :side]
-        M = np.einsum("aboc,abc->abo", U, np.einsum("ai,bj,ijc->abc", B, B, patch))
-        output[i * pixels :, j * pixels :][:pixels, :pixels] = np.einsum("ai,bj,ijo->abo", A, A, M)
-    return output[:height, :width]
-
-
-def tolerance(x, kernels, bias, pixels):
-    """Twice the bound above for each number."""
-    roundings = kernels.shape[1] + 2 * 4 + 2 * 5 + 2
-    return roundings * EPS * (by_tiles(x, kernels, pixels, absolute=True) + np.abs(bias))
 
 
 @pytest.mark.parametrize("pixels", PIXELS)
@@ -194,3 +145,32 @@ def test_large_pictures_take_large_tiles_and_small_ones_none():
 def test_other_convolutions_are_done_directly(changes):
     assert choose(square(56, 64))
     assert not choose(square(56, 64, **changes))
+
+
+class Counted:
+    """A number that notes in `done` each operation that it takes part in."""
+
+    def __init__(self, done):
+        self.done = done
+
+    def operate(self, other):
+        self.done.append(other)
+        return self
+
+    __add__ = __sub__ = __mul__ = __rmul__ = operate
+
+
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_a_transform_has_the_operations_that_running_it_takes(pixels):
+    form = FORMS[pixels]
+    for lines, name in ((form.input, "d"), (form.output, "m")):
+        done = []
+        run(lines, {f"{name}{i}": Counted(done) for i in range(form.side)})
+        assert count_operations(lines) == len(done) > 0
+
+
+def test_a_convolution_has_the_operations_that_one_works_out_by_hand():
+    conv = square(7, 3, outputs=5)
+    # F(2x2): 16 tiles; 4 additions for 4 points, in 2 x 4 rows and columns; 4 for 2 pixels, in 4 columns and 2 rows
+    assert Transform(conv, 2).operations == 16 * 3 * 8 * 4
+    assert Products(conv, 2).operations == 16 * 5 * (2 * 16 * 3 + 6 * 4) + 7 * 7 * 5

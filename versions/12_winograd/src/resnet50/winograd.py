@@ -15,6 +15,8 @@ Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015), take
 F(4x4). With 0, +-1/sqrt 2, +-sqrt 2 and infinity no number of A, B and G is large, and the error is a third of that.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -103,6 +105,11 @@ def tile_count(conv: Convolution, pixels: int) -> int:
     return ceil_div(conv.height, pixels) * ceil_div(conv.width, pixels)
 
 
+def count_operations(lines: Sequence[str]) -> int:
+    """Additions, subtractions and multiplications in some lines of C; the compiler does those of two constants."""
+    return sum(len(re.findall(r"[+-]|\* [a-z]", line)) for line in lines)
+
+
 @dataclass(frozen=True)
 class Transform:
     """The first step of a convolution in the form of `pixels`: V, (points, tiles, channels), from the input."""
@@ -114,6 +121,12 @@ class Transform:
     def shape(self) -> tuple[int, int, int]:
         """The shape of V."""
         return FORMS[self.pixels].side ** 2, tile_count(self.conv, self.pixels), self.conv.channels
+
+    @property
+    def operations(self) -> int:
+        """Additions and multiplications: B^T for each column of a patch, then for each row."""
+        form, (_, tiles, channels) = FORMS[self.pixels], self.shape
+        return tiles * channels * 2 * form.side * count_operations(form.input)
 
     @property
     def name(self) -> str:
@@ -142,6 +155,13 @@ class Products:
     def largest(self) -> int:
         """How many tiles the largest block has."""
         return ceil_div(self.tiles, self.blocks)
+
+    @property
+    def operations(self) -> int:
+        """Additions and multiplications: the products, A^T for each column of a tile, then for each row, the bias."""
+        form = FORMS[self.pixels]
+        tile = 2 * form.side**2 * self.conv.channels + (form.side + form.pixels) * count_operations(form.output)
+        return self.tiles * self.conv.outputs * tile + self.conv.output_size
 
     @property
     def name(self) -> str:
