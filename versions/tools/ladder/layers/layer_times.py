@@ -1,14 +1,15 @@
 """A profile's results as numbers: the content of build/profile/VERSION.json."""
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from ladder.core.errors import WorkerError
-from ladder.layers import cost
 from ladder.layers.layer_worker import LayerTime
+from ladder.timing import cost
 from ladder.timing.contestants import Contestant
+from ladder.timing.cost import Work
 from shared_weights.architecture import Layer
 
 Item = TypeVar("Item")
@@ -21,7 +22,8 @@ class Row:
     """A layer, or a step of several in one, under the last one's name; or several added up, without shape and kind.
 
     `seconds`: the mean of the fastest tenth of the inferences; `operations` and `bytes`: the fewest possible, see
-    cost.py; `limit`: the seconds of the roofline.
+    cost.py; `limit`: the seconds of the roofline. A convolution that is computed in another way than defined counts in
+    `operations` as if it were not; `done`, the operations that are really done, `bytes` and `limit` say what it takes.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Row:
     shape: tuple[int, ...]
     seconds: float
     operations: int
+    done: int
     bytes: int
     limit: float
 
@@ -39,9 +42,19 @@ class Row:
         return self.operations / self.seconds
 
     @property
+    def done_flops(self) -> float:
+        """Operations that are really done, per second."""
+        return self.done / self.seconds
+
+    @property
     def intensity(self) -> float:
-        """The arithmetic intensity: operations per byte."""
-        return self.operations / self.bytes
+        """The arithmetic intensity: operations that are really done, per byte."""
+        return self.done / self.bytes
+
+    @property
+    def marked(self) -> bool:
+        """Whether other operations are done than are counted, so that these may be more than the peak allows."""
+        return self.done != self.operations
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,7 @@ def add_up(name: str, rows: Sequence[Row]) -> Row:
         shape=(),
         seconds=sum(row.seconds for row in rows),
         operations=sum(row.operations for row in rows),
+        done=sum(row.done for row in rows),
         bytes=sum(row.bytes for row in rows),
         limit=sum(row.limit for row in rows),
     )
@@ -104,12 +118,15 @@ def groups(rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, list[Row
 def summarise(
     entry: Contestant,
     network: Sequence[Layer],
+    works: Mapping[str, Work | None],
     whole: list[float],
     runs: Sequence[Sequence[LayerTime]],
     peak: float | None,
     bandwidth: float,
 ) -> Profile:
     """The profile of a version from its rounds; `network`: the layers as they should be, `runs`: as it reported them.
+
+    `works`: what it really does, as `work.really_done` has it.
 
     Raises WorkerError if it reported a layer that the network does not have, or one with another shape, or different
     layers from run to run.
@@ -122,25 +139,29 @@ def summarise(
     if len(set(names)) < len(names) or any([timed.name for timed in run] != names for run in runs):
         raise WorkerError(f"{entry.name} reported a layer twice, or different layers in different inferences")
     fastest = fastest_tenth(runs, lambda run: sum(timed.seconds for timed in run))
-    fuses = entry.version is not None and entry.version.fuses
-    steps = cost.fused(network, set(names)) if fuses else {name: [layer] for name, layer in known.items()}
+    steps = cost.steps(network, names, entry.version is not None and entry.version.fuses)
     rows = []
     for times in zip(*fastest, strict=True):
-        step = steps[times[0].name]
-        rows.append(
-            Row(
-                name=step[-1].name,
-                stage=step[-1].stage,
-                kind=cost.kind(step),
-                shape=step[-1].output,
-                seconds=statistics.fmean(timed.seconds for timed in times),
-                operations=cost.operations(step),
-                bytes=cost.moved_bytes(step),
-                limit=cost.limit(step, peak, bandwidth),
-            )
-        )
+        name, seconds = times[0].name, statistics.fmean(timed.seconds for timed in times)
+        rows.append(row_of(steps[name], works.get(name), seconds, peak, bandwidth))
     whole_seconds, untold = statistics.fmean(fastest_tenth(whole, float)), [name for name in known if name not in names]
     return Profile(entry.label, entry.idea, entry.threads, whole, whole_seconds, peak, bandwidth, rows, untold)
+
+
+def row_of(step: Sequence[Layer], work: Work | None, seconds: float, peak: float | None, bandwidth: float) -> Row:
+    """The row of a step that took so many seconds."""
+    done, moved = cost.done(step, work), work.bytes if work else cost.moved_bytes(step)
+    return Row(
+        name=step[-1].name,
+        stage=step[-1].stage,
+        kind=cost.kind(step),
+        shape=step[-1].output,
+        seconds=seconds,
+        operations=cost.operations(step),
+        done=done,
+        bytes=moved,
+        limit=cost.limit(done, moved, peak, bandwidth),
+    )
 
 
 def alike(profiles: Sequence[Profile], network: Sequence[Layer]) -> list[Profile]:

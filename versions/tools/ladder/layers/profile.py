@@ -16,7 +16,9 @@ A ROW is a layer, or a step of several in one under the last one's name, with th
 order in which the network runs:
 
     {"name": "conv1", "stage": "stem", "kind": "conv 7x7", "shape": [112, 112, 64], "seconds": 0.0009,
-     "operations": 236027904, "bytes": 3851008, "limit": 0.0004}
+     "operations": 236027904, "done": 236027904, "bytes": 3851008, "limit": 0.0004}
+
+`done` differs from `operations` where a convolution is computed in another way than it is defined.
 """
 
 import json
@@ -41,6 +43,7 @@ from ladder.timing.bench import SLOW_LIMIT, find_peak
 from ladder.timing.bench_text import NOISE
 from ladder.timing.contestants import Contestant, contestants
 from ladder.timing.rounds import Limits, Timings
+from ladder.timing.work import really_done
 from shared_weights.architecture import layers
 from shared_weights.tensor_file import appearing_whole
 
@@ -155,7 +158,9 @@ def profile_of(
     """The profile of a version that was timed; raises WorkerError as `summarise` does."""
     whole = list(timings.seconds[entry.name].values())
     runs = clock.layers[1 : 1 + len(whole)]  # without the warm-up and an interrupted round
-    return summarise(entry, layers(size, size), whole, runs, peak, bandwidth)
+    one = entry.version
+    works = really_done(one, environment.python(one), weights.find("synthetic"), size) if one else {}
+    return summarise(entry, layers(size, size), works, whole, runs, peak, bandwidth)
 
 
 def write(text: str, profiles: list[Profile], size: int, plot: Path) -> None:

@@ -12,6 +12,11 @@ from ladder.machine.bandwidth import BYTES
 from ladder.timing.bench_text import rounded
 from shared_weights.architecture import layers
 
+MARKED = (
+    "*: counted as if each convolution were direct, so it may pass 100 % of the peak. done: the operations that are "
+    "really done, in percent of the peak. MB and limit are theirs, with what one step leaves in memory for the next."
+)
+
 
 def show(profiles: list[Profile], size: int, unknown: str, interrupted: bool, plot: Path) -> None:
     """Print the layers, then the sums by kind, then what the figures mean; `unknown`: why there is no peak."""
@@ -41,21 +46,32 @@ def empty_table(title: str, sums_only: bool, heads: Iterable[str]) -> Table:
 
 def tabulate(profile: Profile, title: str, sums_only: bool) -> Table:
     """A row for each layer, and below each stage its sum; or only the sums, by kind; then the total."""
-    table = empty_table(title, sums_only, ("ms", "share\n%", "GFLOP\n/s", "% of\npeak", "MB", "limit\nms"))
     total = profile.total
+    heads = ["ms", "time\n%", "GFLOP\n/s", "% of\npeak", *["done\n%"] * total.marked, "MB", "limit\nms"]
+    table = empty_table(title, sums_only, heads)
     for row, is_sum in lines(profile.rows, sums_only):
+        speed, *shares = speeds(row, profile.peak)
         table.add_row(
             *label(row, sums_only),
             milliseconds(row.seconds, total.seconds),
             short(100 * row.seconds / total.seconds, 1),
-            rounded(row.flops / 1e9, rough=row.flops < 1e8),
-            short(100 * row.flops / profile.peak, 2) if profile.peak else "-",
+            speed,
+            *shares[: 1 + total.marked],
             short(row.bytes / 1e6, 2),
-            milliseconds(row.limit, total.limit),
+            short(1e3 * row.limit, 3),
             style="bold" if is_sum and not sums_only else None,
             end_section=is_sum and not sums_only,
         )
     return table
+
+
+def speeds(row: Row, peak: float | None) -> tuple[str, str, str]:
+    """GFLOP/s and percent of the peak, with an asterisk if they count what is not done; percent of what is done."""
+    speed, mark = rounded(row.flops / 1e9, rough=row.flops < 1e8), "*" * row.marked
+    if not peak:
+        return speed + mark, "-", ""
+    share = short(100 * row.flops / peak, 0 if mark else 2)
+    return speed + mark, share + mark, short(100 * row.done_flops / peak, 1) if mark else ""
 
 
 def side_by_side(one: Profile, other: Profile, title: str, sums_only: bool) -> Table:
@@ -134,14 +150,14 @@ def explain(profiles: list[Profile], size: int, unknown: str, interrupted: bool)
         "Times are means of the fastest tenth of the inferences, with on_layer and without: the others show what "
         "else the machine was doing."
     )
+    if len(profiles) > 1:
+        return [*text, f"ratio: {profiles[0].version}'s time over {profiles[1].version}'s."]
     text.append(
         "MB: input, output and weights in float32, each once. limit: the time that these bytes take from memory, "
         "or the operations at the peak, whichever is longer. Data that the layer before left in a cache does not come "
         "from memory: so small layers can be faster than their limit."
-        if len(profiles) == 1
-        else f"ratio: {profiles[0].version}'s time over {profiles[1].version}'s."
     )
-    return text
+    return text + [MARKED] * profiles[0].total.marked
 
 
 def difference(apart: float) -> str:

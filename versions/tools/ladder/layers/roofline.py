@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ladder.layers.layer_times import Profile, groups
+from ladder.layers.layer_times import Profile, Row, groups
 from shared_weights.tensor_file import appearing_whole
 
 # A colour and a marker for each kind of layer; the convolutions stand out.
@@ -39,6 +39,9 @@ def draw(profiles: list[Profile], size: int, file: Path) -> None:
         for kind, (colour, marker) in STYLES.items()
         if kind in kinds
     ]
+    if any(profile.total.marked for profile in profiles):
+        hollow = {"facecolors": "none", "edgecolors": ROOF, "label": "counted as direct"}
+        handles.append(panels[0].scatter([], [], s=45, marker="s", **hollow))
     figure.legend(handles=handles, loc="outside right center", title="kind of layer")
     figure.suptitle(f"ResNet-50 at {size} x {size} pixels, layer by layer: the larger a marker, the longer it takes")
     with appearing_whole(file) as partial:
@@ -52,7 +55,7 @@ def draw_panel(axes: Axes, profile: Profile) -> None:
         colour, marker = STYLES[kind]
         axes.scatter(
             [row.intensity for row in rows],
-            [row.flops / 1e9 for row in rows],
+            [row.done_flops / 1e9 for row in rows],
             [max(SMALLEST, LARGEST * row.seconds / longest) for row in rows],
             color=colour,
             marker=marker,
@@ -61,6 +64,7 @@ def draw_panel(axes: Axes, profile: Profile) -> None:
             linewidths=0.5,
             zorder=3,
         )
+        draw_counted(axes, [row for row in rows if row.marked], colour, marker)
     axes.set(xscale="log", yscale="log", xlabel="intensity [operations per byte moved]")
     threads = f", {profile.threads} threads" if profile.threads > 1 else ""
     axes.set_title(f"{profile.version}{threads}")
@@ -70,9 +74,19 @@ def draw_panel(axes: Axes, profile: Profile) -> None:
     draw_roofs(axes, profile)
 
 
+def draw_counted(axes: Axes, rows: list[Row], colour: str, marker: str) -> None:
+    """Hollow markers for layers that are counted as direct convolutions, each with a line from what is really done."""
+    for row in rows:
+        counted = row.operations / row.bytes, row.flops / 1e9
+        line = zip((row.intensity, row.done_flops / 1e9), counted)
+        axes.plot(*line, color=colour, linewidth=0.6, alpha=0.5, zorder=2)
+        axes.scatter(*counted, SMALLEST, facecolors="none", edgecolors=colour, marker=marker, linewidths=0.8, zorder=3)
+
+
 def draw_roofs(axes: Axes, profile: Profile) -> None:
     """The memory's roof, which rises with the intensity, up to the processor's, which is flat."""
-    low, high = min(row.intensity for row in profile.rows) / 2, max(row.intensity for row in profile.rows) * 2
+    low = min(row.intensity for row in profile.rows) / 2
+    high = max(row.operations / row.bytes for row in profile.rows) * 2
     ridge = min(high, profile.peak / profile.bandwidth) if profile.peak else high
     x = np.array([low, ridge])
     axes.plot(x, x * profile.bandwidth / 1e9, color=ROOF, linewidth=1.5, zorder=2)

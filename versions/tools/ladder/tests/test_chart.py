@@ -15,8 +15,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 def line(name: str, median: float, faster: float | None = None, **more: Any) -> dict[str, Any]:
     """A version's or peer's line of a results file, as far as charts and tables read it."""
     ratio = faster and {"median": faster, "interval": [0.99 * faster, 1.01 * faster], "pairs": 9}
-    common = {"idea": f"the idea of {name}", "threads": 1, "previous": None, "spread": 0.02, "share_of_peak": 0.3}
-    return {"name": name, "median": median, "faster": ratio} | common | more
+    common = {"idea": f"the idea of {name}", "threads": 1, "previous": None, "spread": 0.02}
+    return {"name": name, "median": median, "faster": ratio, "share_of_peak": 0.3, "done": 1.0} | common | more
 
 
 def results(size: int, versions: list[dict[str, Any]], peers: list[dict[str, Any]] | None = None) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from ladder.layers import cost
 from ladder.machine import bandwidth
 from ladder.machine.bandwidth import Bandwidth
+from ladder.timing import cost
+from ladder.timing.cost import Work
 from shared_weights.architecture import layers
 
 
@@ -21,8 +22,8 @@ def test_costs_are_those_that_one_works_out_by_hand():
     assert cost.operations(network["avgpool"]) == 7 * 7 * 2048
     assert cost.moved_bytes(network["layer4.2.add"]) == 4 * 3 * 7 * 7 * 2048
     assert cost.moved_bytes(network["layer4.2.conv2"]) == 4 * (2 * 7 * 7 * 512 + 512 * 512 * 9)
-    assert cost.limit(norm, 1.0, 1e30) == cost.operations(norm)  # only the operations count
-    assert cost.limit(norm, None, 1.0) == cost.limit(norm, 1e30, 1.0) == cost.moved_bytes(norm)
+    assert cost.limit(7, 5, 1.0, 1e30) == 7  # only the operations count
+    assert cost.limit(7, 5, None, 1.0) == cost.limit(7, 5, 1e30, 1.0) == 5
     # all operations are hardly more than those of the convolutions and the linear layer
     counted = sum(map(cost.operations, network.values()))
     assert 1 < counted / sum(2 * layer.multiply_adds for layer in layers()) < 1.01
@@ -46,6 +47,14 @@ def test_the_layers_of_a_step_cost_what_is_left_of_them():
     assert cost.operations(stem) == (2 * 147 + 1) * 112 * 112 * 64 + 9 * 56 * 56 * 64 and cost.kind(stem) == "conv 7x7"
     assert cost.moved_bytes(stem) == 4 * (224 * 224 * 3 + 56 * 56 * 64 + 147 * 64 + 64)
     assert cost.moved_bytes(steps["fc"]) == 4 * (2048 + 1000 + 2048 * 1000 + 1000)
+
+
+def test_work_that_is_done_in_another_way_replaces_the_convolution_alone():
+    conv, norm, relu = layers()[4:7]
+    assert (conv.name, relu.name) == ("layer1.0.conv1", "layer1.0.relu1")
+    step = [conv, norm, relu]
+    assert cost.done(step, None) == cost.operations(step) == (2 * 64 + 1) * 56 * 56 * 64
+    assert cost.done(step, Work(operations=1000, bytes=1)) == 1000 + 56 * 56 * 64
 
 
 @pytest.mark.parametrize("threads", [(1,), (1, 3)])

@@ -10,7 +10,7 @@ import pytest
 
 from ladder.core import environment
 from ladder.core.versions import ROOT, discover, find
-from ladder.layers import cost
+from ladder.timing import cost
 from shared_weights.architecture import Layer, layers
 
 LESSONS = ROOT / "versions" / "README.md"

@@ -64,6 +64,16 @@ def test_the_tables_say_what_was_measured_at_both_sizes(tree: Tree):
     assert peers[0] == ["peer", "how it is run", "64 x 64", "224 x 224", "against `04_four`", "of peak"]
     assert peers[1:] == [["ncnn", "ncnn 1: told so", "", "40.0 ms", "1.25 (1.24 to 1.26)", "30 %"]]
     assert "a slide rule (3 processors), 2026-01-02; `nox -s bench -- --size 64` and `nox -s bench -- --peers`" in text
+    assert "really done" not in text
+
+
+def test_operations_that_are_really_done_stand_in_brackets(tree: Tree):
+    found = measured(tree.root)
+    found[224]["versions"][-1] |= {"share_of_peak": 1.2, "done": 0.5}
+    bench_readme.write(tree.root, found)
+    text = (tree.root / "README.md").read_text()
+    assert [row[-1] for row in tables(text)[0][1:]] == ["30 %", "30 %", "30 %", "30 %", "120 % (60 %)"]
+    assert "so that it may pass 100 % (in brackets, the operations that are really done)" in text
 
 
 def test_only_what_is_between_the_markers_changes(tree: Tree):

@@ -103,6 +103,7 @@ def run(root: Path, wanted: Settings) -> tuple[Results, str, int]:
     results = summarise(
         field.entries,
         field.load,
+        field.done,
         field.timings,
         loops,
         options=asdict(replace(wanted, size=size)),

@@ -75,9 +75,16 @@ def row(name: str, threads: int, measured: Measured) -> list[str]:
     """The cells of one row; everything but the times is from the largest measured size."""
     times = [duration(measured[size]) if size in measured else "" for size in SIZES]
     line = measured[max(measured)]
-    share = "" if line["share_of_peak"] is None else f"{rounded(100 * line['share_of_peak'], rough=True)} %"
     name, idea = (f"{name}, {threads} threads", "") if threads > 1 else (name, line["idea"])
-    return [name, idea, *times, ratio(measured), share]
+    return [name, idea, *times, ratio(measured), share(line)]
+
+
+def share(line: dict[str, Any]) -> str:
+    """The share of the peak as text; in brackets that of the operations that are really done, if these are others."""
+    if line["share_of_peak"] is None:
+        return ""
+    counted, done = (rounded(100 * line["share_of_peak"] * part, rough=True) for part in (1, line["done"] or 1))
+    return f"{counted} %" if line["done"] in (None, 1) else f"{counted} % ({done} %)"
 
 
 def duration(line: dict[str, Any]) -> str:
@@ -104,8 +111,14 @@ def how(found: Found) -> str:
         f"{results['processor']['name']} ({results['processor']['threads']} processors), {results['began'][:10]}"
         for results in found.values()
     }
+    others = any(line["done"] not in (None, 1) for results in found.values() for line in results["versions"])
+    really = (
+        ", where every convolution counts as if it were direct, so that it may pass 100 % (in brackets, the operations "
+        "that are really done)"
+    )
     return (
         f"Median of one inference; how many times as fast as the other, in the rounds of one run, with the "
-        f"{CONFIDENCE} % interval of the median; and the share of what as many cores do with FMA alone. Measured on "
+        f"{CONFIDENCE} % interval of the median; and the share of what as many cores do with FMA alone"
+        f"{really * others}. Measured on "
         f"{' and '.join(sorted(machines))}; {commands} {'print' if len(found) > 1 else 'prints'} it for your machine."
     )

@@ -32,7 +32,8 @@ def tabulate(results: Results) -> Table:
         if line in results.peers[:1]:
             table.add_section()
         noisy = line.spread > NOISE
-        share = "" if line.share_of_peak is None else f"{rounded(100 * line.share_of_peak, rough=True)} %"
+        mark = "*" * line.marked
+        share = "" if line.share_of_peak is None else f"{rounded(100 * line.share_of_peak, rough=True)} %{mark}"
         memory = "-" if line.peak_memory is None else f"{line.peak_memory / 1e6:.0f}"
         later = "" if line.later_load_seconds is None else rounded(line.later_load_seconds, rough=True)
         quartiles = " to ".join(rounded(1e3 * seconds, noisy) for seconds in line.quartiles)
@@ -41,7 +42,7 @@ def tabulate(results: Results) -> Table:
             cell(rounded(1e3 * line.median, noisy), quartiles, "yellow" if noisy else "bold"),
             cell(*ratio(line.faster, noisy)),
             cell(ratio(line.faster_than_base, noisy)[0], str(len(line.seconds))),
-            cell(rounded(line.flops / 1e9, noisy), share),
+            cell(rounded(line.flops / 1e9, noisy) + mark, share),
             cell(rounded(line.load_seconds, rough=True), later),
             memory,
         )
@@ -85,6 +86,7 @@ def explain(results: Results, unknown: str) -> list[str]:
         peaks = " and ".join(f"{rounded(flops / 1e9)} GFLOP/s with {name}" for name, flops in sets.items())
         cores = "one core" if count == 1 else f"{count} cores"
         lines.append(f"Peak of {cores}: {peaks}, measured between the rounds; the share is of the larger.")
+    lines += really(results)
     for line in results.versions:
         if line.faster_than_alone:
             times = " to ".join(rounded(end) for end in line.faster_than_alone.interval)
@@ -102,6 +104,25 @@ def explain(results: Results, unknown: str) -> list[str]:
         wish = "" if results.disturbed else "; give more --seconds or --rounds"
         lines.append(f"No ratio for {', '.join(too_few)}: that takes {FEWEST} rounds that both were in{wish}.")
     return [*lines, f"Kept as {results.id} in build/bench/runs."]
+
+
+def really(results: Results) -> list[str]:
+    """Sentences about the versions that do other operations than are counted; none if there is no such version."""
+    lines = [
+        "*: counted as if each convolution were direct, so it may pass 100 % of the peak."
+        + " So are the peers', whatever they do." * bool(results.peers)
+    ]
+    for line in results.versions:
+        if line.marked and line.done:
+            threads = f", {line.threads} threads" * (line.threads > 1)
+            lines.append(
+                f"{line.name}{threads}: {rounded(100 * line.done)} % of these operations are really done: "
+                f"{rounded(line.done * line.flops / 1e9)} GFLOP/s"
+            )
+            if line.share_of_peak:
+                lines[-1] += f", {rounded(100 * line.done * line.share_of_peak, rough=True)} % of the peak"
+            lines[-1] += "."
+    return lines if len(lines) > 1 else []
 
 
 def started(times: int) -> str:

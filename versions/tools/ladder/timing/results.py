@@ -1,7 +1,7 @@
 """A benchmark's results as numbers: the content of build/bench/results.json."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,10 +27,12 @@ class Line:
     include it, numbered from 0, and its time in each; every `period`-th round includes it. `quartiles`: the first and
     the third, in seconds. `faster`: how many times as fast it is as `previous` (for a peer: the newest version),
     `faster_than_base`: as the version BASE, `faster_than_alone`: as itself with one thread; None if the other one was
-    not timed, or not in enough rounds. `flops`: floating-point operations per second, at the median time;
-    `share_of_peak`: their share of the peak of as many cores, None if that is unknown. `load_seconds`: of a process's
-    first network, with the version's compiled code already in the cache; `later_load_seconds`: of its second network,
-    None for a peer. `peak_memory`: of the process, in bytes, None if the system does not report it.
+    not timed, or not in enough rounds. `flops`: floating-point operations per second, at the median time, counted as if
+    each convolution were computed as it is defined; `share_of_peak`: their share of the peak of as many cores, None if
+    that is unknown; `done`: the share of them that is really done, None for a peer, of which that is unknown.
+    `load_seconds`: of a process's first network, with the version's compiled code already in the cache;
+    `later_load_seconds`: of its second network, None for a peer. `peak_memory`: of the process, in bytes, None if the
+    system does not report it.
     """
 
     name: str
@@ -53,6 +55,12 @@ class Line:
     later_load_seconds: float | None
     warm_up_seconds: float
     peak_memory: int | None
+    done: float | None = None
+
+    @property
+    def marked(self) -> bool:
+        """Whether other operations are done than are counted, so that these may be more than the peak allows."""
+        return self.done not in (None, 1)
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,7 @@ def operations(size: int) -> int:
 def summarise(
     entries: list[Contestant],
     load: Mapping[str, tuple[float, float | None]],
+    done: Mapping[str, float],
     timings: Timings,
     loops: Peak,
     options: dict[str, Any],
@@ -103,13 +112,15 @@ def summarise(
 ) -> Results:
     """The results of a run, without contestants that were not timed before an interruption.
 
-    `load`: contestant -> seconds of the first and of a later loading; `more`: as in Results.
+    `load`: contestant -> seconds of the first and of a later loading; `done`: contestant -> as in Line; `more`: as in
+    Results.
     """
     timed, size, peak = [entry for entry in entries if timings.of(entry.name)], options["size"], loops.medians()
 
     def lines(peers: bool) -> list[Line]:
         wanted = [entry for entry in timed if (entry.version is None) == peers]
-        return [line(entry, timed, size, load[entry.name], timings, highest(peak, entry.threads)) for entry in wanted]
+        found = [line(entry, timed, size, load[entry.name], timings, highest(peak, entry.threads)) for entry in wanted]
+        return [replace(one, done=done.get(entry.name)) for entry, one in zip(wanted, found)]
 
     began = datetime.fromtimestamp(timings.began, UTC)
     return Results(

@@ -14,14 +14,15 @@ from ladder.timing.contestants import Contestant
 from ladder.timing.neighbours import Taken
 from ladder.timing.peers import Kit, PeerWorker
 from ladder.timing.rounds import STARTS, Timings
+from ladder.timing.work import share_done
 
 
 @dataclass
 class Field:
     """The started contestants with their processes, and what is measured of them.
 
-    `load`: contestant -> seconds of its first and a later loading; `priority`: see `conditions.priority`; `neighbours`:
-    what they took, None if unknown; `interrupted`: by Ctrl-C.
+    `load`: contestant -> seconds of its first and a later loading; `done`: version -> see `results.Line`; `priority`:
+    see `conditions.priority`; `neighbours`: what they took, None if unknown; `interrupted`: by Ctrl-C.
     """
 
     stack: ExitStack
@@ -29,6 +30,7 @@ class Field:
     entries: list[Contestant] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
     load: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+    done: dict[str, float] = field(default_factory=dict)
     peers_agree: bool = True
     priority: str | None = None
     timings: Timings = field(default_factory=Timings)
@@ -49,13 +51,17 @@ class Field:
 def start_versions(
     started: Field, entries: list[Contestant], pythons: dict[str, Path], weights: Path, size: int
 ) -> None:
-    """Start a worker for each version and number of threads, and measure how long it takes to load."""
+    """Start a worker for each version and number of threads; measure how long it takes to load, ask what it does."""
+    shares: dict[str, float] = {}
     for entry in entries:
         started.report(0, f"loading {entry.name}")
         what = entry.name, pythons[entry.label], weights
         worker = started.stack.enter_context(Worker(*what, size=size, threads=entry.threads))
         # After the worker, which may have compiled code that later processes find in the cache.
         started.add(entry, worker, load_twice(*what, size, entry.threads))
+        if entry.version and entry.label not in shares:
+            shares[entry.label] = share_done(entry.version, pythons[entry.label], weights, size)
+        started.done[entry.name] = shares[entry.label]
 
 
 def start_again(field: Field, pythons: dict[str, Path], weights: Path, size: int) -> None:

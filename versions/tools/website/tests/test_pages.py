@@ -14,7 +14,7 @@ LAYERS = [
     {"name": "conv1", "stage": "stem", "kind": "conv 7x7", "shape": [112, 112, 64], "seconds": 0.003},
     {"name": "bn1", "stage": "stem", "kind": "batch norm", "shape": [112, 112, 64], "seconds": 0.001},
 ]
-COST = {"operations": 8_000_000, "bytes": 2_000_000, "limit": 0.0005}
+COST = {"operations": 8_000_000, "done": 8_000_000, "bytes": 2_000_000, "limit": 0.0005}
 PROFILE = {
     "processor": "a fast one",
     "size": 224,
@@ -119,6 +119,18 @@ def test_a_profile_is_shown_by_kind_by_stage_and_by_layer(tree: Path):
     assert by_kind[0] == ["conv 7x7", "3.000", "75.0%", "2.67", "33.3%", "2.00", "0.500"]
     assert by_stage == [["stem", "4.000", "100.0%", "4", "50.0%", "4.00", "1.000"]]
     assert layers[1] == ["bn1", "112x112x64", "1.000", "25.0%", "8", "100.0%", "2.00", "0.500"]
+
+
+def test_a_profile_of_other_operations_than_are_counted_shows_both(tree: Path):
+    rows = [LAYERS[0] | COST | {"done": 2_000_000}, LAYERS[1] | COST]
+    found = PROFILE | {"versions": [{"threads": 1, "peak": 8e9, "rows": rows}]}
+    write(tree, "build/profile/02_two.json", json.dumps(found))
+    assert main([], tree) == 0
+    article = page(tree, "versions/02_two/README")
+    by_kind = [[cell.text_content() for cell in row.cssselect("td")] for row in article.cssselect("tbody tr")][:2]
+    assert by_kind[0] == ["conv 7x7", "3.000", "75.0%", "2.67*", "33.3%*", "8.3%", "2.00", "0.500"]
+    assert by_kind[1] == ["batch norm", "1.000", "25.0%", "8", "100.0%", "", "2.00", "0.500"]
+    assert "*: counted as if each convolution were direct, so it may pass 100 %" in article.text_content()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"versions": []}'])

@@ -4,12 +4,29 @@ The model is the roofline of Williams, Waterman and Patterson, "Roofline: an ins
 multicore architectures" (2009).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from math import prod
 
 from shared_weights.architecture import Layer
 
 SHORT = {"max pooling": "max pool", "average pooling": "avg pool", "residual sum": "add"}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a version really does for a convolution that it computes in another way than defined, such as Winograd's.
+
+    `operations`: in place of two per multiply-add; `bytes`: what its steps move.
+    """
+
+    operations: int
+    bytes: int
+
+
+def steps(network: Sequence[Layer], told: Collection[str], fuses: bool) -> dict[str, list[Layer]]:
+    """The layers of each step of a version that has told of these, under the name that it is told of by."""
+    return fused(network, set(told)) if fuses else {layer.name: [layer] for layer in network}
 
 
 def fused(network: Sequence[Layer], told: set[str]) -> dict[str, list[Layer]]:
@@ -46,6 +63,13 @@ def operations(step: Sequence[Layer]) -> int:
     return sum(layer_operations(layer) for layer in step if len(step) == 1 or layer.kind != "batch norm")
 
 
+def done(step: Sequence[Layer], work: Work | None) -> int:
+    """The operations that a version really does; `work`: for its convolution, None if that is computed as defined."""
+    if work is None:
+        return operations(step)
+    return operations(step) - 2 * sum(layer.multiply_adds for layer in step) + work.operations
+
+
 def layer_operations(layer: Layer) -> int:
     """Those of a layer that is a step of its own."""
     match layer.kind:
@@ -80,9 +104,9 @@ def moved_bytes(step: Sequence[Layer]) -> int:
     return 4 * inputs + last.output_bytes + weights + sum(4 * layer.output[2] for layer in folded)
 
 
-def limit(step: Sequence[Layer], peak: float | None, bandwidth: float) -> float:
-    """The fewest seconds that the step can take if every byte comes from or goes to memory.
+def limit(operations: int, moved: int, peak: float | None, bandwidth: float) -> float:
+    """The fewest seconds that these operations and bytes can take if every byte comes from or goes to memory.
 
     `peak`: operations per second, None if unknown; `bandwidth`: bytes per second.
     """
-    return max(moved_bytes(step) / bandwidth, operations(step) / peak if peak else 0.0)
+    return max(moved / bandwidth, operations / peak if peak else 0.0)
