@@ -188,7 +188,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def rounding(session: nox.Session) -> None:
-    """Compare the versions with float64 on random networks and unusual images: -- --seeds 200 --versions 07 08."""
+    """Compare the versions with float64 on random networks and unusual images: -- --seeds 200; or -- --layers 12."""
     python(session, "-m", "scrutiny", "rounding", *session.posargs)
 
 

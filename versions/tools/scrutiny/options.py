@@ -14,6 +14,7 @@ def rounding(command: argparse.ArgumentParser) -> None:
     """
     add_versions(command)
     command.add_argument("--seeds", type=positive, default=4, metavar="N", help="how many (default: 4)")
+    command.add_argument("--layers", metavar="NAME", help="only this: each layer of a version, with its rounding bound")
 
 
 def soak(command: argparse.ArgumentParser) -> None:

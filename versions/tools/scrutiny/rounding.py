@@ -13,6 +13,7 @@ from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.outputs import agreement
 from scrutiny import networks
+from scrutiny.layer_errors import layer_errors
 from scrutiny.process import Process
 from scrutiny.tally import Columns, Tally, complaints, tabulate
 from scrutiny.trials import RANDOM, SPECIAL, Trial, all_trials
@@ -43,8 +44,10 @@ class Contestant:
     tallies: dict[str, Tally] = field(default_factory=lambda: {name: Tally() for name in TALLIES})
 
 
-def rounding(root: Path, names: Sequence[str], seeds: int) -> int:
-    """Print the tables; the exit code is 1 if a version broke a promise."""
+def rounding(root: Path, names: Sequence[str], seeds: int, layers: str | None = None) -> int:
+    """Print the tables, or with `layers` that of this version's layers; the exit code is 1 if a promise is broken."""
+    if layers:
+        return layer_errors(root, layers)
     versions, trials = select(root, names), all_trials(seeds)
     float64 = networks.reference(root)
     with ExitStack() as stack:
