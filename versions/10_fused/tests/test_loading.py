@@ -161,7 +161,7 @@ def test_a_process_is_shown_until_the_wait_for_it_ends(missing, stopped):
 
 def test_the_command_line_says_which_process_it_waits_for(net, weights_dir, stopped):
     net(IMAGE)
-    first = planned(net.weights, 32, 32)[0].steps[0].convolution
+    first = planned(net.weights, 32, 32)[0].steps[0].sizes
     library = trust.cache_folder() / f"{Compiler(net.weights.isa).key(source(first, net.weights.isa))}.so"
     library.unlink()
     other = stopped(library)

@@ -146,7 +146,8 @@ def test_asking_changes_no_bit_of_the_result(shape, isa, tmp_path):
 @pytest.mark.parametrize("isa", INSTRUCTION_SETS.values(), ids=lambda isa: isa.name)
 def test_every_innermost_loop_asks_once_in_an_iteration_by_numbers_and_not_by_pointers(net, isa):
     """A pointer behind an array would be undefined already, even if nothing is read from it."""
-    found = {step.convolution for step in planned(net.weights, 224, 224)[0].steps if step.convolution}
+    steps = planned(net.weights, 224, 224)[0].steps
+    found = {step.sizes for step in steps if isinstance(step.sizes, Convolution)}
     for conv in filter(prefetches, found):
         text = source(conv, isa)
         loops = re.findall(r"for \(ptrdiff_t k = .*\n(.*)\n", text)

@@ -57,12 +57,6 @@ class Step:
         """What C is generated for, or None if the operator is in C already."""
         return None if isinstance(self.sizes, tuple) else self.sizes
 
-    @property
-    def convolution(self) -> Convolution | None:
-        """The convolution that the step computes, or completes; None for other steps."""
-        sizes = self.sizes.conv if isinstance(self.sizes, Products) else self.sizes
-        return sizes if isinstance(sizes, Convolution) else None
-
     def placed(self, kernels: dict[Generated, "ops.Kernel"]) -> tuple:
         """The step as ops.Program takes it, once its values have their places."""
         operator = "conv2d" if self.generated else self.operator
