@@ -177,7 +177,9 @@ def asm(command: argparse.ArgumentParser) -> None:
     """
     command.add_argument("name", metavar="VERSION", help=VERSION_HELP)
     command.add_argument(
-        "wanted", metavar="FUNCTION_OR_FILE", help="conv2d or conv2d.c: a file; else a function in one"
+        "wanted",
+        metavar="FUNCTION_OR_FILE",
+        help="conv2d or conv2d.c: a file; else a function in one; where C is generated, a layer: layer1.0.relu2",
     )
     command.add_argument("--out", type=path, metavar="FILE", help="write there instead of printing")
 

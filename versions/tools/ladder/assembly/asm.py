@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ladder.assembly import generated
 from ladder.assembly.objdump import KINDS, Function, Instruction, count, disassemble
 from ladder.core import environment, processor, terminal
 from ladder.core.errors import LadderError
@@ -33,7 +34,7 @@ class Unit:
 
 
 def asm(root: Path, name: str, wanted: str, out: Path | None = None) -> int:
-    """Print the functions of one C file, or one function, of a version; or write them to `out`. Returns 0.
+    """Print the functions of one C file, of a layer's generated C, or one function; or write them to `out`. Returns 0.
 
     Raises LadderError if there is no such version, file or function, if the version has no C, or without objdump.
     """
@@ -46,15 +47,33 @@ def asm(root: Path, name: str, wanted: str, out: Path | None = None) -> int:
         raise LadderError("asm knows the instructions of x86-64 only, and this is another processor")
     environment.python(version, "asm")
     meson = environment.home_of(version, "asm") / "meson"
-    unit, functions = choose(version, units(meson), wanted)
-    head = f"{version.name}, {unit.source.name}, compiled by {compiler(meson)}: {unit.flags}"
+    chosen = generated_units(version, wanted) or [choose(version, units(meson), wanted)]
+
+    def show_all(console: Console) -> None:
+        for number, (unit, functions) in enumerate(chosen):
+            if number:
+                console.print()
+            show(console, f"{version.name}, {unit.source.name}, compiled by {compiler(meson)}: {unit.flags}", functions)
+
     if out is None:
-        show(terminal.output(), head, functions)
+        show_all(terminal.output())
     else:
         with appearing_whole(out) as partial, partial.open("w", encoding="utf-8") as file:
-            show(Console(file=file, width=120), head, functions)
+            show_all(Console(file=file, width=120))
         terminal.note(f"written to {out}")
     return 0
+
+
+def generated_units(version: Version, wanted: str) -> list[tuple[Unit, list[Function]]]:
+    """The functions of the generated files that are named so, or that a layer of this name has."""
+    if not version.generates:
+        return []
+    files, flags_of_all = generated.generate(version)
+    found = []
+    for file in generated.choose(files, wanted):
+        target = generated.compiled(file, flags_of_all)
+        found.append((Unit(file, target, flags(shlex.join(flags_of_all))), disassemble(target, file.parent)))
+    return found
 
 
 def units(meson: Path) -> list[Unit]:
@@ -92,6 +111,8 @@ def choose(version: Version, units: list[Unit], wanted: str) -> tuple[Unit, list
     raise LadderError(
         f"{version.name} has no C file and no compiled function {wanted!r}; its files are "
         f"{', '.join(sorted(unit.source.name for unit in units))}; a static function may be inlined where it is called"
+        + "; generated C is named by a layer, as `profile` names it"
+        * version.generates
     )
 
 

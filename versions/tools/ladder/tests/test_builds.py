@@ -1,12 +1,15 @@
 """A small version in C, really built in each way: what the builds are for shows in what becomes of its mistakes."""
 
+import shlex
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ladder.__main__ import main
-from ladder.assembly import asm
+from ladder.assembly import asm, generated
 from ladder.assembly.asm import Unit, choose, flags, units
 from ladder.assembly.objdump import Function, disassemble
 from ladder.core import environment, processor
@@ -40,6 +43,14 @@ float sum(const float *x, int n)
         total += x[i];
     return total;
 }
+"""
+# Writes two files, as a version's command `codegen` does.
+CODEGEN = """
+import os
+for name in ("transform", "products"):
+    open(name + ".c", "w").write("int " + name + "(int x)\\n{\\n    return x + 1;\\n}\\n")
+    print(os.path.abspath(name + ".c") + ": layer1.0.relu2, layer1.1.relu2")
+print("\\n2 files for 2 layers. What they are compiled with: -O2 -fPIC")
 """
 MISTAKES = """
 #include <Python.h>
@@ -194,6 +205,23 @@ def test_asm_shows_the_code_of_the_release(root: Path):
             ]
         )
     assert code[0] == code[1]
+
+
+@needs_objdump
+def test_asm_shows_generated_c_by_its_layer_and_by_its_name(tree: Tree, weight_set: Path, monkeypatch):
+    version = replace(read(tree.version("07_seven")), generates=True)
+    interpreter = tree.root / "python"
+    write(interpreter, f'#!/bin/sh\nshift 6\nmkdir -p "$1" && cd "$1" && {sys.executable} -c {shlex.quote(CODEGEN)}\n')
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(environment, "python", lambda version: interpreter)
+    monkeypatch.setattr(generated.weights, "find", lambda name: weight_set)
+    for wanted in ("layer1.0.relu2", "products", "products.c"):
+        *first, (unit, [function]) = asm.generated_units(version, wanted)
+        assert len(first) == (wanted == "layer1.0.relu2")
+        assert unit.source.name == "products.c" and function.name == "products" and unit.flags == "-O2 -fPIC"
+        assert {one.source and one.source[0].name for one in function.instructions} == {"products.c"}
+    assert asm.generated_units(version, "layer1.0") == []
+    assert asm.generated_units(replace(version, generates=False), "products") == []
 
 
 @needs_objdump
