@@ -186,8 +186,6 @@ def transform_kernels(packed: np.ndarray, channels: int, outputs: int, pixels: i
     for first in range(0, len(packed) // 9, strip):
         kernels = packed[9 * first :][: 9 * strip].reshape(3, 3, -1)
         target = transformed[len(matrix) ** 2 * first :][: len(matrix) ** 2 * kernels.shape[2]]
-        for row, values in zip(matrix, target.reshape(len(matrix), len(matrix), -1)):
-            columns = row[0] * kernels[0] + row[1] * kernels[1] + row[2] * kernels[2]
-            for column, value in zip(matrix, values):
-                value[:] = column[0] * columns[0] + column[1] * columns[1] + column[2] * columns[2]
+        rows = np.einsum("pi,ijn->pjn", matrix, kernels.astype(np.float64))
+        target.reshape(len(matrix), len(matrix), -1)[:] = np.einsum("qj,pjn->pqn", matrix, rows)
     return transformed
