@@ -173,17 +173,18 @@ def resident_bytes():
         ("conv2d", [(32, 32, 1), (4, 1, 1, 1)], {"stride": 1, "padding": 0}),
         ("batch_norm", [(32, 32, 4), (4,), (4,), (4,), (4,)], {}),
         ("relu", [(32, 32, 4)], {}),
-        ("max_pool", [(64, 64, 4)], {"kernel": 2, "stride": 2, "padding": 0}),
+        ("max_pool", [(128, 128, 1)], {"kernel": 2, "stride": 2, "padding": 0}),
         ("average_pool", [(1, 1, 4096)], {}),
         ("linear", [(1,), (4096, 1), (4096,)], {}),
         ("add", [(32, 32, 4), (32, 32, 4)], {}),
     ],
 )
-def test_a_thousand_calls_leak_no_memory(name, shapes, settings):
+def test_calls_leak_no_memory(name, shapes, settings):
+    """Most of three hundreds of calls add little: a leak shows in each, and what the system hands out late, in one."""
     tensors = [np.abs(random(i, *shape)) for i, shape in enumerate(shapes)]
-    for _ in range(100):
-        run_op(name, *tensors, **settings)
-    before = resident_bytes()
-    for _ in range(1000):
-        run_op(name, *tensors, **settings)
-    assert resident_bytes() - before < 4_000_000  # each call allocates 16 KiB; leaks would add up to 16 MiB
+    sizes = []
+    for _ in range(4):
+        for _ in range(100):
+            run_op(name, *tensors, **settings)
+        sizes.append(resident_bytes())
+    assert sorted(np.diff(sizes))[1] < 400_000  # each call allocates 16 KiB; leaks would add up to 1.6 MiB
