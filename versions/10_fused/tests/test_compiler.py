@@ -53,9 +53,9 @@ def program(tmp_path, text):
 def run(*arguments, **variables):
     """Runs the command line in this process, with these environment variables, as if nothing had been loaded."""
     out, err = io.StringIO(), io.StringIO()
-    with mock.patch.dict(os.environ, variables), mock.patch.dict(compiler.loaded, clear=True):
-        with redirect_stdout(out), redirect_stderr(err):
-            code = cli.main([str(argument) for argument in arguments])
+    fresh = mock.patch.dict(os.environ, variables), mock.patch.dict(compiler.loaded, clear=True)
+    with fresh[0], fresh[1], redirect_stdout(out), redirect_stderr(err):
+        code = cli.main([str(argument) for argument in arguments])
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from ladder.core import environment, terminal, weights
 from ladder.core.errors import LadderError
 from ladder.core.pictures import read_truth
+from ladder.core.precompiled import precompiled
 from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.core.worker import prepared
@@ -35,7 +36,8 @@ def compare(root: Path, names: Sequence[str], folders: Iterable[Path] | None = N
         golden = read_golden(folder, sorted(read_truth(root / "pics")))
         with tempfile.TemporaryDirectory() as scratch:
             trials = trials_of(golden, root / "pics", small_input(versions[-1], folder, root / "pics", Path(scratch)))
-            outputs, refused = agreement.run(versions, folder, trials)
+            with precompiled(versions):
+                outputs, refused = agreement.run(versions, folder, trials)
             complaints += refused + agreement.report(f"weights {folder.name}", versions, outputs, trials)
     for complaint in complaints:
         terminal.note(f"ladder: {complaint}")
