@@ -16,8 +16,8 @@ from ladder.testing.subjects import MEMORY, Repository, Subject
 from ladder.testing.units import Build, Chore, Unit, VersionFile, own, pytest
 
 CODE_CACHE = "RESNET50_TEST_CACHE"  # for the versions' conftest.py: a folder where test files share compiled code
-# NumPy multiplies in one thread, unless the user says otherwise: as many units run as there are processors, and OpenBLAS's
-# threads spin while they wait. They took half of the processor time of mnist's tests.
+# NumPy multiplies in one thread, unless the user says otherwise: as many units run as there are processors, and
+# OpenBLAS's threads spin while they wait. They took half of the processor time of mnist's tests.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 MAKERS = ("src/resnet50/compiler.py", "src/resnet50/cache.py", "tests/adapter.py")
 
