@@ -4,6 +4,7 @@ import os
 import platform
 import shlex
 import shutil
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from ladder.testing.snapshot import digest
 
 # The environment variables that hold settings for programs: all with these prefixes, except the runner's own.
 SETTINGS = (
-    *("AR", "ASAN", "C", "GLIBC_TUNABLES", "HOME", "LANG", "LC_", "LD", "LIBRARY_PATH", "MALLOC_", "MKL", "NO_COLOR"),
-    *("NPY", "OMP", "OPENBLAS", "PATH", "PYTEST", "PYTHON", "RESNET50_", "TMP", "TZ", "UBSAN", "XDG_CACHE"),
+    *("AR", "ASAN", "BLIS", "C", "FORCE_COLOR", "GCC_", "GIT_", "GLIBC_TUNABLES", "GOTO", "HOME", "HYPOTHESIS", "LANG"),
+    *("LC_", "LD", "LIBRARY_PATH", "MALLOC_", "MKL", "MPL", "NO_COLOR", "NPY", "OMP", "OPENBLAS", "PATH", "PIP_"),
+    *("PYTEST", "PYTHON", "RESNET50_", "SOURCE_DATE_EPOCH", "TMP", "TZ", "UBSAN", "UV_", "VECLIB", "VIRTUALENV_"),
+    *("XDG_CACHE", "XDG_CONFIG", "XDG_DATA"),
 )
 OURS = ("COLORTERM", "COLUMNS", "RESNET50_NOX", "PYTEST_CURRENT_TEST")
 TOOLS = Path(__file__).parent
@@ -52,24 +55,31 @@ def compilers(own: str | None) -> list[str]:
 
 @cache
 def machine() -> list[object]:
-    """The processor's features, the environment variables, the programs, the system and user, and this runner's source.
+    """The processor's features, the environment variables, the programs, the system and user, and this runner itself.
 
-    The programs matter because tests that need a missing one are skipped. Installing one changes a folder of PATH.
+    The programs matter because tests that need a missing one are skipped. Installing one changes a folder of PATH. The
+    interpreter that makes the environments counts with its build, and the repository with its place: both decide what
+    is installed.
     """
     settings = sorted(item for item in os.environ.items() if item[0].startswith(SETTINGS) and item[0] not in OURS)
     folders = [Path(name) for name in os.environ.get("PATH", "").split(os.pathsep)]
     programs = [(str(folder), folder.stat().st_mtime_ns) for folder in folders if folder.is_dir()]
-    system = [platform.system(), platform.release(), processor.processors(), getattr(os, "geteuid", int)(), limits()]
+    system = [platform.system(), platform.release(), platform.libc_ver(), processor.processors(), user(), limits()]
     sources = sorted([*TOOLS.glob("*.py"), *TOOLS.with_name("core").glob("*.py")])
-    runner = [path.read_text(encoding="utf-8") for path in sources]
+    runner = [sys.version, str(TOOLS), *(path.read_text(encoding="utf-8") for path in sources)]
     return [sorted(processor.features()), settings, programs, system, runner]
 
 
+def user() -> list[object]:
+    """Who runs the tests: the effective user and group, and all groups."""
+    return [getattr(os, "geteuid", int)(), getattr(os, "getegid", int)(), sorted(getattr(os, "getgroups", list)())]
+
+
 def limits() -> list[object]:
-    """What the system allows a process: the soft limits (ulimit), and the permissions that new files get (umask)."""
+    """What the system allows a process: its limits (ulimit), and the permissions that new files get (umask)."""
     if resource is None:
         return []
     names = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
     mask = os.umask(0)
     os.umask(mask)
-    return [mask, *(resource.getrlimit(getattr(resource, name))[0] for name in names)]
+    return [mask, *(resource.getrlimit(getattr(resource, name)) for name in names)]

@@ -75,6 +75,7 @@ class Plan:
         units: list[Unit] = []
         environments: dict[str, Build] = {}
         repository = Repository(self.root)
+        versions = [interpreter_of(self.root / "build" / unit.part / self.build / "env") for unit in builds]
         for part, declared in parts.items():
             group = str(declared["environment"])
             folder = self.root / "build" / "env" / group
@@ -83,13 +84,21 @@ class Plan:
                 command = own(str(program), str(folder), *packages(self.root, group))
                 environments[group] = Build(part, f"environment {group}", command, self.root, dict(os.environ))
                 units.append(environments[group])
-            for unit in self.part(part, declared, interpreter_of(folder), repository):
-                unit.needs += [environments[group], *(builds if "command" in declared else [])]
+            for unit in self.part(part, declared, interpreter_of(folder), repository, versions):
+                unit.needs.append(environments[group])
+                if "command" in declared:
+                    unit.needs += builds
                 units.append(unit)
         return units
 
-    def part(self, part: str, declared: dict[str, Any], interpreter: Path, repository: Repository) -> Iterator[Unit]:
-        """The units of one part: its command, its tests as one unit, or one unit for each test file."""
+    def part(
+        self, part: str, declared: dict[str, Any], interpreter: Path, repository: Repository, versions: list[Path]
+    ) -> Iterator[Unit]:
+        """The units of one part: its command, its tests as one unit, or one unit for each test file.
+
+        `versions`: the interpreters of the versions, which commands use.
+        """
+        others = versions if "command" in declared else []
         if "command" in declared:
             commands = {"command": own("-m", "ladder", declared["command"])}
         elif self.arguments or declared.get("together"):
@@ -102,8 +111,15 @@ class Plan:
             if self.arguments:
                 yield Unit(*given)
             else:
-                memory = Memory(self.root / MEMORY / "parts")
-                yield Chore(*given, memory=memory, state=repository, interpreter=interpreter, every=self.every)
+                yield Chore(
+                    *given,
+                    memory=Memory(self.root / MEMORY / "parts"),
+                    state=repository,
+                    interpreter=interpreter,
+                    every=self.every,
+                    reads=declared.get("reads", []),
+                    others=others,
+                )
 
 
 def makers(version: Version) -> str:

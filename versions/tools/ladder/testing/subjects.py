@@ -85,7 +85,7 @@ class Subject:
 
 
 class Repository:
-    """All files of the repository, and the exported weights, which git does not track."""
+    """All files of the repository, .gitignore, which says which these are, and exported weights, which it ignores."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -94,13 +94,14 @@ class Repository:
     def look(self) -> list[tuple[str, int, int]]:
         """Each file with its size and modification time."""
         weights = [str(path.relative_to(self.root)) for path in self.root.glob("shared_weights/*/*.safetensors")]
-        found = [(name, (self.root / name).stat()) for name in sorted({*files.names(self.root), *weights})]
+        rules = [path.name for path in self.root.glob(".gitignore")]
+        found = [(name, (self.root / name).stat()) for name in sorted({*files.names(self.root), *rules, *weights})]
         return [(name, status.st_size, status.st_mtime_ns) for name, status in found]
 
     @cached_property
     def state(self) -> str:
         """A digest of all contents. Untracked weights are large, so their sizes and times count instead."""
-        own = set(files.names(self.root))
+        own = {".gitignore", *files.names(self.root)}
         contents = [
             (name, hashlib.sha256((self.root / name).read_bytes()).hexdigest() if name in own else f"{size} {time}")
             for name, size, time in self.times
@@ -112,6 +113,9 @@ class Repository:
         return self.look() != self.times
 
     def digest(self, thing: str) -> str:
-        """For a record, in which the repository is the only thing."""
-        assert thing == "repository"
-        return self.state
+        """Of the `repository`, or of `folder NAME`, which it ignores: there the sizes and times of the files count."""
+        kind, _, name = thing.partition(" ")
+        if kind == "repository":
+            return self.state
+        found = [(str(path), path.stat()) for path in sorted((self.root / name).rglob("*")) if path.is_file()]
+        return digest([(path, status.st_size, status.st_mtime_ns) for path, status in found])

@@ -90,18 +90,28 @@ class Build(Unit):
 
 @dataclass(eq=False)
 class Chore(Unit):
-    """A test file or command of a part other than a version. A pass counts until the repository changes anywhere."""
+    """A test file or command of a part other than a version. A pass counts until the repository changes anywhere.
+
+    `reads`: ignored folders that it reads too; `others`: the interpreters of all environments that it uses.
+    """
 
     good: ClassVar[tuple[int, ...]] = (0,)  # a file without tests is a mistake
     memory: Memory = field(kw_only=True)
     state: Repository = field(kw_only=True)
     interpreter: Path = field(kw_only=True)
     every: bool = field(kw_only=True)
+    reads: list[str] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
 
     @cached_property
     def machine(self) -> str:
-        """The state of the machine and of this part's environment, which must exist."""
-        return digest([machine.state(self.interpreter, "release"), machine.libraries(self.interpreter)])
+        """The state of the machine and of the environments that it uses, which must exist."""
+        used = [machine.libraries(interpreter) for interpreter in (self.interpreter, *self.others)]
+        return digest([machine.state(self.interpreter, "release"), used])
+
+    def things(self) -> dict[str, str]:
+        """What its outcome depends on besides the machine, with digests of its state now."""
+        return {thing: self.state.digest(thing) for thing in ("repository", *(f"folder {name}" for name in self.reads))}
 
     @cached_property
     def expected(self) -> float:
@@ -114,11 +124,14 @@ class Chore(Unit):
             self.stage, self.record = Stage.REMEMBERED, record
         return not self.ended
 
+    def begin(self) -> dict[str, str]:
+        self.before = self.things()
+        return super().begin()
+
     def end(self, result: Result) -> None:
         super().end(result)
-        if result.code == 0 and not self.state.edited():
-            things = {"repository": self.state.digest("repository")}
-            record = Record(self.part, self.machine, things, self.counts, result.seconds)
+        if result.code == 0 and not self.state.edited() and self.things() == self.before:
+            record = Record(self.part, self.machine, self.before, self.counts, result.seconds)
             self.memory.write(self.part, self.name, record)
         elif result.code:
             self.memory.forget(self.part, self.name)

@@ -13,10 +13,9 @@ import pytest
 
 from ladder.__main__ import main
 from ladder.core import environment
-from ladder.testing import machine, plan, process
+from ladder.testing import machine, process
 from ladder.testing.memory import Memory, Record
 from ladder.testing.outcome import Counts
-from ladder.testing.subjects import Repository
 
 from .conftest import Tree, write
 from .small_versions import ALL, ONE, TESTS, TWO, forget_the_machine, run, versions, with_pytest
@@ -94,16 +93,6 @@ def test_some_of_all_versions_can_be_chosen(run, capsys):
     assert run("--versions", "02_two") == {TWO + "test_alpha.py", TWO + "test_beta.py"}
     assert main(["test", "02_two", "--versions", "01_one"]) == 2
     assert "so the part must be `all`" in capsys.readouterr().err
-
-
-def test_a_part_multiplies_in_one_thread_unless_the_user_says_otherwise(tree: Tree, monkeypatch):
-    write(tree.root / "tests" / "test_one.py", "")
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    how = plan.Plan(tree.root, "release", False, (), tree.root)
-    for number in ("1", "3"):
-        [unit] = how.part("one", {"tests": "tests"}, Path(sys.executable), Repository(tree.root))
-        assert unit.variables == os.environ | {"OPENBLAS_NUM_THREADS": number}
-        monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
 
 
 def test_a_file_without_tests_fails(run, versions: Tree):
