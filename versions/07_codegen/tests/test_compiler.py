@@ -55,7 +55,10 @@ def run(*arguments, **variables):
     out, err = io.StringIO(), io.StringIO()
     fresh = mock.patch.dict(os.environ, variables), mock.patch.dict(compiler.loaded, clear=True)
     with fresh[0], fresh[1], redirect_stdout(out), redirect_stderr(err):
-        code = cli.main([str(argument) for argument in arguments])
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
