@@ -242,8 +242,8 @@ def new(session: nox.Session) -> None:
 
 @nox.session
 def weights(session: nox.Session) -> None:
-    """Make a weight set, or show the network's structure: -- imagenet | synthetic | structure."""
-    needs_torch = "imagenet" in session.posargs or "--onnx" in session.posargs
+    """Make a weight set or its scales, or show the structure: -- imagenet | synthetic | quantise | structure."""
+    needs_torch = session.posargs[:1] == ["imagenet"] or "--onnx" in session.posargs
     python_here(session, "-m", "shared_weights", *session.posargs, group="reference" if needs_torch else "tools")
 
 

@@ -13,6 +13,8 @@ from typing import NoReturn
 from rich.console import Console
 from rich.measure import Measurement
 
+from ladder.core.errors import BuildError, LadderError
+
 from . import sets, structure
 from .sets import WeightSetError
 from .tensor_file import sha256
@@ -32,7 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except WeightSetError as error:
+    except (WeightSetError, LadderError) as error:
+        if isinstance(error, BuildError):
+            print(error.output.rstrip(), file=sys.stderr)
         print(f"shared_weights: {_printable(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:  # for example, a file that can't be written, or a full disk
@@ -68,8 +72,35 @@ def _parser() -> argparse.ArgumentParser:
         "--v1", action="store_true", help="the older IMAGENET1K_V1 (top-1 76.1 %%) instead of IMAGENET1K_V2 (80.9 %%)"
     )
     imagenet.set_defaults(run=_imagenet)
+    _add_quantise(commands)
     _add_structure(commands)
     return top
+
+
+def _add_quantise(commands: "argparse._SubParsersAction[Parser]") -> None:
+    quantise = commands.add_parser(
+        "quantise",
+        help="measure the scales that a set needs for 8-bit integers",
+        description="Run the float32 network on the pictures in a folder and write the scale of each of its values to "
+        "the set's quantisation.json, which the versions in 8-bit integers need.",
+    )
+    quantise.add_argument("set", metavar="SET", help="the weight set: its name or folder")
+    quantise.add_argument(
+        "--pictures", type=_path, required=True, metavar="FOLDER", help="pictures like those to be classified; 100 do"
+    )
+    quantise.add_argument(
+        "--range",
+        dest="rule",
+        choices=("max", "mse"),
+        default="mse",
+        help="reach as far as the largest value seen, or as far as the mean squared error is least (default: mse)",
+    )
+    quantise.add_argument(
+        "--version",
+        metavar="NAME",
+        help="the version that runs the network (default: the newest that tells of each layer)",
+    )
+    quantise.set_defaults(run=_quantise)
 
 
 def _add_structure(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -91,6 +122,14 @@ def _add_structure(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="the weight set that the ONNX file holds: its name or folder "
         "(default: imagenet if it has been exported, else cifar10)",
     )
+    table.add_argument(
+        "--int8",
+        nargs="?",
+        const="qlinear",
+        choices=("qlinear", "qdq"),
+        help="write the ONNX file in 8-bit integers, with the set's scales: with operators on bytes (qlinear, the "
+        "default), some of which only ONNX Runtime has, or on float32 between conversions (qdq), for other programs too",
+    )
     table.set_defaults(run=_structure)
 
 
@@ -104,6 +143,19 @@ def _size(text: str) -> int:
     if not text.isdecimal() or int(text) not in SIZES:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {SIZES[0]} to {SIZES[-1]}")
     return int(text)
+
+
+def _path(text: str) -> Path:
+    """An argparse type for a file or folder. An empty name does not mean the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is neither a file nor a folder")
+    return Path(text)
+
+
+def _quantise(options: argparse.Namespace) -> None:
+    from . import calibration  # here, since `structure` also runs where the ladder's libraries are not installed
+
+    print(calibration.quantise(sets.find(options.set), options.pictures, options.rule, options.version))
 
 
 def _synthetic(options: argparse.Namespace) -> None:
@@ -124,6 +176,8 @@ def _imagenet(options: argparse.Namespace) -> None:
 
 
 def _structure(options: argparse.Namespace) -> None:
+    if options.int8 and not options.onnx:
+        raise WeightSetError("--int8 says how --onnx FILE is written, and there is no --onnx FILE")
     table = structure.table(options.size)
     console = Console()
     # A table squeezed into a narrow window would lose digits; rather let the window wrap its lines.
@@ -135,13 +189,22 @@ def _structure(options: argparse.Namespace) -> None:
         drawing.write_svg(options.svg, options.size)
         console.print(_printable(f"Drawing: {options.svg}"), markup=False)
     if options.onnx:
-        try:
-            from . import onnx_file
-        except ModuleNotFoundError as error:
-            raise WeightSetError(f"--onnx needs the package {error.name}") from error
-        folder = sets.find(options.weights)
-        onnx_file.write(options.onnx, folder, options.size)
+        folder = _write_onnx(options)
         console.print(_printable(f"ONNX file with the weights {folder.name}: {options.onnx}"), markup=False)
+
+
+def _write_onnx(options: argparse.Namespace) -> Path:
+    """Write the ONNX file; returns the folder of its weights."""
+    try:
+        from . import onnx_file, quantised_onnx
+    except ModuleNotFoundError as error:
+        raise WeightSetError(f"--onnx needs the package {error.name}") from error
+    folder = sets.find(options.weights)
+    if options.int8:
+        quantised_onnx.write(options.onnx, folder, options.size, options.int8)
+    else:
+        onnx_file.write(options.onnx, folder, options.size)
+    return folder
 
 
 if __name__ == "__main__":

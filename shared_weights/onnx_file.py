@@ -31,15 +31,28 @@ def write(path: Path, folder: Path, size: int = 224) -> None:
     """
     state, labels = sets.load(folder)
     classes = len(labels)
+    tensors = [numpy_helper.from_array(tensor.astype("float32"), name) for name, tensor in state.items()]
+    save(path, _nodes(layers(size, size, classes=classes)), tensors, size, classes)
+
+
+def save(path: Path, nodes: list[onnx.NodeProto], tensors: list[onnx.TensorProto], size: int, classes: int) -> None:
+    """Write a graph from `image`, float32 (1, 3, size, size), to `fc`, float32 (1, classes), with its shapes inferred.
+
+    Shapes are inferred as far as they go: ONNX does not know the operators of other domains.
+    """
     graph = helper.make_graph(
-        _nodes(layers(size, size, classes=classes)),
+        nodes,
         "ResNet-50",
         [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, (1, 3, size, size))],
         [helper.make_tensor_value_info("fc", onnx.TensorProto.FLOAT, (1, classes))],
-        [numpy_helper.from_array(tensor.astype("float32"), name) for name, tensor in state.items()],
+        tensors,
     )
+    others = sorted({node.domain for node in nodes if node.domain})
     model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="shared_weights"
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET), *(helper.make_opsetid(domain, 1) for domain in others)],
+        ir_version=IR_VERSION,
+        producer_name="shared_weights",
     )
     with appearing_whole(path) as partial:
         onnx.save(infer_shapes(model, check_type=True, strict_mode=True), partial)

@@ -18,7 +18,7 @@ def test_it_runs_as_a_module():
         [sys.executable, "-B", "-m", "shared_weights", "--help"], cwd=ROOT, capture_output=True, text=True
     )
     assert run.returncode == 0
-    for command in ("synthetic", "imagenet", "structure"):
+    for command in ("synthetic", "imagenet", "quantise", "structure"):
         assert command in run.stdout
 
 
@@ -42,6 +42,16 @@ def test_structure_writes_the_drawing_and_the_onnx_file(tmp_path: Path, capsys: 
     assert main(["structure", "--svg", str(svg), "--onnx", str(onnx), "--weights", "cifar10"]) == 0
     assert svg.read_text().startswith("<?xml") and onnx.stat().st_size > 90_000_000
     assert sorted(tmp_path.iterdir()) == [onnx, svg]
+
+
+def test_structure_writes_the_onnx_file_in_8_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("onnx")
+    sizes = {}
+    for form in ("qlinear", "qdq"):
+        path = tmp_path / f"{form}.onnx"
+        assert main(["structure", "--onnx", str(path), "--int8", form, "--weights", "cifar10"]) == 0
+        sizes[form] = path.stat().st_size
+    assert all(23_000_000 < size < 25_000_000 for size in sizes.values())  # 23.5 M weights, a byte each
 
 
 @pytest.mark.parametrize(
@@ -73,6 +83,7 @@ def test_a_wrong_command_line_gives_one_line_and_exit_code_2(
         (["--svg", "missing/network.svg"], "missing/network.svg: No such file or directory"),
         (["--svg", "."], ".: Is a directory"),
         (["--onnx", "network.onnx", "--weights", "nonsense"], "nonsense: neither a weight set"),
+        (["--int8"], "--int8 says how --onnx FILE is written"),
     ],
 )
 def test_a_file_that_cannot_be_written_or_read_gives_one_line_and_exit_code_2(

@@ -1,0 +1,118 @@
+"""`quantise`: what a float32 network's values are on pictures, and the scales that follow."""
+
+import json
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ladder.core import environment, terminal
+from ladder.core.errors import InferenceError, LadderError
+from ladder.core.pictures import collect
+from ladder.core.selection import select
+from ladder.core.versions import ROOT, Version, discover, obstacle
+from ladder.core.worker import Worker
+from ladder.inside import program
+
+from . import ranges, scales
+from .scales import Scale
+
+RULES = ("max", "mse")  # how a value's range is chosen: by its extremes, or by the least mean squared error
+
+Ranges = dict[str, tuple[float, float]]  # a value's name -> the least and the largest that was seen
+
+
+class Observer(Worker):
+    """A version that tells of the values between its layers."""
+
+    def arguments(self, weights: Path, size: int) -> list[str]:
+        """The program, and the names of the values."""
+        return [program("activations"), str(weights), *scales.names()]
+
+    def ranges(self, picture: Path) -> Ranges:
+        """The least and the largest of each value; raises InferenceError if the version refuses the picture."""
+
+        def parse(answer: dict[str, Any]) -> Ranges:
+            return {name: tuple(answer["ranges"][name]) for name in scales.names()}
+
+        return self.ask(json.dumps({"picture": str(picture.absolute())}), parse)
+
+    def count(self, picture: Path, known: Ranges) -> None:
+        """Count the values in small parts of the ranges."""
+        self.ask(json.dumps({"picture": str(picture.absolute()), "ranges": known}), lambda answer: None)
+
+    def counts(self) -> dict[str, np.ndarray]:
+        """What was counted: a value's name -> int64 (parts,)."""
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "counts.npz"
+            self.ask(json.dumps({"counts": str(path)}), lambda answer: None)
+            with np.load(path) as arrays:
+                return dict(arrays)
+
+
+def quantise(folder: Path, given: Path, rule: str, name: str | None = None) -> Path:
+    """Write the quantisation.json of the set in `folder`, from the pictures below the folder `given`; returns the file.
+
+    `rule`: one of RULES. `name`: the version to run, by default the newest that tells of every layer and runs here.
+    Raises LadderError or `WeightSetError`, and then writes nothing.
+    """
+    pictures = pictures_in(given)
+    version = observer(name)
+    python = environment.python(version)
+    rounds = 1 if rule == "max" else 2
+    looking = f"{folder.name}: {version.name} looks at the pictures"
+    with (
+        Observer(version.name, python, folder) as worker,
+        terminal.progress(looking, rounds * len(pictures)) as begin,
+    ):
+        found = chosen(worker, pictures, rule, begin)
+    return scales.write(folder, found)
+
+
+def pictures_in(given: Path) -> list[Path]:
+    """The picture files below a folder; raises LadderError if there is none."""
+    pictures, complaints, _ = collect([given], ROOT / "pics", "")
+    if complaints:
+        raise LadderError(complaints[0])
+    return [picture.path for picture in pictures]
+
+
+def observer(name: str | None) -> Version:
+    """The named version, or the newest that runs here; it must tell of every layer: a version that fuses does not."""
+    if name is None:
+        return [version for version in discover(ROOT) if not version.fuses and obstacle(version) is None][-1]
+    [version] = select(ROOT, [name], must_run=True)
+    if version.fuses:
+        raise LadderError(f"{version.name} does several layers in one step and tells of the last: take an earlier one")
+    return version
+
+
+def chosen(worker: Observer, pictures: list[Path], rule: str, begin: Callable[[str], None]) -> dict[str, Scale]:
+    """The scale of every value, by the rule, from all pictures; for `mse` each of them is looked at twice."""
+    known: Ranges = {}
+    try:
+        for picture in pictures:
+            begin(picture.name)
+            known = joined(known, worker.ranges(picture), picture)
+        if rule == "max":
+            return {name: ranges.whole_range(*known[name], scales.is_signed(name)) for name in scales.names()}
+        for picture in pictures:
+            begin(picture.name)
+            worker.count(picture, known)
+    except InferenceError as error:
+        raise LadderError(str(error)) from None
+    counts = worker.counts()
+    return {name: ranges.least_squares(counts[name], *known[name], scales.is_signed(name)) for name in scales.names()}
+
+
+def joined(known: Ranges, more: Ranges, picture: Path) -> Ranges:
+    """The ranges that hold both; raises LadderError if a value of the picture is not finite."""
+    for name, ends in more.items():
+        if not all(map(math.isfinite, ends)):
+            raise LadderError(f"{picture}: the output of {name} is not finite, so there is no scale for it")
+        known_ends = known.get(name, ends)
+        more[name] = min(ends[0], known_ends[0]), max(ends[1], known_ends[1])
+    return more
