@@ -110,6 +110,12 @@ def compare(session: nox.Session) -> None:
 
 
 @nox.session
+def accuracy(session: nox.Session) -> None:
+    """Say how often versions name pictures rightly: -- FOLDER_OF_CLASSES --set cifar10 --versions 09 12."""
+    python_here(session, "-m", "ladder", "accuracy", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Time the versions against each other, in alternating rounds: -- --versions 04 05 --size 224 --peers."""
     python(session, "-m", "ladder", "bench", *session.posargs)
@@ -249,9 +255,14 @@ def weights(session: nox.Session) -> None:
 
 @nox.session
 def reference(session: nox.Session) -> None:
-    """Check every version against torchvision (installs torch, 5.5 GB): -- --write updates the golden files."""
+    """Check every version against torchvision and ONNX Runtime (5.5 GB): -- --write renews the golden files."""
     python(session, "-m", "ladder", "reference", *session.posargs, group="reference")
-    for tests in ("shared_weights/tests", "mnist/tests/test_reference.py"):
+    with_torch = (
+        "shared_weights/tests",
+        "mnist/tests/test_reference.py",
+        "versions/tools/ladder/tests/test_exactness.py",
+    )
+    for tests in with_torch:
         python(session, "-m", "pytest", tests, group="reference")
 
 

@@ -18,6 +18,7 @@ from ladder.core.versions import ROOT
 # libraries. The function receives the project's root and the command's arguments from options.py.
 COMMANDS = {
     "classify": "ladder.outputs.classify:classify",
+    "accuracy": "ladder.outputs.accuracy:accuracy",
     "compare": "ladder.outputs.compare:compare",
     "lineage": "ladder.chain.lineage:lineage",
     "bench": "ladder.timing.bench:bench",

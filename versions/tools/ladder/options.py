@@ -17,6 +17,7 @@ from ladder.core.arguments import (
     png,
     positive,
     thread_count,
+    version,
 )
 from ladder.core.environment import BUILDS
 
@@ -59,6 +60,30 @@ def add_viewer(command: argparse.ArgumentParser) -> None:
     )
 
 
+def accuracy(command: argparse.ArgumentParser) -> None:
+    """say how often versions name pictures rightly
+
+    FOLDER holds a folder of pictures for each class, named as the label is. Top 1 and top 5 with their 95 % intervals,
+    and the difference of each further version to the first, picture by picture.
+    """
+    command.add_argument("folder", type=path, metavar="FOLDER", help="a folder with a folder for each class")
+    command.add_argument(
+        "--set",
+        dest="weight_set",
+        metavar="SET",
+        help="cifar10, imagenet, synthetic or a folder (default: imagenet if it was exported, else cifar10)",
+    )
+    command.add_argument(
+        "--versions",
+        dest="names",
+        action=Several,
+        type=version,
+        default=(),
+        metavar="NAME",
+        help=f"{VERSION_HELP} (default: the newest that runs here)",
+    )
+
+
 def compare(command: argparse.ArgumentParser) -> None:
     """compare the versions' outputs on pics/ with torchvision's and with one another
 
@@ -72,7 +97,8 @@ def compare(command: argparse.ArgumentParser) -> None:
 def reference(command: argparse.ArgumentParser) -> None:
     """compare the versions with torchvision itself (needs torch)
 
-    Uses all pictures and weight sets found here, and random images of 32x32, 64x64, 65x97 and 224x224 pixels.
+    Uses all pictures and weight sets found here, and random images of 32x32, 64x64, 65x97 and 224x224 pixels. A version
+    in 8-bit integers must also give ONNX Runtime's logits, bit for bit.
     """
     command.add_argument("--write", action="store_true", help="renew the golden files that `compare` uses")
 
