@@ -128,7 +128,7 @@ def _add_structure(commands: "argparse._SubParsersAction[Parser]") -> None:
         const="qlinear",
         choices=("qlinear", "qdq"),
         help="write the ONNX file in 8-bit integers, with the set's scales: with operators on bytes (qlinear, the "
-        "default), some of which only ONNX Runtime has, or on float32 between conversions (qdq), for other programs too",
+        "default), some of them ONNX Runtime's own, or in float32 between conversions (qdq), for other programs too",
     )
     table.set_defaults(run=_structure)
 
@@ -201,7 +201,7 @@ def _write_onnx(options: argparse.Namespace) -> Path:
         raise WeightSetError(f"--onnx needs the package {error.name}") from error
     folder = sets.find(options.weights)
     if options.int8:
-        quantised_onnx.write(options.onnx, folder, options.size, options.int8)
+        quantised_onnx.write(options.onnx, folder, (options.size, options.size), options.int8)
     else:
         onnx_file.write(options.onnx, folder, options.size)
     return folder

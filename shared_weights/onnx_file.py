@@ -32,18 +32,20 @@ def write(path: Path, folder: Path, size: int = 224) -> None:
     state, labels = sets.load(folder)
     classes = len(labels)
     tensors = [numpy_helper.from_array(tensor.astype("float32"), name) for name, tensor in state.items()]
-    save(path, _nodes(layers(size, size, classes=classes)), tensors, size, classes)
+    save(path, _nodes(layers(size, size, classes=classes)), tensors, (size, size), classes)
 
 
-def save(path: Path, nodes: list[onnx.NodeProto], tensors: list[onnx.TensorProto], size: int, classes: int) -> None:
-    """Write a graph from `image`, float32 (1, 3, size, size), to `fc`, float32 (1, classes), with its shapes inferred.
+def save(
+    path: Path, nodes: list[onnx.NodeProto], tensors: list[onnx.TensorProto], size: tuple[int, int], classes: int
+) -> None:
+    """Write a graph from `image`, float32 (1, 3, height, width), to `fc`, float32 (1, classes).
 
     Shapes are inferred as far as they go: ONNX does not know the operators of other domains.
     """
     graph = helper.make_graph(
         nodes,
         "ResNet-50",
-        [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, (1, 3, size, size))],
+        [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, (1, 3, *size))],
         [helper.make_tensor_value_info("fc", onnx.TensorProto.FLOAT, (1, classes))],
         tensors,
     )

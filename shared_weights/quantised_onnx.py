@@ -24,11 +24,11 @@ POOLING = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4}
 SCALED_LIKE = {"image.bytes": "image", "relu": "maxpool", "flatten": "avgpool"}  # these have another value's scale
 
 
-def write(path: Path, folder: Path, size: int = 224, form: str = "qlinear") -> None:
-    """Write the quantised ResNet-50 of the set in `folder` for one picture of `size` x `size` pixels to `path`.
+def write(path: Path, folder: Path, size: tuple[int, int] = (224, 224), form: str = "qlinear") -> None:
+    """Write the quantised ResNet-50 of the set in `folder` for one picture of `size` (height, width) to `path`.
 
     The uint8 tensor of a value has its name in quantisation.json, the image's is `image.bytes`. The input is `image`,
-    float32 (1, 3, size, size), normalised, the output `fc`. Raises `WeightSetError`, `OSError`.
+    float32 (1, 3, height, width), normalised, the output `fc`. Raises `WeightSetError`, `OSError`.
     """
     state, labels = sets.load(folder)
     known = scales.read(folder)

@@ -157,15 +157,22 @@ def test_the_last_layer(random: np.random.Generator):
 
 
 @pytest.mark.parametrize("form", quantised_onnx.FORMS)
-@pytest.mark.parametrize(("weights", "size"), [("cifar10", 64), ("synthetic", 64), ("synthetic", 224)])
+@pytest.mark.parametrize(
+    ("weights", "size"), [("cifar10", (64, 64)), ("synthetic", (65, 97)), ("synthetic", (224, 224))]
+)
 def test_every_value_of_the_whole_network(
-    weights: str, size: int, form: str, request: pytest.FixtureRequest, tmp_path: Path, random: np.random.Generator
+    weights: str,
+    size: tuple[int, int],
+    form: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    random: np.random.Generator,
 ):
     folder = request.getfixturevalue(weights)
     network = QuantisedNetwork(folder)
     path = tmp_path / "network.onnx"
     quantised_onnx.write(path, folder, size, form)
-    image = random.standard_normal((size, size, 3)).astype(F)
+    image = random.standard_normal((*size, 3)).astype(F)
     told: dict[str, np.ndarray] = {}
     logits = network(image, lambda name, value: told.update({name: value}))
     found = onnxruntime_reference.values(path, image)

@@ -23,6 +23,7 @@ KEYS = {
     "generates": bool,
     "threads": bool,
     "fuses": bool,
+    "int8": bool,
     "tolerance": float,
 }
 OWN = ("README.md", "pyproject.toml")  # each version has its own, so they are never compared or carried
@@ -35,7 +36,8 @@ class Version:
     `tolerance`: how far the logits may lie from a float64 reference, relative to its largest logit. The default is
     the design's promise for float32; Winograd and int8 declare their own. `plans`: its operators in C run only through
     a plan; `generates`: it generates and compiles C for each network and size; `threads`: it obeys RESNET50_THREADS;
-    `fuses`: `on_layer` is told only of the last of the layers that it does in one step.
+    `fuses`: `on_layer` is told only of the last of the layers that it does in one step; `int8`: it computes in 8-bit
+    integers, with the scales of a set's quantisation.json, and its logits are ONNX Runtime's to the last bit.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Version:
     generates: bool = False
     threads: bool = False
     fuses: bool = False
+    int8: bool = False
     tolerance: float = 2e-5
 
     @property

@@ -1,4 +1,7 @@
-"""`reference`: compares every version with torchvision itself, run here and now in float64."""
+"""`reference`: compares every version with torchvision itself, run here and now in float64.
+
+Versions in 8-bit integers are compared with ONNX Runtime as well, to the last bit.
+"""
 
 import tempfile
 from collections.abc import Iterable
@@ -13,7 +16,7 @@ from ladder.core.pictures import read_truth
 from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.core.worker import prepared
-from ladder.outputs import agreement
+from ladder.outputs import agreement, exactness
 from ladder.outputs.agreement import Trial
 from ladder.outputs.compare import SMALL, read_golden
 from shared_weights.golden import thinned
@@ -37,9 +40,10 @@ def reference(root: Path, write: bool) -> int:
         from shared_weights import torch_reference
     except ModuleNotFoundError as error:
         raise LadderError(f"this needs {error.name}: `nox -s reference` installs it") from None
-    versions = select(root, ())
+    selected = select(root, ())
     pics, complaints = root / "pics", []
     for folder in present_sets():
+        versions = exactness.able(selected, folder)
         if write:
             torch_reference.write_golden(folder, pics)
         model = torch_reference.model(folder)
@@ -51,6 +55,7 @@ def reference(root: Path, write: bool) -> int:
             complaints += check_golden(folder, images, trials)
             outputs, refused = agreement.run(versions, folder, trials)
             complaints += refused + agreement.report(f"weights {folder.name}", versions, outputs, trials)
+            complaints += exactness.check(versions, folder, trials, images, outputs)
     for complaint in complaints:
         terminal.note(f"ladder: {complaint}")
     return 1 if complaints else 0
