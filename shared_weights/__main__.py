@@ -96,6 +96,13 @@ def _add_quantise(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="reach as far as the largest value seen, or as far as the mean squared error is least (default: mse)",
     )
     quantise.add_argument(
+        "--noise",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="look at N images of random numbers as well, such as `bench` uses (for synthetic)",
+    )
+    quantise.add_argument(
         "--version",
         metavar="NAME",
         help="the version that runs the network (default: the newest that tells of each layer)",
@@ -152,10 +159,18 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def _count(text: str) -> int:
+    """An argparse type for a number of images."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 def _quantise(options: argparse.Namespace) -> None:
     from . import calibration  # here, since `structure` also runs where the ladder's libraries are not installed
 
-    print(calibration.quantise(sets.find(options.set), options.pictures, options.rule, options.version))
+    folder = sets.find(options.set)
+    print(calibration.quantise(folder, options.pictures, options.rule, options.version, options.noise))
 
 
 def _synthetic(options: argparse.Namespace) -> None:

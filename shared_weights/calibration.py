@@ -22,6 +22,7 @@ from .scales import Scale
 
 RULES = ("max", "mse")  # how a value's range is chosen: by its extremes, or by the least mean squared error
 
+Input = dict[str, Any]  # {"picture": a path}, or {"noise": a seed}
 Ranges = dict[str, tuple[float, float]]  # a value's name -> the least and the largest that was seen
 
 
@@ -32,17 +33,17 @@ class Observer(Worker):
         """The program, and the names of the values."""
         return [program("activations"), str(weights), *scales.names()]
 
-    def ranges(self, picture: Path) -> Ranges:
+    def ranges(self, given: Input) -> Ranges:
         """The least and the largest of each value; raises InferenceError if the version refuses the picture."""
 
         def parse(answer: dict[str, Any]) -> Ranges:
             return {name: tuple(answer["ranges"][name]) for name in scales.names()}
 
-        return self.ask(json.dumps({"picture": str(picture.absolute())}), parse)
+        return self.ask(json.dumps(given), parse)
 
-    def count(self, picture: Path, known: Ranges) -> None:
+    def count(self, given: Input, known: Ranges) -> None:
         """Count the values in small parts of the ranges."""
-        self.ask(json.dumps({"picture": str(picture.absolute()), "ranges": known}), lambda answer: None)
+        self.ask(json.dumps(given | {"ranges": known}), lambda answer: None)
 
     def counts(self) -> dict[str, np.ndarray]:
         """What was counted: a value's name -> int64 (parts,)."""
@@ -53,22 +54,24 @@ class Observer(Worker):
                 return dict(arrays)
 
 
-def quantise(folder: Path, given: Path, rule: str, name: str | None = None) -> Path:
+def quantise(folder: Path, given: Path, rule: str, name: str | None = None, noise: int = 0) -> Path:
     """Write the quantisation.json of the set in `folder`, from the pictures below the folder `given`; returns the file.
 
     `rule`: one of RULES. `name`: the version to run, by default the newest that tells of every layer and runs here.
+    `noise`: how many images of random numbers to look at as well; their seeds are 1, 2, ...
     Raises LadderError or `WeightSetError`, and then writes nothing.
     """
-    pictures = pictures_in(given)
+    inputs: list[Input] = [{"picture": str(path.absolute())} for path in pictures_in(given)]
+    inputs += [{"noise": seed} for seed in range(1, noise + 1)]
     version = observer(name)
     python = environment.python(version)
     rounds = 1 if rule == "max" else 2
     looking = f"{folder.name}: {version.name} looks at the pictures"
     with (
         Observer(version.name, python, folder) as worker,
-        terminal.progress(looking, rounds * len(pictures)) as begin,
+        terminal.progress(looking, rounds * len(inputs)) as begin,
     ):
-        found = chosen(worker, pictures, rule, begin)
+        found = chosen(worker, inputs, rule, begin)
     return scales.write(folder, found)
 
 
@@ -90,29 +93,34 @@ def observer(name: str | None) -> Version:
     return version
 
 
-def chosen(worker: Observer, pictures: list[Path], rule: str, begin: Callable[[str], None]) -> dict[str, Scale]:
-    """The scale of every value, by the rule, from all pictures; for `mse` each of them is looked at twice."""
+def chosen(worker: Observer, inputs: list[Input], rule: str, begin: Callable[[str], None]) -> dict[str, Scale]:
+    """The scale of every value, by the rule, from all inputs; for `mse` each of them is looked at twice."""
     known: Ranges = {}
     try:
-        for picture in pictures:
-            begin(picture.name)
-            known = joined(known, worker.ranges(picture), picture)
+        for given in inputs:
+            begin(told(given))
+            known = joined(known, worker.ranges(given), given)
         if rule == "max":
             return {name: ranges.whole_range(*known[name], scales.is_signed(name)) for name in scales.names()}
-        for picture in pictures:
-            begin(picture.name)
-            worker.count(picture, known)
+        for given in inputs:
+            begin(told(given))
+            worker.count(given, known)
     except InferenceError as error:
         raise LadderError(str(error)) from None
     counts = worker.counts()
     return {name: ranges.least_squares(counts[name], *known[name], scales.is_signed(name)) for name in scales.names()}
 
 
-def joined(known: Ranges, more: Ranges, picture: Path) -> Ranges:
-    """The ranges that hold both; raises LadderError if a value of the picture is not finite."""
+def told(given: Input) -> str:
+    """An input's name: a picture's path, or the seed."""
+    return str(given.get("picture", f"noise {given.get('noise')}"))
+
+
+def joined(known: Ranges, more: Ranges, given: Input) -> Ranges:
+    """The ranges that hold both; raises LadderError if a value of the input is not finite."""
     for name, ends in more.items():
         if not all(map(math.isfinite, ends)):
-            raise LadderError(f"{picture}: the output of {name} is not finite, so there is no scale for it")
+            raise LadderError(f"{told(given)}: the output of {name} is not finite, so there is no scale for it")
         known_ends = known.get(name, ends)
         more[name] = min(ends[0], known_ends[0]), max(ends[1], known_ends[1])
     return more

@@ -80,6 +80,14 @@ def test_max_reaches_as_far_as_any_picture(folder: Path, pictures: Callable[...,
     assert found["avgpool"] == Scale(np.float32("0.12157"))  # 31 / 255
 
 
+def test_noise_is_looked_at_too_and_is_always_the_same(folder: Path, pictures: Callable[..., Path]):
+    written = [calibration.quantise(folder, pictures(0.25), "max", noise=3).read_bytes() for _ in range(2)]
+    assert written[0] == written[1]
+    image = scales.read(folder)["image"]
+    drawn = [np.random.RandomState(seed).standard_normal((64, 64, 3)) for seed in (1, 2, 3)]
+    assert float(image.scale) == pytest.approx((np.max(drawn) - np.min(drawn)) / 255, rel=1e-4)  # five digits
+
+
 def test_mse_gives_up_what_is_rare(folder: Path, pictures: Callable[..., Path]):
     given = pictures(*[1.0] * 50, 3.0)
     calibration.quantise(folder, given, "max")
@@ -169,6 +177,7 @@ def test_weights_that_the_version_refuses_are_named(
         (["cifar10"], "--pictures"),
         (["cifar10", "--pictures", ""], "an empty name"),
         (["cifar10", "--pictures", "pics", "--range", "percentile"], "percentile"),
+        (["cifar10", "--pictures", "pics", "--noise", "-1"], "--noise"),
     ],
 )
 def test_a_wrong_command_line_gives_one_line_and_exit_code_2(

@@ -1,9 +1,9 @@
 """Look at the values between a network's layers; reads and answers lines of JSON.
 
 `python activations.py WEIGHTS NAME...`, with the layers to look at, or `image` for the prepared picture. The line
-{"picture": PATH} is answered with {"ranges": {NAME: [least, largest]}}. {"picture": PATH, "ranges": {...}} counts how
-many values lie in each of BINS equal parts of these ranges, and {"counts": PATH} writes what was counted, int64 (BINS,)
-for each name, to an .npz file.
+{"picture": PATH} is answered with {"ranges": {NAME: [least, largest]}}. With "ranges": {...} beside it, the values in
+each of BINS equal parts of these ranges are counted, and {"counts": PATH} writes what was counted, int64 (BINS,) for
+each name, to an .npz file. {"noise": SEED} stands for an image of random numbers, as `bench` uses them.
 """
 
 import json
@@ -15,6 +15,7 @@ import numpy as np
 from resnet50 import ResNet50
 
 BINS = 1 << 13  # 32 for each of 256 bytes
+SIDE = 64  # pixels, of an image of noise
 
 weights, *names = sys.argv[1:]
 counts = {name: np.zeros(BINS, np.int64) for name in names}
@@ -37,7 +38,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         else:
             found[name] = [float(values.min()), float(values.max())]
 
-    image = net.preprocess(request["picture"])
+    if "noise" in request:
+        image = np.random.RandomState(request["noise"]).standard_normal((SIDE, SIDE, 3)).astype(np.float32)
+    else:
+        image = net.preprocess(request["picture"])
     look("image", image)
     net.run(image, look)
     return {"ranges": found}
