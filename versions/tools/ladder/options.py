@@ -136,7 +136,8 @@ def add_outputs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--peers",
         action="store_true",
-        help="time torch, ONNX Runtime, OpenVINO and ncnn too, with the same numbers of threads (installs 6 GB)",
+        help="time torch, ONNX Runtime, OpenVINO and ncnn too, with the same numbers of threads (installs 6 GB); beside a "
+        "version in 8-bit integers, ONNX Runtime and OpenVINO in these too",
     )
     command.add_argument(
         "--neighbours",

@@ -70,7 +70,7 @@ def load_onnxruntime(model: Path, image: np.ndarray, threads: int) -> tuple[Infe
 
 
 def load_openvino(model: Path, image: np.ndarray, threads: int) -> tuple[Infer, str]:
-    """The ONNX file `model`, compiled for the lowest latency in float32.
+    """The ONNX file `model`, compiled for the lowest latency in float32; what is quantised in it stays so.
 
     By default OpenVINO computes in bfloat16 if the processor can, which changes the logits by 2 %.
     """
@@ -123,6 +123,8 @@ LOADERS = {  # peer -> the module to import before the clock starts, and its fun
     "ONNX Runtime": ("onnxruntime", load_onnxruntime),
     "OpenVINO": ("openvino", load_openvino),
     "ncnn": ("ncnn", load_ncnn),
+    "ONNX Runtime int8": ("onnxruntime", load_onnxruntime),
+    "OpenVINO int8": ("openvino", load_openvino),
 }
 
 

@@ -102,6 +102,33 @@ def test_the_most_exact_version_judges_the_newest_of_those(machine, libraries, f
     assert results(tree)["peers"][0]["previous"] == "05_five"  # as for speed, that is the newest
 
 
+def test_peers_in_8_bits_are_judged_by_and_compared_with_the_version_in_8_bits(
+    machine, libraries, fake, tree: Tree, capsys
+):
+    machine("03_three", 1.0)
+    fake("04_four", {"": [2.0], "seconds": [1.0]}, previous="03_three", int8=True, tolerance=0.1)
+    libraries(
+        **{
+            "ncnn": {"seconds": 0.5, "logits": [1.0]},
+            "ONNX Runtime int8": {"seconds": 0.5, "logits": [2.39]},
+            "OpenVINO int8": {"seconds": 0.5, "logits": [2.42]},  # 0.21 of 2, past twice 0.1
+        }
+    )
+    assert main(["bench", "--peers", "--threads", "1", "--rounds", "1"], tree.root) == 1
+    captured = capsys.readouterr()
+    assert "OpenVINO int8@1 is wrong and left out: its logits are 2.1e-01 away from 04_four's, past 0.2" in captured.err
+    found = {line["name"]: line["previous"] for line in results(tree)["peers"]}
+    assert found == {"ncnn": "03_three", "ONNX Runtime int8": "04_four"}
+    assert "against 03_three or, in 8-bit integers, 04_four." in " ".join(captured.out.split())
+
+
+def test_without_a_version_in_8_bits_there_are_no_such_peers(machine, libraries, tree: Tree, capsys):
+    machine("03_three", 1.0)
+    libraries(**{"ONNX Runtime int8": {"seconds": 0.5, "logits": [1.0]}})
+    assert main(["bench", "--peers", "--threads", "1", "--rounds", "1"], tree.root) == 0
+    assert results(tree)["peers"] == [] and "int8" not in capsys.readouterr().err
+
+
 def test_a_peer_has_come_to_rest_before_the_next_one_begins(libraries, monkeypatch):
     monkeypatch.setattr(peers, "TICK", 0.1)  # so that a thread is seen that gets a tenth of a processor only
     kit = libraries(ncnn={"seconds": 0.1, "logits": [0.0], "spin": 0.5})
@@ -210,7 +237,8 @@ def test_the_models_are_exported_by_a_tool_that_finds_the_others(tmp_path: Path,
     """The environment of the peers has no PYTHONPATH but what `write_models` gives."""
     called = []
     monkeypatch.setattr(peers, "attempt", lambda *arguments, **own: called.append((arguments, own)) or "")
-    peers.write_models(Path(sys.executable), tmp_path, 64, tmp_path)
+    peers.write_models(Path(sys.executable), tmp_path, 64, tmp_path, int8=True)
+    assert len(called) == 3 and called[2][0][1][-2:] == ["--int8", "qdq"]
     (_, command, folder), own = called[0]
     assert command[1:3] == ["-m", "shared_weights"]
     monkeypatch.undo()

@@ -127,7 +127,8 @@ def measure(
     """
     folder = weights.find("synthetic")
     with ExitStack() as stack:
-        kit = stack.enter_context(peers.kit(root, folder, size)) if wanted.peers else None
+        int8 = any(entry.int8 for entry in entries)
+        kit = stack.enter_context(peers.kit(root, folder, size, int8)) if wanted.peers else None
         limits = Limits(wanted.rounds, time.monotonic() + wanted.seconds)
         report = stack.enter_context(terminal.still_progress(f"timing {len(pythons)} versions"))
         field = Field(stack, report)

@@ -79,8 +79,8 @@ def explain(results: Results, unknown: str) -> list[str]:
         f"x previous, x {BASE}: the other version's time over this one's, the median of the rounds that both were in. "
         + started(len(results.starts)),
     ]
-    if results.peers and results.peers[0].previous:
-        lines[-1] += f" For those below the line: against {results.peers[0].previous}."
+    if rivals := dict.fromkeys(line.previous for line in results.peers if line.previous):
+        lines[-1] += f" For those below the line: against {' or, in 8-bit integers, '.join(rivals)}."
     lines += [f"{label}: {how}." for label, how in {line.name: line.idea for line in results.peers}.items()]
     for count, sets in results.peak.items():
         peaks = " and ".join(f"{rounded(flops / 1e9)} GFLOP/s with {name}" for name, flops in sets.items())

@@ -54,8 +54,8 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 def head(results: dict[str, Any]) -> list[str]:
     """A row of the chart: a version or peer, its time, and its ratio to the one it is compared with."""
-    size, names = results["size"], [line["previous"] for line in results["peers"] if line["previous"]]
-    peers = f"; in the peers' bars: against {names[0]}" if names else ""
+    size, names = results["size"], dict.fromkeys(line["previous"] for line in results["peers"] if line["previous"])
+    peers = f"; in the peers' bars: against {' or, in 8-bit integers, '.join(names)}" if names else ""
     return [
         f"ResNet-50, one picture of {size} x {size} pixels, on {results['processor']['name']}",
         f"x: how many times as fast as the version before{peers}",

@@ -12,7 +12,7 @@ class Contestant:
     """A version, or a peer (a library that runs the same network), with its number of threads.
 
     `label`: its name in the table; `idea`: a version's idea, or how a peer is run; `version`: None for a peer;
-    `sources`: a digest of the version's, or how a peer is run.
+    `sources`: a digest of the version's, or how a peer is run; `int8`: whether it computes in 8-bit integers.
     """
 
     label: str
@@ -20,6 +20,7 @@ class Contestant:
     version: Version | None
     threads: int = 1
     sources: str = ""
+    int8: bool = False
 
     @property
     def name(self) -> str:
@@ -31,7 +32,7 @@ def contestants(versions: Iterable[Version], threads: Iterable[int]) -> list[Con
     """Each version, once for each number of threads if it declares `threads`."""
     counts = sorted(set(threads))
     return [
-        Contestant(version.name, version.idea, version, count, sources(version))
+        Contestant(version.name, version.idea, version, count, sources(version), version.int8)
         for version in versions
         for count in (counts if version.threads else [1])
     ]
@@ -40,10 +41,12 @@ def contestants(versions: Iterable[Version], threads: Iterable[int]) -> list[Con
 def rival(one: Contestant, others: list[Contestant]) -> Contestant | None:
     """The contestant that `one` is compared with, with as many threads if there is such a one, else with one thread.
 
-    A version is compared with the version before it, a peer with the newest of all; None if that one does not compete.
+    A version is compared with the version before it, a peer with the newest of those that compute in the same numbers,
+    float32 or 8-bit integers, or of all if none does; None if that one does not compete.
     """
-    versions = [other.version for other in others if other.version]
-    newest = max((version.name for version in versions), default=None)
+    versions = [other for other in others if other.version]
+    alike = [other for other in versions if other.int8 == one.int8]
+    newest = max((other.label for other in alike or versions), default=None)
     name = one.version.previous if one.version else newest
     found = {other.threads: other for other in others if other.version and other.label == name}
     return found.get(one.threads) or found.get(1)

@@ -1,4 +1,7 @@
-"""The peers: libraries that run the same network with the same weights, timed beside the versions."""
+"""The peers: libraries that run the same network with the same weights, timed beside the versions.
+
+Those in 8-bit integers read one file, with the scales that the versions in 8-bit integers have.
+"""
 
 import contextlib
 import subprocess
@@ -14,7 +17,7 @@ import psutil
 
 from ladder.core import installing, terminal
 from ladder.core.environment import interpreter_of, variables, waiting_lock
-from ladder.core.versions import ROOT
+from ladder.core.versions import ROOT, Version
 from ladder.core.worker import Answer, Worker
 from ladder.inside import program
 from ladder.timing.contestants import Contestant
@@ -28,7 +31,10 @@ MODELS = {  # peer -> the file that it loads, or the start of the names of ncnn'
     "ONNX Runtime": "model.onnx",
     "OpenVINO": "model.onnx",
     "ncnn": "model.ncnn",
+    "ONNX Runtime int8": "int8.onnx",
+    "OpenVINO int8": "int8.onnx",
 }
+INT8 = tuple(label for label in MODELS if label.endswith(" int8"))  # only beside a version in 8-bit integers
 
 # How far a peer's logits may lie from a version's, relative to the largest, beyond the version's own tolerance. It is
 # the tolerance that this project allows Winograd's convolution in float32, which peers use too, and below half a unit
@@ -89,25 +95,41 @@ class PeerWorker(Worker):
         return answer
 
 
-def contestants(threads: Iterable[int]) -> list[Contestant]:
-    """All peers, each with every number of threads."""
-    return [Contestant(label, "", None, count) for label in MODELS for count in sorted(set(threads))]
+def contestants(threads: Iterable[int], int8: bool) -> list[Contestant]:
+    """All peers, with `int8` those in 8-bit integers too, each with every number of threads."""
+    return [
+        Contestant(label, "", None, count, int8=label in INT8)
+        for label in MODELS
+        if int8 or label not in INT8
+        for count in sorted(set(threads))
+    ]
+
+
+def limit(judge: Version) -> float:
+    """How far a peer's logits may lie from the version `judge`'s, which computes in the same numbers.
+
+    Two networks in 8-bit integers that round in other places are twice as far apart at most as each is from float32.
+    """
+    return 2 * judge.tolerance if judge.int8 else judge.tolerance + TOLERANCE
 
 
 @contextlib.contextmanager
-def kit(root: Path, weights: Path, size: int) -> Iterator[Kit]:
+def kit(root: Path, weights: Path, size: int, int8: bool) -> Iterator[Kit]:
     """Installs the libraries, and writes the models for pictures of `size` x `size` pixels to a temporary folder.
 
     A failure is reported in a note, and the peers that depend on it will not start.
     """
     python, home = install(root), root / "build" / "bench"
     with tempfile.TemporaryDirectory(dir=home) as models:
-        write_models(python, weights, size, Path(models))
+        write_models(python, weights, size, Path(models), int8)
         yield Kit(python, weights, Path(models), home / "inductor")
 
 
-def write_models(python: Path, weights: Path, size: int, folder: Path) -> None:
-    """Write the network to `model.onnx`, which pnnx converts for ncnn to `model.ncnn.param` and `model.ncnn.bin`."""
+def write_models(python: Path, weights: Path, size: int, folder: Path, int8: bool) -> None:
+    """Write the network to `model.onnx`, which pnnx converts for ncnn to `model.ncnn.param` and `model.ncnn.bin`.
+
+    With `int8`, also to `int8.onnx`, with the scales of the weight set.
+    """
     export = [python, "-m", "shared_weights", "structure", "--weights", weights, "--size", size, "--onnx"]
     convert = [python.with_name("pnnx"), "model.onnx", "fp16=0", f"inputshape=[1,3,{size},{size}]"]
     with terminal.working("writing the peers' models"):
@@ -115,6 +137,9 @@ def write_models(python: Path, weights: Path, size: int, folder: Path) -> None:
             attempt("there is no ONNX file", [*export, folder / "model.onnx"], ROOT, PYTHONPATH=str(TOOLS)),
             attempt("there is no file for ncnn", convert, folder),
         ]
+        if int8:
+            command = [*export, folder / "int8.onnx", "--int8", "qdq"]
+            complaints.append(attempt("there is no ONNX file in 8 bits", command, ROOT, PYTHONPATH=str(TOOLS)))
     report(complaints)
 
 

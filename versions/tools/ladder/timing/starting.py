@@ -5,8 +5,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from ladder.core import terminal
 from ladder.core.errors import LadderError
+from ladder.core.versions import Version
 from ladder.core.worker import Worker, load_twice
 from ladder.outputs import agreement
 from ladder.timing import peers
@@ -81,13 +84,12 @@ def start_again(field: Field, pythons: dict[str, Path], weights: Path, size: int
 def start_peers(started: Field, threads: Iterable[int], kit: Kit, size: int) -> None:
     """Start the peers that compute the same as the versions.
 
-    A peer with other outputs is left out as an error (`peers_agree`), one that does not run with a note. The outputs
-    are compared with those of the version with the smallest tolerance, the newest if several have it.
+    A peer with other outputs is left out as an error (`peers_agree`), one that does not run with a note.
     """
     pairs = [(entry.version, worker) for entry, worker in zip(started.entries, started.workers) if entry.version]
-    version, worker = min(pairs[::-1], key=lambda pair: pair[0].tolerance)
-    expected, limit = worker.infer().logits, version.tolerance + peers.TOLERANCE
-    for peer in peers.contestants(threads):
+    for peer in peers.contestants(threads, any(version.int8 for version, _ in pairs)):
+        version, expected = judge(pairs, peer.int8)
+        limit = peers.limit(version)
         started.report(0, f"loading {peer.name}")
         try:
             rival = started.stack.enter_context(PeerWorker(peer, kit, size))
@@ -102,3 +104,14 @@ def start_peers(started: Field, threads: Iterable[int], kit: Kit, size: int) -> 
             started.peers_agree = False
             continue
         started.add(replace(peer, idea=rival.how, sources=rival.how), rival, (rival.load_seconds, None))
+
+
+def judge(pairs: list[tuple[Version, Worker]], int8: bool) -> tuple[Version, np.ndarray]:
+    """The version that peers in 8-bit integers, or in float32, are compared with, and its logits.
+
+    Of those that compute in such numbers, or of all if none does, the one with the smallest tolerance; the newest if
+    several have it.
+    """
+    alike = [pair for pair in pairs if pair[0].int8 == int8] or pairs
+    version, worker = min(alike[::-1], key=lambda pair: pair[0].tolerance)
+    return version, worker.infer().logits
