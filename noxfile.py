@@ -134,6 +134,12 @@ def profile(session: nox.Session) -> None:
 
 
 @nox.session
+def peaks(session: nox.Session) -> None:
+    """Measure this machine's peaks in float32 and 8-bit integers, and the least time that follows: -- --size 64."""
+    python(session, "-m", "ladder", "peaks", *session.posargs)
+
+
+@nox.session
 def features(session: nox.Session) -> None:
     """Draw a picture's feature maps, stage by stage: -- PICTURE --channels 8."""
     python_here(session, "-m", "ladder", "features", *session.posargs)

@@ -24,6 +24,7 @@ COMMANDS = {
     "bench": "ladder.timing.bench:bench",
     "diff": "ladder.chain.diff:diff",
     "profile": "ladder.layers.profile:profile",
+    "peaks": "ladder.layers.peaks:peaks",
     "features": "ladder.outputs.features:features",
     "carry": "ladder.chain.carry:carry",
     "new": "ladder.chain.new:new",

@@ -136,8 +136,8 @@ def add_outputs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--peers",
         action="store_true",
-        help="time torch, ONNX Runtime, OpenVINO and ncnn too, with the same numbers of threads (installs 6 GB); beside a "
-        "version in 8-bit integers, ONNX Runtime and OpenVINO in these too",
+        help="time torch, ONNX Runtime, OpenVINO and ncnn too, with the same numbers of threads (installs 6 GB), and "
+        "in 8-bit integers beside a version in these",
     )
     command.add_argument(
         "--neighbours",
@@ -177,6 +177,22 @@ def profile(command: argparse.ArgumentParser) -> None:
     add_limits(command, 20)
     command.add_argument("--json", dest="as_json", action="store_true", help="print the JSON instead of the table")
     command.add_argument("--out", type=png, metavar="FILE.png", help="the plot; the JSON is written beside it")
+
+
+def peaks(command: argparse.ArgumentParser) -> None:
+    """measure how fast this machine multiplies and copies, in float32 and in 8-bit integers
+
+    The most that loops of multiply-adds reach with each kind of number and instruction, and that copying reaches; and
+    the least time that follows for ResNet-50: if every byte came from memory, and if none did. Leave the machine alone
+    meanwhile.
+    """
+    command.add_argument(
+        "--size", type=pixels, default=224, metavar="N", help="for a picture of N x N pixels, 32 to 1024 (default: 224)"
+    )
+    command.add_argument(
+        "--threads", type=thread_count, metavar="N", help="on one core and on N (default: one for each processor)"
+    )
+    command.add_argument("--rounds", type=positive, default=30, metavar="N", help="the best of so many (default: 30)")
 
 
 def diff(command: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""The peak floating-point operations per second of some of this processor's cores, measured with a loop in C."""
+"""The peak operations per second of some of this processor's cores, measured with loops in C."""
 
 import ctypes
 import os
@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,20 +16,27 @@ from pathlib import Path
 from ladder.core import processor
 from ladder.core.errors import LadderError
 
-SOURCE = Path(__file__).with_name("peak.c")
-CHAINS = 12  # as in peak.c
+SOURCE, NARROW_SOURCE = (Path(__file__).with_name(name) for name in ("peak.c", "narrow_peak.c"))
+CHAINS = 12  # as in both
 ROUNDS = 2_000_000  # of CHAINS instructions; 5 ms at 4 GHz, long enough for a clock but short next to an inference
 
-# Instruction set -> its function in peak.c, the features that it needs, and the lanes of a register.
-LOOPS = {
+# Instruction set -> its function in peak.c, the features that it needs, and the multiply-adds of one step of a chain.
+Loops = Mapping[str, tuple[str, frozenset[str], int]]
+LOOPS: Loops = {
     "AVX2": ("peak_avx2", frozenset({"x86_64", "avx2", "fma"}), 8),
     "AVX-512": ("peak_avx512", frozenset({"x86_64", "avx512f"}), 16),
+}
+NARROW: Loops = {  # the same for narrow_peak.c
+    "AVX-512 VNNI": ("peak_avx512_vnni", frozenset({"x86_64", "avx512f", "avx512_vnni"}), 64),
+    "AVX-VNNI": ("peak_avx_vnni", frozenset({"x86_64", "avx2", "avx_vnni"}), 32),
+    "AVX2 in 16 bits": ("peak_avx2_words", frozenset({"x86_64", "avx2"}), 16),
+    "AVX-512 BF16": ("peak_avx512_bf16", frozenset({"x86_64", "avx512f", "avx512_bf16"}), 32),
 }
 
 
 @dataclass
 class Peak:
-    """The FMA loops that this processor can run, and the speeds that they have reached so far.
+    """The loops that this processor can run, and the speeds that they have reached so far.
 
     `threads`: how many cores are measured together, one number or several. `flops`: such a number -> instruction set
     -> operations per second of all these cores, one for each call of `measure`; a multiply-add counts as two.
@@ -38,12 +45,13 @@ class Peak:
     functions: dict[str, Callable[[int], float]]
     threads: tuple[int, ...] = (1,)
     flops: dict[int, dict[str, list[float]]] = field(default_factory=dict)
+    loops: Loops = field(default_factory=lambda: LOOPS)
 
     def measure(self) -> None:
         """Run each loop once on each number of cores."""
         for count in self.threads:
             for name, function in self.functions.items():
-                operations = 2 * CHAINS * LOOPS[name][2] * ROUNDS * count
+                operations = 2 * CHAINS * self.loops[name][2] * ROUNDS * count
                 found = self.flops.setdefault(count, {}).setdefault(name, [])
                 found.append(operations / together(count, partial(function, ROUNDS)))
 
@@ -94,36 +102,37 @@ def together(count: int, function: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def build(folder: Path, features: frozenset[str] | None = None) -> Peak:
+def build(folder: Path, features: frozenset[str] | None = None, narrow: bool = False) -> Peak:
     """The loops for a processor with these features (default: this one), compiled by $CC or cc.
 
-    They are compiled in a temporary folder below `folder`. Raises LadderError if the processor has no FMA that peak.c
-    knows, or if there is no compiler.
+    `narrow`: those of 8 and 16 bits. They are compiled in a temporary folder below `folder`. Raises LadderError if the
+    processor has none of the instructions, or if there is no compiler that knows them.
     """
     features = processor.features() if features is None else features
-    usable = {name: function for name, (function, needed, _) in LOOPS.items() if needed <= features}
+    loops = NARROW if narrow else LOOPS
+    usable = {name: function for name, (function, needed, _) in loops.items() if needed <= features}
     if not usable:
         raise LadderError("the peak is unknown: it is measured with AVX2 and FMA, which this processor lacks")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         library = Path(scratch) / "peak.so"
-        compile_library(library)
+        compile_library(library, NARROW_SOURCE if narrow else SOURCE)
         loaded = ctypes.CDLL(str(library))
     functions = {}
     for name, function in usable.items():
         functions[name] = getattr(loaded, function)
         functions[name].argtypes, functions[name].restype = [ctypes.c_long], ctypes.c_float
-    return Peak(functions)
+    return Peak(functions, loops=loops)
 
 
-def compile_library(library: Path) -> None:
-    """Compile peak.c as a shared library; raises LadderError with the compiler's first line if that fails."""
+def compile_library(library: Path, source: Path = SOURCE) -> None:
+    """Compile the file as a shared library; raises LadderError with the compiler's first line if that fails."""
     compiler = shlex.split(os.environ.get("CC") or "cc")
-    command = [*compiler, "-std=c11", "-O3", "-shared", "-fPIC", str(SOURCE), "-o", str(library)]
+    command = [*compiler, "-std=c11", "-O3", "-shared", "-fPIC", str(source), "-o", str(library)]
     try:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     except OSError:
         raise LadderError(f"the peak is unknown: there is no C compiler {compiler[0]!r} to measure it with") from None
     if done.returncode:
         words = done.stderr.strip().splitlines() or ["no reason given"]
-        raise LadderError(f"the peak is unknown: {shlex.join(compiler)} could not compile peak.c: {words[0]}")
+        raise LadderError(f"the peak is unknown: {shlex.join(compiler)} could not compile {source.name}: {words[0]}")

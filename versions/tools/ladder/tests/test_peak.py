@@ -79,8 +79,39 @@ def test_nothing_but_fma_stands_in_the_loops(compiler: str, tmp_path: Path, monk
         assert counts["all"] - counts["FMA"] <= 3  # count, compare, jump
 
 
+@needs_compiler
+@pytest.mark.skipif("x86_64" not in processor.features() or not shutil.which("objdump"), reason="no objdump of x86-64")
+@pytest.mark.parametrize("compiler", ["cc", "clang"])
+def test_nothing_but_multiply_adds_stands_in_the_narrow_loops(compiler: str, tmp_path: Path, monkeypatch):
+    if not shutil.which(compiler):
+        pytest.skip(f"there is no {compiler}")
+    monkeypatch.setenv("CC", compiler)
+    peak.compile_library(tmp_path / "peak.so", peak.NARROW_SOURCE)
+    functions = {function.name: function for function in disassemble(tmp_path / "peak.so", tmp_path)}
+    for name, of_a_step in (("peak_avx512_vnni", 1), ("peak_avx2_words", 2), ("peak_avx512_bf16", 1)):
+        loops = map(count, functions[name].loops())
+        [counts] = [counts for counts in loops if counts["FMA"] + counts["vector"]]
+        assert (counts["FMA"] + counts["vector"]) % (of_a_step * peak.CHAINS) == 0
+        assert counts["loads"] == counts["stores"] == counts["scalar"] == 0
+        assert counts["all"] - counts["FMA"] - counts["vector"] <= 3  # count, compare, jump
+
+
+@needs_compiler
+@needs_fma
+def test_the_narrow_loops_add_as_many_products_as_they_count(tmp_path: Path):
+    found = peak.build(tmp_path, narrow=True)
+    assert "AVX2 in 16 bits" in found.functions
+    for name, function in found.functions.items():
+        lanes = 16 if "AVX-512" in name else 8
+        # Each of the chains adds the products of ones to every lane, of which one is returned.
+        assert function(0) == 0 and function(10) == 10 * peak.CHAINS * peak.NARROW[name][2] / lanes
+    found.measure()
+    assert found.flops[1].keys() == found.functions.keys()
+
+
 def test_the_loops_count_as_many_chains_as_python_does():
     assert f"CHAINS = {peak.CHAINS} " in peak.SOURCE.read_text()
+    assert peak.NARROW_SOURCE.read_text().count("step(") == peak.CHAINS
 
 
 @needs_fma
@@ -92,6 +123,8 @@ def test_without_a_compiler_there_is_a_sentence(compiler: str, complaint: str, t
     monkeypatch.setenv("CC", compiler)
     with pytest.raises(LadderError, match=f"the peak is unknown: .*{complaint}"):
         peak.build(tmp_path)
+    with pytest.raises(LadderError, match=f"the peak is unknown: .*{complaint.replace('peak.c', 'narrow_peak.c')}"):
+        peak.build(tmp_path, narrow=True)
     assert not list(tmp_path.iterdir())
 
 
