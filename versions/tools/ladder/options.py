@@ -51,7 +51,9 @@ def features(command: argparse.ArgumentParser) -> None:
 
 def add_viewer(command: argparse.ArgumentParser) -> None:
     """Add the options that choose the version and the weight set that look at a picture."""
-    command.add_argument("--version", metavar="NAME", help=f"{VERSION_HELP} (default: the newest that runs here)")
+    command.add_argument(
+        "--version", metavar="NAME", help=f"{VERSION_HELP} (default: the newest in float32 that runs here)"
+    )
     command.add_argument(
         "--weights",
         dest="weight_set",
@@ -80,7 +82,7 @@ def accuracy(command: argparse.ArgumentParser) -> None:
         type=version,
         default=(),
         metavar="NAME",
-        help=f"{VERSION_HELP} (default: the newest that runs here)",
+        help=f"{VERSION_HELP} (default: the newest in float32 that runs here)",
     )
 
 

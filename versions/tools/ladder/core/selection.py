@@ -29,10 +29,13 @@ def select(root: Path, names: Sequence[str] = (), must_run: bool = False) -> lis
 
 
 def one_or_newest(root: Path, name: str | None) -> Version:
-    """The named version, or the newest that runs here, with a note for each newer one that does not."""
+    """The named version, or the newest that runs here, with a note for each newer one that does not.
+
+    A version in 8-bit integers is taken only if it is named: it is less exact, and needs the scales of the weight set.
+    """
     if name is not None:
         return select(root, [name], must_run=True)[0]
-    for version in reversed(discover(root)):
+    for version in reversed([version for version in discover(root) if not version.int8]):
         reason = obstacle(version)
         if reason is None:
             return version

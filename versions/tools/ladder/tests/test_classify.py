@@ -81,10 +81,12 @@ def test_fewer_labels_on_demand(classify):
 def test_the_newest_version_that_runs_here_is_taken(classify, fake):
     fake("02_two", ANSWERS, previous="01_one")
     fake("03_three", ANSWERS, requires=["imaginary"])
+    fake("04_four", ANSWERS, int8=True)
     code, out, err = classify()
     assert code == 0 and "Version 02_two" in out
     assert "03_three is skipped: this processor lacks imaginary" in err
     assert "Version 01_one" in classify("--version", "01")[1]
+    assert "Version 04_four" in classify("--version", "04")[1]
     code, out, err = classify("--version", "03_three")
     assert (code, out) == (2, "") and "imaginary" in err
 
