@@ -40,7 +40,7 @@ def reference(root: Path, write: bool) -> int:
         from shared_weights import torch_reference
     except ModuleNotFoundError as error:
         raise LadderError(f"this needs {error.name}: `nox -s reference` installs it") from None
-    selected = select(root, ())
+    selected = select(root, (), int8=True)
     pics, complaints = root / "pics", []
     for folder in present_sets():
         versions = exactness.able(selected, folder)
