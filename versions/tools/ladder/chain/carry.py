@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,7 +14,7 @@ from ladder.chain.merging import Conflict, Edit, merge
 from ladder.chain.transaction import STAGING, Write, commit, obstacle
 from ladder.core import files, git, terminal
 from ladder.core.errors import LadderError
-from ladder.core.versions import OWN, Version, discover, find
+from ladder.core.versions import OWN, Version, discover, find, predecessor
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def carry(root: Path, name: str, revision: str) -> int:
     """
     versions = discover(root)
     version = find(versions, name)
-    later = versions[versions.index(version) + 1 :]
+    later = descendants(versions, version)
     git.need("carry", "because an edit is measured against what was committed", root, "rev-parse", "--git-dir")
     git.check_commit(version.folder, revision)
     with alone(root / "build" / "carry.lock"):
@@ -79,8 +78,10 @@ def carry(root: Path, name: str, revision: str) -> int:
         if source.before is None:
             raise LadderError(f"{version.name} is not in {revision} yet: there is nothing to compare it with")
         ledger = Ledger(root / "build" / "carry.json")
-        paths = sorted(edited(source) | {path for one in later[:1] for path in ledger.paths(one.name)})
-        steps = plan([source, *(History(one, revision, paths) for one in later if paths)], paths, ledger)
+        children = [one for one in later if predecessor(versions, one) == version]
+        paths = sorted(edited(source) | {path for one in children for path in ledger.paths(one.name)})
+        histories = [source, *(History(one, revision, paths) for one in later if paths)]
+        steps = plan(versions, histories, paths, ledger)
         if steps:
             write(root, version, steps, ledger)
             show(steps)
@@ -89,6 +90,15 @@ def carry(root: Path, name: str, revision: str) -> int:
         else:
             terminal.note(f"{version.name} is the last version: there is nowhere to carry its change")
     return 0
+
+
+def descendants(versions: list[Version], version: Version) -> list[Version]:
+    """The later versions that are copies of `version`, or of such copies."""
+    found = [version]
+    for one in versions[versions.index(version) + 1 :]:
+        if predecessor(versions, one) in found:
+            found.append(one)
+    return found[1:]
 
 
 @contextmanager
@@ -115,13 +125,13 @@ def edited(source: History) -> set[str]:
     } - set(OWN)
 
 
-def plan(histories: list[History], paths: list[str], ledger: Ledger) -> list[Step]:
-    """Every edit, followed down the chain of versions. Raises Conflict, naming all files and versions in conflict."""
+def plan(versions: list[Version], histories: list[History], paths: list[str], ledger: Ledger) -> list[Step]:
+    """Every edit, followed from version to version. Raises Conflict, naming all files and versions in conflict."""
     steps: list[Step] = []
     conflicts = []
     for path in paths:
         try:
-            steps += follow(histories, path, ledger)
+            steps += follow(versions, histories, path, ledger)
         except Conflict as conflict:
             conflicts.append(str(conflict))
     conflicts += obstacles(steps, histories[0].version)
@@ -130,18 +140,20 @@ def plan(histories: list[History], paths: list[str], ledger: Ledger) -> list[Ste
     return steps
 
 
-def follow(histories: list[History], path: str, ledger: Ledger) -> Iterator[Step]:
-    """One file's edit, from each version to the next. It ends where a version's own change has replaced the lines."""
-    theirs = histories[0].working.get(path)
-    for before, history in pairwise(histories):
+def follow(versions: list[Version], histories: list[History], path: str, ledger: Ledger) -> Iterator[Step]:
+    """One file's edit, from each version to its copies. It ends where a version's own change has replaced the lines."""
+    edits = {histories[0].version: Edit(histories[0].former(path), histories[0].working.get(path))}
+    for history in histories[1:]:
+        edit = edits.get(predecessor(versions, history.version) or history.version)
+        if edit is None:
+            continue
         try:
-            step = carry_into(history, path, Edit(before.former(path), theirs), ledger)
+            step = carry_into(history, path, edit, ledger)
         except Conflict as conflict:
             raise Conflict(f"{history.version.name}: {path} {conflict}") from None
-        if step is None:
-            return
-        yield step
-        theirs = step.content
+        if step is not None:
+            yield step
+            edits[history.version] = Edit(history.former(path), step.content)
 
 
 def carry_into(history: History, path: str, edit: Edit, ledger: Ledger) -> Step | None:

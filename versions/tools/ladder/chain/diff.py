@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +14,7 @@ from ladder.chain.lineage import Size, Step, check
 from ladder.core import highlight, terminal
 from ladder.core.errors import LadderError
 from ladder.core.files import working_tree
-from ladder.core.versions import OWN, Version, discover, find
+from ladder.core.versions import OWN, Version, discover, find, predecessor
 from ladder.timing import gains as measurements
 from ladder.timing.gains import HOW, Gain, Measured
 from shared_weights.tensor_file import appearing_whole
@@ -78,9 +77,10 @@ def prepare(root: Path, names: Sequence[str]) -> Comparison:
         raise LadderError(f"two versions can be compared, not {len(names)}")
     chosen = [find(versions, name) for name in names]
     if len(chosen) == 1:
-        if chosen[0] == versions[0]:
+        earlier = predecessor(versions, chosen[0])
+        if earlier is None:
             raise LadderError(f"{chosen[0].name} is the first version: name another to compare it with")
-        chosen.insert(0, versions[versions.index(chosen[0]) - 1])
+        chosen.insert(0, earlier)
     before, after = chosen
     if before == after:
         raise LadderError(f"{before.name} has no difference from itself: name two versions")
@@ -88,10 +88,20 @@ def prepare(root: Path, names: Sequence[str]) -> Comparison:
     return Comparison(
         before,
         after,
-        versions[first + 1 : last + 1],
+        ideas(versions, versions[first], versions[last]),
         measurements.read(root).sentence(versions[first], versions[last]),
         compare(working_tree(before.folder), working_tree(after.folder)),
     )
+
+
+def ideas(versions: list[Version], first: Version, last: Version) -> list[Version]:
+    """The versions whose ideas make `last` of `first`; where it does not descend from it, those that made it since."""
+    found: list[Version] = []
+    one: Version | None = last
+    while one and versions.index(one) > versions.index(first):
+        found.insert(0, one)
+        one = predecessor(versions, one)
+    return found
 
 
 def show_head(console: Console, comparison: Comparison) -> None:
@@ -163,8 +173,9 @@ def show_ladder(root: Path) -> None:
         "lines, comments and docstrings. `nox -s diff -- 06` shows one step.",
         markup=False,
     )
-    pairs = [(before.version, step.version) for before, step in pairwise(steps)]
-    found = {step.name: measured.gains(before, step) for before, step in pairs}
+    versions = [step.version for step in steps]
+    pairs = [(before, one) for one in versions if (before := predecessor(versions, one))]
+    found = {one.name: measured.gains(before, one) for before, one in pairs}
     console.print(f"Gain: how many times as fast as the version before; {HOW}.", markup=False)
     for source in dict.fromkeys(gain.source for gains in found.values() for gain in gains):
         names = ", ".join(name for name, gains in found.items() if source in {gain.source for gain in gains})
@@ -177,9 +188,10 @@ def tabulate_ladder(steps: list[Step], measured: Measured) -> Table:
     table.add_column("version\nidea")
     for head in ("files", *HEADS, "Python", "C", "gain"):
         table.add_column(head, justify="right", no_wrap=True)
-    before: Version | None = None
+    versions = [step.version for step in steps]
     for step in steps:
         version, counted = step.version, code(step.version)
+        before = predecessor(versions, version)
         table.add_row(
             Text.assemble((version.name, "bold"), "\n", (version.idea, "dim")),
             str(step.files) if before else "",
@@ -188,7 +200,6 @@ def tabulate_ladder(steps: list[Step], measured: Measured) -> Table:
             str(counted.get("C", "")),
             figures(measured.gains(before, version) if before else []),
         )
-        before = version
     return table
 
 

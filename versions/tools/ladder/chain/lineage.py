@@ -9,7 +9,7 @@ from rich.text import Text
 from ladder.core import terminal
 from ladder.core.files import Tree, working_tree
 from ladder.core.git import hunks
-from ladder.core.versions import OWN, Version, discover
+from ladder.core.versions import OWN, Version, discover, predecessor
 
 
 @dataclass(frozen=True)
@@ -52,29 +52,30 @@ def lineage(root: Path) -> int:
 
 
 def check(versions: list[Version]) -> list[Step]:
-    """Compare each version with the one before it, and the first with nothing."""
+    """Compare each version with its predecessor, and the first with nothing."""
     names = [version.name for version in versions]
     steps: list[Step] = []
-    before, tree_before = None, Tree()
+    trees = {version.name: working_tree(version.folder) for version in versions}
     for version in versions:
-        tree = working_tree(version.folder)
+        before, tree = predecessor(versions, version), trees[version.name]
+        tree_before = trees[before.name] if before else Tree()
         changed = changes(tree_before, tree) if before else set[str]()
-        complaints = own_complaints(version, before) + mentions(version, tree, names)
+        complaints = own_complaints(version, steps[-1].version if steps else None, before)
+        complaints += mentions(version, tree, names)
         complaints += file_complaints(version, changed, tree_before.keys() | tree.keys())
         size, sizes = measure(tree_before, tree, changed), parts(tree_before, tree, changed)
         steps.append(Step(version, len(changed), size, sizes, complaints))
-        before, tree_before = version, tree
     return steps
 
 
-def own_complaints(version: Version, before: Version | None) -> list[str]:
-    """The faults in the version's own name and its declared predecessor."""
+def own_complaints(version: Version, last: Version | None, before: Version | None) -> list[str]:
+    """The faults in the version's own name and its declared predecessor; `last`: the version with the number below."""
     complaints = []
     distribution = "resnet50-" + version.name.replace("_", "-")
     if version.distribution != distribution:
         complaints.append(f"{version.name}: its distribution is called {version.distribution}, not {distribution}")
-    if before and before.number == version.number:
-        complaints.append(f"{version.name}: {before.name} has the same number")
+    if last and last.number == version.number:
+        complaints.append(f"{version.name}: {last.name} has the same number")
     expected = before.name if before else None
     if version.previous != expected:
         wanted = f'previous = "{expected}"' if expected else "no previous, since it is the first"

@@ -133,6 +133,15 @@ def find(versions: list[Version], name: str) -> Version:
     raise LadderError(f"there is no version {name!r}; there are {', '.join(version.name for version in versions)}")
 
 
+def predecessor(versions: list[Version], version: Version) -> Version | None:
+    """The version that `version` is a copy of: the earlier one that it declares, else the one before it, if any."""
+    earlier = versions[: versions.index(version)]
+    for one in earlier:
+        if one.name == version.previous:
+            return one
+    return earlier[-1] if earlier else None
+
+
 def obstacle(version: Version, features: frozenset[str] | None = None) -> str | None:
     """Why `version` can't run on a processor with these features (default: this one), as a sentence; None if it can."""
     features = processor.features() if features is None else features

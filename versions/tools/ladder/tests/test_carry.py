@@ -60,6 +60,18 @@ def test_only_later_versions_are_touched(ladder: Tree):
     assert ladder.read("01_one/same.py") == ladder.read("02_two/same.py") == "same\n"
 
 
+def test_a_version_gets_the_edits_of_the_one_that_it_declares_and_no_others(ladder: Tree):
+    files = {"shared.py": SHARED, "same.py": "same\n"}
+    ladder.version("05_five", files, previous="01_one")
+    ladder.commit()
+    ladder.version("02_two", files | {"same.py": "better\n"}, previous="01_one", changes=["same.py"])
+    assert carry(ladder, "02") == 0
+    assert ladder.read("04_four/same.py") == "better\n" and ladder.read("05_five/same.py") == "same\n"
+    ladder.write("01_one/shared.py", FIXED)
+    assert carry(ladder, "01") == 0
+    assert ladder.read("05_five/shared.py") == FIXED
+
+
 def test_twice_is_as_once(ladder: Tree, capsys):
     ladder.write("01_one/shared.py", FIXED)
     ladder.write("01_one/new/file.py", "new\n")

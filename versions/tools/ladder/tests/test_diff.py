@@ -50,6 +50,13 @@ def measure(tree: Tree, **seconds: list[float]) -> None:
     keep(tree, "2026-01-02", lines)
 
 
+def test_a_version_alone_is_compared_with_the_one_that_it_declares(ladder: Tree, capsys):
+    ladder.version("04_four", {"src/a.py": KERNEL, "src/gone.py": "here\n"}, previous="01_one", changes=["src/gone.py"])
+    out = shown(capsys, ladder, "04")
+    assert "04_four against 01_one" in out
+    assert "the idea of 04_four" in out and "the idea of 02_two" not in out and "the idea of 03_three" not in out
+
+
 def test_first_the_idea_then_the_files_then_the_lines(ladder: Tree, capsys):
     out = shown(capsys, ladder, "01", "02")
     expected = ["02_two against 01_one", "the idea of 02_two", "was not measured", "src/a.py", "pyproject.toml"]

@@ -73,8 +73,15 @@ def test_each_version_is_compared_with_its_own_predecessor(ladder: Tree):
     assert complaint.startswith("03_three: src/c.py differs")
 
 
+def test_a_predecessor_may_be_an_earlier_version_than_the_one_before(ladder: Tree):
+    files = {"src/a.py": "one\ntwo\n", "src/b.py": "B\n"}
+    ladder.version("03_three", files, previous="01_one", changes=["src/b.py"])
+    assert complaints(ladder) == []
+    assert (check(discover(ladder.root))[-1].size.added, check(discover(ladder.root))[-1].size.removed) == (1, 1)
+
+
 @pytest.mark.parametrize("previous", ["00_zero", "02_two", None])
-def test_the_declared_predecessor_must_be_the_folder_before(ladder: Tree, previous: str | None):
+def test_the_declared_predecessor_must_be_an_earlier_folder(ladder: Tree, previous: str | None):
     declared: dict[str, Any] = {} if previous is None else {"previous": previous}
     ladder.version("02_two", changes=["src/a.py", "src/b.py", "src/c.py"], **declared)
     assert complaints(ladder) == ['02_two: [tool.ladder] should have previous = "01_one"']
