@@ -47,7 +47,7 @@ def supply(root: Path, names: Sequence[str], every_test: bool) -> int:
 
     Without `every_test` only the tests of the command line are run. Ctrl-C ends with a table of the results so far.
     """
-    versions = select(root, names)
+    versions = select(root, names, int8=True)
     cage, missing = isolation()
     if missing:
         terminal.note(f"the tests run with the network: {missing}")

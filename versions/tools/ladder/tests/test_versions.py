@@ -8,6 +8,7 @@ import pytest
 
 from ladder.core import processor
 from ladder.core.errors import LadderError
+from ladder.core.selection import one_or_newest, select
 from ladder.core.versions import discover, find, obstacle, read
 
 from .conftest import Tree
@@ -106,6 +107,16 @@ def test_a_version_that_cannot_run_here_gives_a_sentence(tree: Tree):
     assert obstacle(version, frozenset({"x86_64", "avx2", "fma"})) is None
     sentence = obstacle(version, frozenset({"x86_64", "avx2"}))
     assert sentence == "04_four is skipped: this processor lacks fma"
+
+
+def test_a_version_for_int8_is_chosen_only_by_those_who_ask(tree: Tree):
+    tree.version("01_one")
+    tree.version("02_two", previous="01_one", int8=True)
+    assert [version.name for version in select(tree.root)] == ["01_one"]
+    assert [version.name for version in select(tree.root, int8=True)] == ["01_one", "02_two"]
+    assert [version.name for version in select(tree.root, ["02"])] == ["02_two"]
+    assert one_or_newest(tree.root, None).name == "01_one"
+    assert one_or_newest(tree.root, "02").name == "02_two"
 
 
 def test_the_instruction_sets_of_x86_and_arm_are_read():
