@@ -1,0 +1,45 @@
+"""A processor that lacks the instructions gives a clear error, not an illegal instruction."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+QEMU = shutil.which("qemu-x86_64")
+
+pytestmark = [
+    pytest.mark.skipif(QEMU is None, reason="needs qemu-x86_64 (Debian's qemu-user) to emulate an old processor"),
+    pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer does not run under qemu"),
+]
+
+
+PROGRAM = """
+import runpy, sys
+weights, tests = sys.argv[1:]
+sys.path.insert(0, tests)
+import pytest
+from adapter import run_op
+from conftest import random
+from resnet50 import ResNet50, UnsupportedProcessor
+with pytest.raises(UnsupportedProcessor):
+    ResNet50(weights)
+with pytest.raises(UnsupportedProcessor):
+    run_op("average_pool", random(0, 3, 3, 8).astype(int) & 255)
+print("refused", flush=True)
+sys.argv = ["resnet50", "bench", "--size", "32", "--weights", weights]
+runpy.run_module("resnet50", run_name="__main__")
+"""
+
+
+def test_the_package_can_be_imported_its_operators_raise_and_the_command_line_ends_with_one_line(weights_dir):
+    """On an emulated Nehalem (2008), which has SSE4.2 but neither AVX nor FMA; emulation is slow, hence one process."""
+    command = [QEMU, "-cpu", "Nehalem", sys.executable, "-c", PROGRAM, weights_dir, Path(__file__).parent]
+    # If it is set, it names this machine's processor, and NumPy's OpenBLAS would believe it.
+    variables = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.stdout, done.returncode) == ("refused\n", 2), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "AVX2" in done.stderr
