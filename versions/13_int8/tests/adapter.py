@@ -16,6 +16,7 @@ from resnet50.quantisation import Scale, Scales
 
 FUSED = True  # `on_layer` is told only of the last layer of each step
 TOLERANCE = 0  # promised for every layer of a network: it is what integers.py computes
+EVERY_WIDTH = False  # each combination is compiled, so it is tried with one number of channels
 
 NOTHING = np.empty((0, 0), np.float32)  # the weights of a layer that has none
 

@@ -1,16 +1,20 @@
 """The compiler and the cache: every fault in them gives its own error, never a wrong answer."""
 
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from adapter import prepare
 from resnet50 import CacheError, CompilerError, compiler, trust
+from resnet50 import __main__ as cli
 from resnet50.compiler import Compiler
 from resnet50.instruction_sets import instruction_set
 from resnet50.tiles import Convolution
@@ -47,9 +51,15 @@ def program(tmp_path, text):
 
 
 def run(*arguments, **variables):
-    """Runs the command line in a process of its own."""
-    command = [sys.executable, "-m", "resnet50", *map(str, arguments)]
-    return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=120, check=False)
+    """Runs the command line in this process, with these environment variables, as if nothing had been loaded."""
+    out, err = io.StringIO(), io.StringIO()
+    fresh = mock.patch.dict(os.environ, variables), mock.patch.dict(compiler.loaded, clear=True)
+    with fresh[0], fresh[1], redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def refused(done, *words):

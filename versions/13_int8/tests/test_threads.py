@@ -2,7 +2,6 @@
 
 import gc
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from resnet50.codegen import source
 from resnet50.cpu_count import cpu_count
 from resnet50.instruction_sets import INSTRUCTION_SETS
 from resnet50.tiles import Convolution
+from test_compiler import run
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc and seccomp")
 TWO = pytest.mark.skipif(cpu_count() < 2, reason="needs two processors")
@@ -33,12 +33,6 @@ def tasks_become(count):
             return True
         time.sleep(0.01)
     return False
-
-
-def run(*arguments, **variables):
-    """Runs the command line in a process of its own."""
-    command = [sys.executable, "-m", "resnet50", *map(str, arguments)]
-    return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 12, 64])

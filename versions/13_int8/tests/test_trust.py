@@ -14,11 +14,14 @@ from pathlib import Path
 import pytest
 from resnet50 import CacheError, CompilerError, cache, compiler, trust
 from resnet50.compiler import Compiler
-from test_compiler import folder, libraries, load, refused, run
+from test_compiler import CONV, folder, libraries, load, refused, run
 
 __all__ = ["folder"]  # the fixture: an empty cache
 
 TRIES = 1000
+LOAD = """from resnet50.compiler import load
+from resnet50.instruction_sets import instruction_set
+from resnet50.tiles import Convolution"""
 NOBODY = 65534
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the cache needs a system with users")
@@ -281,9 +284,9 @@ def test_a_full_cache_on_a_read_only_file_system_is_used(tmp_path, mode):
         mount -o remount,ro "$1" || exit 77
     CC="cc -DOTHER" "$0" -c "$2" && exit 1
     exec "$0" -c "$2\""""
-    code = "from test_compiler import load; load()"
+    code = f"{LOAD}; load([{CONV}], instruction_set())"
     command = ["unshare", "--mount", "sh", "-c", script, sys.executable, tmp_path / "mounted", code, mode]
-    variables = os.environ | {"RESNET50_CACHE": str(tmp_path / "mounted"), "PYTHONPATH": str(Path(__file__).parent)}
+    variables = os.environ | {"RESNET50_CACHE": str(tmp_path / "mounted")}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode == 77:
         pytest.skip(f"this system does not let a test mount: {done.stderr.strip()}")
