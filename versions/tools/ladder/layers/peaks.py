@@ -8,10 +8,10 @@ from rich.table import Table
 from ladder.core import terminal
 from ladder.core.errors import LadderError
 from ladder.core.processor import processors
-from ladder.layers import cost
 from ladder.machine import peak
 from ladder.machine.bandwidth import Bandwidth
 from ladder.machine.peak import Peak
+from ladder.timing import cost
 from shared_weights.architecture import Layer, layers
 
 KINDS = {  # numbers -> the bytes of one, and the instruction sets that multiply them

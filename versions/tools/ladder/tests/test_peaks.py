@@ -6,9 +6,10 @@ import pytest
 
 from ladder.__main__ import main
 from ladder.core.errors import LadderError
-from ladder.layers import cost, peaks
+from ladder.layers import peaks
 from ladder.layers.peaks import Speed
 from ladder.machine.peak import Peak
+from ladder.timing import cost
 from shared_weights.architecture import layers
 
 

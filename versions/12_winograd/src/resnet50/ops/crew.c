@@ -13,11 +13,10 @@
 #include <string.h>
 
 /* How often a waiting thread looks before it sleeps: for some 50 microseconds, since a pause takes 40 to 140 cycles.
- * Falling asleep and being woken takes as long, and most steps are done by then.
- *
- * The caller looks for a millisecond, and so hardly ever sleeps.  After a rest the other threads come late, and Linux
- * would wake a caller that had fallen asleep on the processor of the thread that wakes it.  From then on the two take
- * turns there, each asleep while the other works: an inference after a second of rest took 56 ms instead of 32. */
+ * Falling asleep and being woken takes as long, and most steps are done by then.  The caller looks four times as long:
+ * after a rest the others come late, and Linux would wake a caller that had fallen asleep on the processor of the
+ * thread that wakes it, where the two would take turns: 56 ms in place of 32 for an inference.  But while it looks, a
+ * thread that Linux has put aside does not get its processor. */
 enum { SPINS = 2000, SPINS_OF_CALLER = 8000 };
 
 /* A step has a share for each worker, but at most SHARES, and a share has up to PIECES.  The more, the shorter is the
@@ -42,7 +41,8 @@ struct crew {
     unsigned forks; /* how often the process had been forked when the crew was made */
     pthread_t *threads;
     worker *members; /* what each thread is told of itself */
-    share shares[SHARES];
+    int shares;      /* of a step, as many as workers, but at most SHARES */
+    share share[SHARES];
     crew_job *job; /* these two are only for who has claimed a piece: until it is done, they stay as they are */
     ptrdiff_t step;
     atomic_ptrdiff_t unfinished; /* pieces of the step */
@@ -101,11 +101,6 @@ static void wait_for_news(crew *crew, unsigned seen, int spins)
     pthread_mutex_unlock(&crew->mutex);
 }
 
-static int share_count(const crew *crew)
-{
-    return crew->workers < SHARES ? crew->workers : SHARES;
-}
-
 /* A share of a step: its parts, `first` to `end`, `size` of them in a piece. */
 typedef struct {
     ptrdiff_t first, end, size, pieces;
@@ -113,8 +108,8 @@ typedef struct {
 
 static portion portion_of(const crew *crew, ptrdiff_t step, int share)
 {
-    const ptrdiff_t parts = crew->job->parts(crew->job, step), shares = share_count(crew);
-    portion p = {.first = parts * share / shares, .end = parts * (share + 1) / shares};
+    const ptrdiff_t parts = crew->job->parts(crew->job, step);
+    portion p = {.first = parts * share / crew->shares, .end = parts * (share + 1) / crew->shares};
     p.size = (p.end - p.first + PIECES - 1) / PIECES;
     p.pieces = p.size ? (p.end - p.first + p.size - 1) / p.size : 0;
     return p;
@@ -125,16 +120,13 @@ static portion portion_of(const crew *crew, ptrdiff_t step, int share)
 static void offer(crew *crew, ptrdiff_t step)
 {
     ptrdiff_t pieces[SHARES], total = 0;
-    const int shares = share_count(crew);
-    for (int k = 0; k < shares; k++) {
-        pieces[k] = portion_of(crew, step, k).pieces;
-        total += pieces[k];
-    }
+    for (int k = 0; k < crew->shares; k++)
+        total += pieces[k] = portion_of(crew, step, k).pieces;
     crew->step = step;
     atomic_store(&crew->unfinished, total);
-    for (int k = 0; k < shares; k++) {
+    for (int k = 0; k < crew->shares; k++) {
         if (pieces[k] > 0)
-            atomic_store(&crew->shares[k].left, pieces[k]);
+            atomic_store(&crew->share[k].left, pieces[k]);
     }
     announce(crew);
 }
@@ -178,10 +170,9 @@ static void compute(crew *crew, int number, int share, ptrdiff_t left)
  * then it helps with the others'.  So whoever is slower, or comes late, finds less to do. */
 static void work(crew *crew, int number, int spins, unsigned seen)
 {
-    const int shares = share_count(crew);
-    for (int j = 0; j < shares; j++) {
-        const int share = (number + j) % shares;
-        const ptrdiff_t left = claim(&crew->shares[share]);
+    for (int j = 0; j < crew->shares; j++) {
+        const int share = (number + j) % crew->shares;
+        const ptrdiff_t left = claim(&crew->share[share]);
         if (left > 0) {
             compute(crew, number, share, left);
             return;
@@ -242,6 +233,7 @@ crew *crew_new(int workers, bool spin)
         return NULL;
     memset(made, 0, sizeof *made);
     made->workers = workers;
+    made->shares = workers < SHARES ? workers : SHARES;
     made->spin = spin;
     made->forks = atomic_load(&forks);
     made->threads = calloc((size_t)workers, sizeof *made->threads);
@@ -295,10 +287,9 @@ void crew_run(crew *crew, crew_job *job)
         return;
     }
     crew->job = job;
-    if (job->steps > 0) {
-        atomic_store(&crew->running, true);
+    atomic_store(&crew->running, job->steps > 0);
+    if (job->steps > 0)
         offer(crew, 0);
-    }
     for (;;) {
         const unsigned seen = atomic_load(&crew->phase); /* first, as above */
         if (!atomic_load(&crew->running))
