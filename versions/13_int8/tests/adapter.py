@@ -2,11 +2,11 @@
 
 import os
 import subprocess
+from collections import namedtuple
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from integers import Value
 from resnet50 import ops
 from resnet50.compiler import Compiler
 from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
@@ -17,6 +17,8 @@ from resnet50.quantisation import Scale, Scales
 FUSED = True  # `on_layer` is told only of the last layer of each step
 TOLERANCE = 0  # promised for every layer of a network: it is what integers.py computes
 EVERY_WIDTH = False  # each combination is compiled, so it is tried with one number of channels
+
+Value = namedtuple("Value", "q scale zero_point")  # bytes, and what they mean
 
 NOTHING = np.empty((0, 0), np.float32)  # the weights of a layer that has none
 
@@ -65,14 +67,14 @@ def crews():
 
 
 def scale_of(value):
-    """The scale of an integers.Value."""
+    """The scale of a Value."""
     return Scale(np.float32(value.scale), value.zero_point)
 
 
 def run_step(operator, x, weights, add=None, **settings):
     """Runs a plan of one layer, the planner's method `operator`; `add`: what it is added to. Returns its output.
 
-    `x` and `add` are integers.Values; `x` may be float32. Every crew must give the same result, whatever was in the
+    `x` and `add` are Values; `x` may be float32. Every crew must give the same result, whatever was in the
     arena before.
     """
     planner = Planner(weights, 1, 1, workers=3)

@@ -4,14 +4,13 @@ A value is an array of bytes with its scale and zero point. Sums are exact, in i
 Runtime's operators round it, in float32.
 """
 
-from collections import namedtuple
 from fractions import Fraction
 
 import numpy as np
 import reference
+from adapter import Value
 from conftest import quantisation
 
-Value = namedtuple("Value", "q scale zero_point")
 NORM = ("weight", "bias", "running_mean", "running_var")
 
 

@@ -5,8 +5,7 @@ from itertools import product
 import integers
 import numpy as np
 import pytest
-from adapter import averaged, convolved, linear, pooled
-from integers import Value
+from adapter import Value, averaged, convolved, linear, pooled
 from resnet50.instruction_sets import INSTRUCTION_SETS
 from resnet50.quantisation import Scale
 from test_vnni import ABLE
