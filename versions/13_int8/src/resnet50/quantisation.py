@@ -48,13 +48,13 @@ def read_scales(path: Path, names: Mapping[str, bool]) -> dict[str, Scale]:
         if not isinstance(found, dict):
             raise ValueError("it must be an object with a scale for each layer")
         if missing := names.keys() - found.keys():
-            raise ValueError(f"{min(missing)} is missing; {COMMAND} writes all that is needed")
+            raise ValueError(f"{min(missing)} is missing; `{COMMAND}` writes all that is needed")
         if others := found.keys() - names.keys():
             raise ValueError(f"there is no layer {min(others)!r}")
         return {name: parsed(name, found[name], moved) for name, moved in names.items()}
     except FileNotFoundError as error:
-        message = f"{path} is missing: this version computes with bytes, and needs to know what they mean; {COMMAND}"
-        raise WeightsError(f"{message} writes it") from error
+        message = f"{path} is missing: this version computes with bytes, and needs to know what they mean"
+        raise WeightsError(f"{message}; `{COMMAND}` writes it") from error
     except (OSError, ValueError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{path}: {error}") from error
 
