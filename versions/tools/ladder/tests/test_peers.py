@@ -114,7 +114,7 @@ def test_peers_in_8_bits_are_judged_by_and_compared_with_the_version_in_8_bits(
             "OpenVINO int8": {"seconds": 0.5, "logits": [2.42]},  # 0.21 of 2, past twice 0.1
         }
     )
-    assert main(["bench", "--peers", "--threads", "1", "--rounds", "1"], tree.root) == 1
+    assert main(["bench", "--versions", "03,04", "--peers", "--threads", "1", "--rounds", "1"], tree.root) == 1
     captured = capsys.readouterr()
     assert "OpenVINO int8@1 is wrong and left out: its logits are 2.1e-01 away from 04_four's, past 0.2" in captured.err
     found = {line["name"]: line["previous"] for line in results(tree)["peers"]}
