@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared_weights import scales
+from shared_weights import scales, sets
 from shared_weights.scales import Scale
 from shared_weights.sets import WeightSetError
 
@@ -31,6 +31,13 @@ def test_what_is_written_is_read_again_to_the_last_bit(tmp_path: Path):
     scales.write(tmp_path, some())
     assert scales.read(tmp_path) == some()
     assert list(scales.read(tmp_path)) == scales.names()
+
+
+@pytest.mark.parametrize("name", ["cifar10", "synthetic"])
+def test_the_shipped_files_are_what_would_be_written(name: str, tmp_path: Path):
+    shipped = sets.HERE / name
+    scales.write(tmp_path, scales.read(shipped))
+    assert (tmp_path / scales.FILE).read_bytes() == (shipped / scales.FILE).read_bytes()
 
 
 def test_a_scale_is_written_as_the_shortest_decimal(tmp_path: Path):

@@ -185,8 +185,8 @@ def peaks(command: argparse.ArgumentParser) -> None:
     """measure how fast this machine multiplies and copies, in float32 and in 8-bit integers
 
     The most that loops of multiply-adds reach with each kind of number and instruction, and that copying reaches; and
-    the least time that follows for ResNet-50: if every byte came from memory, and if none did. Leave the machine alone
-    meanwhile.
+    the least time that follows for ResNet-50: if every byte came from memory, and if none did, with convolutions that
+    are computed as they are defined (Winograd's take fewer multiplications). Leave the machine alone meanwhile.
     """
     command.add_argument(
         "--size", type=pixels, default=224, metavar="N", help="for a picture of N x N pixels, 32 to 1024 (default: 224)"
