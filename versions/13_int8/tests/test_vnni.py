@@ -184,6 +184,7 @@ FULL = [
 
 
 @pytest.mark.skipif(shutil.which("objdump") is None, reason="needs objdump to read the machine code")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer adds code of its own")
 @pytest.mark.parametrize("conv", FULL, ids=lambda conv: conv.name)
 @pytest.mark.parametrize("isa", INSTRUCTION_SETS.values(), ids=lambda isa: isa.name)
 def test_no_innermost_loop_keeps_a_sum_on_the_stack(isa, conv, tmp_path):
