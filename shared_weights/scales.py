@@ -51,16 +51,15 @@ def is_signed(name: str) -> bool:
 def read(folder: Path) -> dict[str, Scale]:
     """Every value's scale in the set in `folder`, in the order of the network.
 
-    Raises `WeightSetError`, which names the command that writes the file if there is none.
+    Raises `OSError`, or `WeightSetError`, which names the command that writes the file if there is none.
     """
     path = folder / FILE
-    try:
-        with open(path, "rb") as file:
-            text = file.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise WeightSetError(
-            f"{path} is missing: nox -s weights -- quantise {folder} --pictures FOLDER writes it"
-        ) from None
+    if not path.exists():
+        raise WeightSetError(f"{path} is missing: nox -s weights -- quantise {folder} --pictures FOLDER writes it")
+    if not path.is_file():  # opening a pipe would wait for a writer
+        raise WeightSetError(f"{path}: not a file")
+    with open(path, "rb") as file:
+        text = file.read(LARGEST_FILE + 1)
     if len(text) > LARGEST_FILE:
         raise WeightSetError(f"{path}: has more than {LARGEST_FILE} bytes")
     try:
@@ -93,8 +92,8 @@ def _checked(path: Path, name: str, entry: object) -> Scale:
     scale, zero_point = entry["scale"], entry["zero_point"]
     least, largest = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
     if type(scale) not in (int, float) or not least <= scale <= largest:
-        raise WeightSetError(f"{path}: {name}: the scale must be a positive number of float32's range, not {scale!r}")
+        raise WeightSetError(f"{path}: {name}: the scale must be a positive number of float32's range")
     if type(zero_point) is not int or not 0 <= zero_point <= (255 if is_signed(name) else 0):
         allowed = "a whole number from 0 to 255" if is_signed(name) else "0, since nothing is negative after a ReLU"
-        raise WeightSetError(f"{path}: {name}: the zero_point must be {allowed}, not {zero_point!r}")
+        raise WeightSetError(f"{path}: {name}: the zero_point must be {allowed}")
     return Scale(np.float32(scale), zero_point)

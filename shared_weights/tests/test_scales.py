@@ -1,6 +1,7 @@
 """quantisation.json: what is written is read again, and anything else is refused in a line."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -99,4 +100,11 @@ def test_a_file_that_is_something_else_is_refused(text: str, complaint: str, tmp
 
 def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path: Path):
     with pytest.raises(WeightSetError, match=rf"nox -s weights -- quantise {tmp_path} --pictures FOLDER"):
+        scales.read(tmp_path)
+
+
+@pytest.mark.parametrize("make", ["mkdir", "mkfifo"])
+def test_what_is_no_file_is_refused_and_nobody_waits(make: str, tmp_path: Path):
+    getattr(os, make)(tmp_path / scales.FILE)
+    with pytest.raises(WeightSetError, match="not a file"):
         scales.read(tmp_path)
