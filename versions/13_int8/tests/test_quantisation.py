@@ -10,7 +10,10 @@ import reference
 from conftest import narrow_tensors, quantisation, random, write_weights
 from resnet50 import ResNet50, WeightsError
 from resnet50 import __main__ as cli
+from resnet50.instruction_sets import INSTRUCTION_SETS
+from resnet50.network import WeightCheck, forward
 from resnet50.quantisation import COMMAND, MOST_SCALES, Scale, Scales
+from resnet50.weights import Weights
 
 MOVED = ("image", "layer1.0.bn3", "layer3.0.downsample.1")
 ZERO = ("maxpool", "layer1.0.relu1", "layer2.3.relu2", "layer4.2.relu3", "avgpool")
@@ -119,6 +122,46 @@ def test_scales_that_are_too_far_apart_are_refused(folder, large, small):
     rewrite(folder, lambda content: content[small].update(scale=2e-38))
     with pytest.raises(WeightsError, match="too far apart"):
         ResNet50(folder)
+
+
+@pytest.mark.parametrize(("before", "after"), [(3e38, 2e-38), (1.0, 1e36)])
+def test_scales_with_which_no_mean_can_be_taken_are_refused(folder, before, after, capsys):
+    """A sum of 0 times an infinite factor would be 255, and 0 instead of a mean if the divisor is infinite."""
+    rewrite(folder, lambda content: content["layer4.2.relu3"].update(scale=before))
+    rewrite(folder, lambda content: content["avgpool"].update(scale=after))
+    refused(folder, "the scales of layer4.2.relu3 and avgpool are too far apart, or too large", capsys)
+
+
+def test_scales_of_the_last_layer_that_are_too_large_are_refused(tensors, tmp_path):
+    tensors = tensors | {"fc.weight": np.full_like(tensors["fc.weight"], 1e6)}
+    folder = write_weights(tmp_path, tensors)
+    rewrite(folder, lambda content: content["avgpool"].update(scale=3e35))
+    with pytest.raises(WeightsError, match="fc is too large for float32, or its scales are too far apart"):
+        ResNet50(folder)
+
+
+@pytest.mark.parametrize(("channels", "fits"), [(33155, True), (33156, False)])
+def test_sums_that_may_need_more_than_32_bits_are_refused(tensors, channels, fits, tmp_path):
+    assert fits == (255 * 127 * channels + 2**30 < 2**31)
+    folder = write_weights(tmp_path, widened(tensors, channels))
+    check = WeightCheck(Weights(folder, INSTRUCTION_SETS["avx2"]))
+    if fits:
+        assert forward(check, (3, "image")) == (len(tensors["fc.bias"]), "fc")
+    else:
+        with pytest.raises(WeightsError, match=r"layer4\.1\.conv1\.weight .* could need more than 32 bits"):
+            forward(check, (3, "image"))
+
+
+def widened(tensors, channels):
+    """The tensors, with zeros in the last stage, whose blocks have so many output channels."""
+    wider = {}
+    for name, tensor in tensors.items():
+        outputs, *inputs = tensor.shape
+        if name.startswith("layer4") and name.split(".")[2] in ("conv3", "bn3", "downsample"):
+            wider[name] = np.zeros((channels, *inputs), np.float32)
+        if name in ("layer4.1.conv1.weight", "layer4.2.conv1.weight", "fc.weight"):
+            wider[name] = np.zeros((outputs, channels, *inputs[1:]), np.float32)
+    return tensors | wider
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -158,7 +158,9 @@ class WeightCheck:
         return width, self.scale(relu or norm, moved=not relu)
 
     def average_pool(self, x, name):
-        return x[0], self.scale(name)
+        channels, source = x
+        self.weights.averaged = source, self.scale(name)
+        return channels, name
 
     def linear(self, x, name):
         channels, source = x

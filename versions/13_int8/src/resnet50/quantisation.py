@@ -22,7 +22,8 @@ COMMAND = "nox -s weights -- quantise SET --pictures FOLDER"
 MOST_SCALES = 1 << 16  # bytes of quantisation.json, which has about 4,000
 LEAST_SCALE, LARGEST_SCALE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 LARGEST_BYTE, LARGEST_WEIGHT = 255, 127
-LARGEST_BIAS = 2**30  # leaves room for the products, at most 255 * 127 * 4608 in a ResNet-50, in 32 bits
+LARGEST_BIAS = 2**30  # leaves as much room for the products in a sum of 32 bits
+MOST_PRODUCTS = (2**31 - 1 - LARGEST_BIAS) // (LARGEST_BYTE * LARGEST_WEIGHT)  # a sum in a ResNet-50 has 4608 at most
 RULE = 6  # numbers that Scales.rule returns
 
 

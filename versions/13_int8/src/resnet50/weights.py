@@ -10,9 +10,11 @@ from .folding import batch_norm_tensors, scale_and_bias
 from .instruction_sets import InstructionSet
 from .memory import LINE, aligned
 from .packing import arrange, arranged_size
-from .quantisation import Scale, Scales
+from .quantisation import MOST_PRODUCTS, Scale, Scales, pool_factor
 from .rounding import round_up
 from .tensor_file import DTYPES, TensorFile
+
+MOST_PIXELS = 32 * 32  # that are averaged: of a picture of 1024 x 1024
 
 
 class Weights:
@@ -24,6 +26,7 @@ class Weights:
         self.required: list[str] = []
         self.layers: dict[str, str | None] = {}  # convolution or linear layer -> its batch norm
         self.scaling: dict[str, tuple[str, ...]] = {}  # layer -> the names of its scales, see quantisation.Scales
+        self.averaged = "", ""  # the names of the scales before and after the average pooling
         self.scales: dict[str, Scale] = {}
         self.tensors: dict[str, np.ndarray] = {}
         self.file = TensorFile(self.path)
@@ -40,6 +43,7 @@ class Weights:
         `WeightsError`.
         """
         self.scales = scales
+        self.check_average()
         counts = [arranged_size(self.shapes[f"{name}.weight"], self.isa) for name in self.layers]
         memory = aligned(sum(round_up(count, LINE) for count in counts))
         buffer = np.empty(4 * max(map(prod, self.shapes.values())), np.uint8)
@@ -51,14 +55,26 @@ class Weights:
                     used = Scales(*(scales[each] for each in self.scaling[name]))
                     kernels, constants = arrange(kernels, factor, bias, used, self.isa, memory[:count])
             except FloatingPointError as error:
-                message = f"{self.path}: {name} is too large for float32 once {norm} is folded into it"
-                raise WeightsError(f"{message}, or its scales are too far apart") from error
+                folded = f" once {norm} is folded into it" if norm else ""
+                message = f"{self.path}: {name} is too large for float32{folded}, or its scales are too far apart"
+                raise WeightsError(message) from error
             self.tensors[f"{name}.weight"] = kernels.view(np.int32)
             self.tensors |= dict.fromkeys(
                 batch_norm_tensors(norm) if norm else [f"{name}.bias"], constants.view(np.int32)
             )
             memory = memory[round_up(count, LINE) :]
         self.file.close()
+
+    def check_average(self) -> None:
+        """Raises `WeightsError` if the factor of the average pooling is too large for float32, or its divisor is."""
+        x, output = self.averaged
+        try:
+            with np.errstate(over="raise"):
+                for pixels in (1, MOST_PIXELS):
+                    pool_factor(self.scales[x], self.scales[output], pixels)
+        except FloatingPointError as error:
+            message = f"the scales of {x} and {output} are too far apart, or too large"
+            raise WeightsError(f"{self.path.with_name('quantisation.json')}: {message}") from error
 
     def scale_and_bias(self, name: str, norm: str | None) -> tuple[np.ndarray, np.ndarray]:
         """By what the kernels of the layer `name` are multiplied, and its bias, from its batch norm if it has one."""
@@ -91,12 +107,14 @@ class Weights:
         return self.shapes[name][0]
 
     def require(self, name: str, shape: tuple[int, ...]) -> None:
-        """Raises `WeightsError` unless the tensor `name` exists and has `shape`."""
+        """Raises `WeightsError` unless the tensor `name` exists and has `shape`, whose sums fit 32 bits."""
         self.required.append(name)
         if name not in self.shapes:
             raise WeightsError(f"{self.path}: not a ResNet-50: {name} is missing")
         if self.shapes[name] != shape or 0 in shape:
             raise WeightsError(f"{self.path}: {name} has shape {self.shapes[name]}, expected {shape}")
+        if prod(shape[1:]) > MOST_PRODUCTS:
+            raise WeightsError(f"{self.path}: {name} has shape {shape}: its sums could need more than 32 bits")
 
     def require_no_others(self) -> None:
         """Raises `WeightsError` if there are other tensors than the required ones, as in a ResNet-101's file."""
