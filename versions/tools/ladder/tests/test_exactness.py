@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ladder.core import processor
 from ladder.core.errors import LadderError
 from ladder.core.versions import Version
 from ladder.outputs import exactness
@@ -17,6 +18,7 @@ LOGITS = np.array([1.5, -2.25, 0.1], np.float32)
 @pytest.fixture
 def trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
     """A picture of 64 x 64 pixels and an array of 32 x 48; ONNX Runtime's logits are LOGITS plus the width."""
+    monkeypatch.setattr(processor, "features", lambda: frozenset({"avx_vnni"}))
     np.save(tmp_path / "b.npy", np.zeros((32, 48, 3), np.float32))
     monkeypatch.setattr(
         exactness, "onnxruntime_logits",
@@ -47,6 +49,14 @@ def test_one_bit_is_a_complaint(trials: list[Trial]):
     assert line == "13_int8 and ONNX Runtime differ in 1 of 3 logits on b.npy (a_set)"
 
 
+def test_without_vnni_a_note_says_that_nothing_is_compared(
+    trials: list[Trial], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(processor, "features", lambda: frozenset({"avx2", "fma"}))
+    assert check(trials, 1.0) == []
+    assert "13_int8: not compared with ONNX Runtime" in capsys.readouterr().err
+
+
 def test_versions_in_float32_need_no_onnx_runtime(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(exactness, "onnxruntime_logits", None)
     assert exactness.check([FLOAT], Path("a_set"), [], {}, {}) == []
@@ -70,6 +80,10 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):
         exactness.onnxruntime_logits(Path("a_set"), {})
 
 
+@pytest.mark.skipif(
+    not processor.features() & exactness.VNNI,
+    reason="without VNNI, ONNX Runtime saturates sums of two products at 16 bits",
+)
 def test_onnx_runtime_is_asked_for_every_image_at_its_size():
     pytest.importorskip("onnxruntime")
     from shared_weights import sets
