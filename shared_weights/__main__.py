@@ -20,6 +20,7 @@ from .sets import WeightSetError
 from .tensor_file import sha256
 
 SIZES = range(32, 1025)
+MOST_NOISE = 10_000  # images; 20 do for the set synthetic
 
 
 class Parser(argparse.ArgumentParser):
@@ -161,8 +162,8 @@ def _path(text: str) -> Path:
 
 def _count(text: str) -> int:
     """An argparse type for a number of images."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    if not text.isdecimal() or len(text) > len(str(MOST_NOISE)) or int(text) > MOST_NOISE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number up to {MOST_NOISE}")
     return int(text)
 
 

@@ -12,12 +12,14 @@ FRACTIONS = np.linspace(1, 0.2, 81)
 def whole_range(least: float, largest: float, signed: bool) -> Scale:
     """The scale at which the bytes reach from `least` to `largest`, and 0 is exactly one of them.
 
-    It has five digits: those that follow depend on rounding errors. A value that is always 0 has the scale 1.
+    It has five digits: those that follow depend on rounding errors. The scale is 1 where float32 has no normal number
+    for it: of a value that is always 0, or nearly.
     """
     low, high = min(least, 0.0) if signed else 0.0, max(largest, 0.0)
-    if low == high:
+    step = (high - low) / 255
+    if step < np.finfo(np.float32).tiny:
         return Scale(np.float32(1))
-    scale = np.float32(f"{(high - low) / 255:.5g}")
+    scale = np.float32(f"{step:.5g}")
     return Scale(scale, int(np.clip(np.rint(-low / np.float64(scale)), 0, 255)))
 
 

@@ -178,6 +178,7 @@ def test_weights_that_the_version_refuses_are_named(
         (["cifar10", "--pictures", ""], "an empty name"),
         (["cifar10", "--pictures", "pics", "--range", "percentile"], "percentile"),
         (["cifar10", "--pictures", "pics", "--noise", "-1"], "--noise"),
+        (["cifar10", "--pictures", "pics", "--noise", "10001"], "--noise"),
     ],
 )
 def test_a_wrong_command_line_gives_one_line_and_exit_code_2(

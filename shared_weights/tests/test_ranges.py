@@ -18,6 +18,12 @@ def test_what_is_always_zero_has_the_scale_1():
     assert ranges.whole_range(0, 0, signed=False) == ranges.whole_range(0, 0, signed=True) == Scale(np.float32(1))
 
 
+@pytest.mark.parametrize("most", [255 * 2.0**-126, 254 * 2.0**-126, 1e-44])
+def test_a_scale_is_a_normal_number_so_that_it_can_be_read_again(most: float):
+    scale = ranges.whole_range(0, most, signed=False).scale
+    assert scale == np.float32(1) if most < 255 * 2.0**-126 else 2.0**-126 <= scale < 1.0001 * 2.0**-126
+
+
 def test_a_scale_has_five_digits():
     assert str(ranges.whole_range(0, 255 / 3, signed=False).scale) == "0.33333"
 
