@@ -160,8 +160,8 @@ AVX_VNNI = InstructionSet(
     prefetch=PREFETCH,
 )
 # Without VNNI `vpmaddubsw` would add two products in 16 bits, and saturate: wrong sums. Here bytes become 16 bits wide
-# before they are multiplied, those in even places apart from those in odd ones: exact, but with five instructions in
-# place of one, and another two for each number.
+# before they are multiplied, those in even places apart from those in odd ones: exact, but with four instructions in
+# place of one, another two for each number, and three for each register of weights.
 AVX2 = replace(
     AVX_VNNI,
     name="AVX2",
