@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -131,6 +132,20 @@ def test_a_network_gives_the_same_bits_with_all_and_any_number_of_threads(name, 
     monkeypatch.setenv("RESNET50_ISA", name)
     other = ResNet50(weights_dir, threads=threads)
     assert other.weights.isa is INSTRUCTION_SETS[name]
+    image = random(0, 33, 47, 3)
+    np.testing.assert_array_equal(other(image), net(image))
+
+
+@pytest.mark.skipif(not HAS["avx512vnni"], reason="needs AVX-512's form of AVX-VNNI's instruction")
+def test_the_row_of_avx_vnni_gives_the_same_bits_with_avx512s_form_of_its_instruction(net, weights_dir, monkeypatch):
+    """Many processors with AVX-512 VNNI lack AVX-VNNI; all else in the row they can run."""
+    helper = tuple(line.replace("%{vex%} ", "") for line in AVX_VNNI.helper)
+    row = replace(AVX_VNNI, helper=helper, flags=(*AVX2.flags, "-mavx512vl", "-mavx512vnni"))
+    assert helper != AVX_VNNI.helper
+    monkeypatch.setitem(INSTRUCTION_SETS, "avx2", row)
+    monkeypatch.setenv("RESNET50_ISA", "avx2")
+    other = ResNet50(weights_dir)
+    assert other.weights.isa is row
     image = random(0, 33, 47, 3)
     np.testing.assert_array_equal(other(image), net(image))
 
