@@ -106,11 +106,12 @@ def contestants(threads: Iterable[int], int8: bool) -> list[Contestant]:
 
 
 def limit(judge: Version) -> float:
-    """How far a peer's logits may lie from the version `judge`'s, which computes in the same numbers.
+    """How far a peer's logits may lie from those of the version `judge`, relative to the largest.
 
-    Two networks in 8-bit integers that round in other places are twice as far apart at most as each is from float32.
+    Two networks in 8-bit integers that round in other places differ by percents, and nothing bounds by how many: their
+    distance is shown. Only one as large as the largest logit itself is another network's.
     """
-    return 2 * judge.tolerance if judge.int8 else judge.tolerance + TOLERANCE
+    return 1.0 if judge.int8 else judge.tolerance + TOLERANCE
 
 
 @contextlib.contextmanager

@@ -84,7 +84,8 @@ def start_again(field: Field, pythons: dict[str, Path], weights: Path, size: int
 def start_peers(started: Field, threads: Iterable[int], kit: Kit, size: int) -> None:
     """Start the peers that compute the same as the versions.
 
-    A peer with other outputs is left out as an error (`peers_agree`), one that does not run with a note.
+    A peer with other outputs is left out as an error (`peers_agree`), one that does not run with a note. How far one in
+    8-bit integers is from ours is shown.
     """
     pairs = [(entry.version, worker) for entry, worker in zip(started.entries, started.workers) if entry.version]
     for peer in peers.contestants(threads, any(version.int8 for version, _ in pairs)):
@@ -103,6 +104,8 @@ def start_peers(started: Field, threads: Iterable[int], kit: Kit, size: int) -> 
             rival.close()
             started.peers_agree = False
             continue
+        if version.int8:
+            terminal.note(f"{peer.name}: its logits are {agreement.shown(distance)} away from {version.name}'s")
         started.add(replace(peer, idea=rival.how, sources=rival.how), rival, (rival.load_seconds, None))
 
 
