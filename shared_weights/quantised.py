@@ -7,6 +7,7 @@ What it computes is what ONNX Runtime 1.32.0 computes on x86 with the same numbe
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -87,12 +88,17 @@ def _quantised(weights: np.ndarray, bias: np.ndarray, given: Scale) -> Weights:
 
 
 class QuantisedNetwork:
-    """The network of the weight set in `folder`, which has a quantisation.json. Raises `WeightSetError`."""
+    """The network of these float32 tensors, by torchvision's names, and of a scale for each value."""
 
-    def __init__(self, folder: Path) -> None:
-        state, self.labels = sets.load(folder)
-        self.scales = scales.read(folder)
-        self.weights = quantised_weights(state, self.scales)
+    def __init__(self, state: Mapping[str, np.ndarray], known: Mapping[str, Scale]) -> None:
+        self.scales = known
+        self.weights = quantised_weights(state, known)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The network of the weight set in `folder`, which has a quantisation.json. Raises `WeightSetError`."""
+        state, _ = sets.load(folder)
+        return cls(state, scales.read(folder))
 
     def __call__(self, image: np.ndarray, on_value: OnValue | None = None) -> np.ndarray:
         """The logits, float32 (classes,), of a normalised image, float32 (H, W, 3); all NaN if it is not finite.
@@ -100,7 +106,7 @@ class QuantisedNetwork:
         `on_value(name, bytes)` is told of every value in quantisation.json, and of `relu`, which has `maxpool`'s scale.
         """
         if not np.isfinite(image).all():
-            return np.full(len(self.labels), np.nan, np.float32)
+            return np.full(len(self.weights["fc"].bias), np.nan, np.float32)
         tell = on_value or (lambda name, value: None)
         tell("image", x := operators.quantise(image, self.scales["image"]))
         tell("relu", x := self._convolution(x, "image", "conv1", "maxpool", stride=2))

@@ -169,7 +169,7 @@ def test_every_value_of_the_whole_network(
     random: np.random.Generator,
 ):
     folder = request.getfixturevalue(weights)
-    network = QuantisedNetwork(folder)
+    network = QuantisedNetwork.load(folder)
     path = tmp_path / "network.onnx"
     quantised_onnx.write(path, folder, size, form)
     image = random.standard_normal((*size, 3)).astype(F)

@@ -14,7 +14,7 @@ from shared_weights.scales import Scale
 
 @pytest.fixture(scope="module")
 def network(cifar10: Path) -> QuantisedNetwork:
-    return QuantisedNetwork(cifar10)
+    return QuantisedNetwork.load(cifar10)
 
 
 def test_every_convolution_and_the_last_layer_has_weights_in_8_bits(network: QuantisedNetwork):
@@ -84,4 +84,4 @@ def test_an_image_that_is_not_finite_has_no_logits(value: float, network: Quanti
 def test_a_set_without_scales_is_refused(cifar10: Path, tmp_path: Path):
     copy = shutil.copytree(cifar10, tmp_path / "copy", ignore=shutil.ignore_patterns("quantisation.json"))
     with pytest.raises(sets.WeightSetError, match="quantise"):
-        QuantisedNetwork(copy)
+        QuantisedNetwork.load(copy)

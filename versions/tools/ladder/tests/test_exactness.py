@@ -95,7 +95,7 @@ def test_onnx_runtime_is_asked_for_every_image_at_its_size():
         str(size): random.standard_normal((*size, 3), dtype=np.float32) for size in ((32, 48), (32, 32), (33, 32))
     }
     found = exactness.onnxruntime_logits(folder, images)
-    network = QuantisedNetwork(folder)
+    network = QuantisedNetwork.load(folder)
     assert found.keys() == images.keys()
     for name, image in images.items():
         np.testing.assert_array_equal(found[name], network(image))
