@@ -19,7 +19,7 @@ Findings = dict[str, list[str]]  # one of CHECKERS -> a line for each finding
 
 def checkers(root: Path, names: Sequence[str]) -> int:
     """Print a table and all findings; the exit code is 1 if there are any."""
-    versions = [version for version in select(root, names) if version.has_c()]
+    versions = [version for version in select(root, names, int8=True) if version.has_c()]
     if not versions:
         raise LadderError("none of these versions has C")
     found: dict[str, Findings] = {}
@@ -38,7 +38,7 @@ def check(version: Version, root: Path, scratch: Path, begin: Callable[[str], No
     environment.python(version)  # now there is a compile_commands.json
     places = databases(version, code)
     work: dict[str, Callable[[], list[str]]] = {
-        "memcheck": lambda: memcheck(version, root, inference),
+        "memcheck": lambda: memcheck(version, inference),
         "gcc -fanalyzer": lambda: [line for place in places for line in fanalyzer(place)],
         "clang-tidy": lambda: [line for place in places for line in clang_tidy(place, root)],
     }

@@ -136,7 +136,7 @@ def kill_group(group: int) -> None:
 
 def mutants(root: Path, names: Sequence[str], count: int, seed: int) -> int:
     """Try `count` mutants of each version; returns 0, or 1 if no test noticed one of them."""
-    chosen = select(root, names)
+    chosen = select(root, names, int8=True)
     require_memory(root, chosen)
     cases = [(version.name, mutant) for version in chosen for mutant in sample(version.folder, count, seed)]
     slots = processor.processors()

@@ -1,4 +1,4 @@
-"""Narrow ResNet-50s with seeded random weights, their images, and their logits in float64."""
+"""Narrow ResNet-50s with seeded random weights, their images, and their logits in float64 or in whole numbers."""
 
 import importlib.util
 import json
@@ -9,10 +9,14 @@ from types import ModuleType
 
 import numpy as np
 
-from shared_weights import tensor_file
+from ladder.core.versions import ROOT
+from shared_weights import ranges, scales, tensor_file
 from shared_weights.architecture import tensors
+from shared_weights.quantised import QuantisedNetwork
+from shared_weights.scales import Scale
 
 Tensors = dict[str, np.ndarray]
+Scales = dict[str, Scale]
 
 PREPROCESS = {"steps": [["resize", 32]], "filter": "bilinear", "mean": [0.485, 0.456, 0.406], "std": [0.229] * 3}
 
@@ -81,13 +85,30 @@ def random_image(size: Size, seed: int) -> np.ndarray:
     return generator.standard_normal((size.height, size.width, 3), np.float32)
 
 
-def write(folder: Path, weights: Tensors) -> Path:
-    """Write a weight folder and return it."""
+def write(folder: Path, weights: Tensors, known: Scales | None = None) -> Path:
+    """Write a weight folder and return it; `known`: its scales, by default those of `scales_of`."""
     folder.mkdir(exist_ok=True)
+    scales.write(folder, known or scales_of(weights))
     tensor_file.write(folder / "weights.safetensors", weights, {})
     (folder / "labels.txt").write_text("".join(f"class {index}\n" for index in range(len(weights["fc.bias"]))))
     (folder / "preprocess.json").write_text(json.dumps(PREPROCESS))
     return folder
+
+
+def scales_of(weights: Tensors) -> Scales:
+    """A scale for each value of the network in 8-bit integers: it holds what a random image gives in float64."""
+    image = random_image(LISTED[0], 0)
+    values = reference(ROOT).network(weights, image) | {"image": image}
+    ends = {name: (values[name].min(), values[name].max()) for name in scales.names()}
+    return {name: ranges.whole_range(*ends[name], scales.is_signed(name)) for name in ends}
+
+
+def in_whole_numbers(weights: Tensors, image: np.ndarray, known: Scales | None = None) -> np.ndarray:
+    """The logits, float32 (classes,), of the network in 8-bit integers: what its versions must give, bit for bit.
+
+    `known`: its scales, by default those of `scales_of`.
+    """
+    return QuantisedNetwork(weights, known or scales_of(weights))(image)
 
 
 def reference(root: Path) -> ModuleType:

@@ -10,7 +10,8 @@ def rounding(command: argparse.ArgumentParser) -> None:
 
     Each seed makes two narrow networks, each with an image: one of four listed sizes, and one of any size, which
     versions that compile C for each size do not see. Special images follow: zeros, black, white, denormal numbers, NaN,
-    infinity. The bits must be the same from run to run, in another process, and with other numbers of threads.
+    infinity. A version in 8-bit integers is compared with the same network in whole numbers, to the last bit. The bits
+    must be the same from run to run, in another process, and with other numbers of threads.
     """
     add_versions(command)
     command.add_argument("--seeds", type=positive, default=4, metavar="N", help="how many (default: 4)")

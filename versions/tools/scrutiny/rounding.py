@@ -1,4 +1,8 @@
-"""`rounding`: measures how far every version is from float64 on random networks, and whether its bits always agree."""
+"""`rounding`: measures how far every version is from float64 on random networks, and whether its bits always agree.
+
+One in 8-bit integers is compared with the same network in whole numbers (shared_weights/quantised.py) instead, to the
+last bit.
+"""
 
 import tempfile
 from collections.abc import Sequence
@@ -48,7 +52,7 @@ def rounding(root: Path, names: Sequence[str], seeds: int, layers: str | None = 
     """Print the tables, or with `layers` that of this version's layers; the exit code is 1 if a promise is broken."""
     if layers:
         return layer_errors(root, layers)
-    versions, trials = select(root, names), all_trials(seeds)
+    versions, trials = select(root, names, int8=True), all_trials(seeds)
     float64 = networks.reference(root)
     with ExitStack() as stack:
         begin = stack.enter_context(terminal.progress("rounding", len(trials)))
@@ -63,25 +67,31 @@ def rounding(root: Path, names: Sequence[str], seeds: int, layers: str | None = 
         ]
         for trial in trials:
             begin(str(trial))
-            weights, image = trial.weights(), trial.image()
+            weights, known, image = trial.weights(), trial.scales(), trial.image()
             with np.errstate(all="ignore"):  # not all trials have finite numbers
-                expected = float64.network(weights, image)["fc"]
-            folder = networks.write(scratch / "weights", weights)
+                expected = {False: float64.network(weights, image)["fc"]}
+                if any(version.int8 for version in versions):
+                    expected[True] = networks.in_whole_numbers(weights, image, known)
+            folder = networks.write(scratch / "weights", weights, known)
             for contestant in contestants:
                 if trial.listed or not contestant.version.generates:
-                    attempt(contestant, trial, folder, image, expected)
+                    attempt(contestant, trial, folder, image, expected[contestant.version.int8])
     return report(contestants)
 
 
 def attempt(contestant: Contestant, trial: Trial, folder: Path, image: np.ndarray, expected: np.ndarray) -> None:
-    """Run one version on one trial: measure its distance from float64, and check that its bits repeat."""
-    tallies, tolerance, where = contestant.tallies, contestant.version.tolerance, str(trial)
+    """Run one version on one trial: measure its distance from `expected`, and check that its bits repeat."""
+    tallies, version, where = contestant.tallies, contestant.version, str(trial)
+    tolerance = 0.0 if version.int8 else version.tolerance
     logits, again = contestant.first.infer(folder, [image, image])
     [elsewhere] = contestant.second.infer(folder, [image])
-    tallies[trial.kind.column].add(where, distance(logits, expected), tolerance)
+    if version.int8:
+        tallies[trial.kind.column].require(where, np.array_equal(logits, expected, equal_nan=True))
+    else:
+        tallies[trial.kind.column].add(where, distance(logits, expected), tolerance)
     tallies["run"].require(where, again.tobytes() == logits.tobytes())
     tallies["process"].require(where, elsewhere.tobytes() == logits.tobytes())
-    if contestant.version.threads:
+    if version.threads:
         [threaded] = contestant.first.infer(folder, [image], THREADS[trial.seed % len(THREADS)])
         tallies["number of threads"].require(where, threaded.tobytes() == logits.tobytes())
     if trial.kind is RANDOM:
@@ -90,9 +100,9 @@ def attempt(contestant: Contestant, trial: Trial, folder: Path, image: np.ndarra
 
 
 def distance(logits: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference from the float64 logits, relative to the largest of them; infinite for wrong logits.
+    """The largest difference from the expected logits, relative to the largest of them; infinite for wrong logits.
 
-    If the float64 logits are NaN, `logits` must be NaN; if they are infinite or too large for float32, `logits` must
+    If the expected logits are NaN, `logits` must be NaN; if they are infinite or too large for float32, `logits` must
     not be finite. In these cases nothing else is checked.
     """
     with np.errstate(over="ignore"):
@@ -109,6 +119,8 @@ def report(contestants: list[Contestant]) -> int:
     tabulate("Random networks: differences from float64, relative to the largest logit", found, RANDOM_COLUMNS)
     tabulate("Other images: the same; and whether what cannot be finite is not", found, OTHER_COLUMNS)
     tabulate("The same bits from one ... to the next", found, BITS_COLUMNS)
+    if whole := [contestant.version.name for contestant in contestants if contestant.version.int8]:
+        terminal.output().print(f"{' and '.join(whole)}: in place of float64, the same network in whole numbers.")
     wrong = [line for name, tallies in found.items() for line in complaints(name, tallies)]
     for line in wrong:
         terminal.note(f"scrutiny: {line}")

@@ -83,7 +83,7 @@ def judged(words: str, right: bool) -> Text:
 
 def soak(root: Path, names: Sequence[str], inferences: int, loads: int, minutes: float) -> int:
     """Run the versions and print the table; the exit code is 1 if anything leaked or an output changed."""
-    versions = select(root, names)
+    versions = select(root, names, int8=True)
     runs: list[Run] = []
     with tempfile.TemporaryDirectory() as scratch:
         for version in versions:

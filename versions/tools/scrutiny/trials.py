@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scrutiny.networks import LISTED, Size, Tensors, free_size, random_image, random_tensors
+from scrutiny.networks import LISTED, Scales, Size, Tensors, free_size, random_image, random_tensors, scales_of
 
 BLACK, WHITE = -2.0, 2.6  # about the values of 0 and 255 after normalisation
 
@@ -86,6 +86,10 @@ class Trial:
         tensors = random_tensors(self.size, self.seed)
         tensors["conv1.weight"] *= np.float32(self.kind.factor)
         return tensors
+
+    def scales(self) -> Scales:
+        """Those of the network before the factor: with it some values would be too large for float32."""
+        return scales_of(random_tensors(self.size, self.seed))
 
     def image(self) -> np.ndarray:
         """float32 (height, width, 3)."""

@@ -2,15 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ladder.core.errors import LadderError
 from ladder.core.versions import ROOT, discover, find
-from scrutiny import analyzers, checkers, memcheck
+from scrutiny import analyzers, checkers, memcheck, networks
 from scrutiny.analyzers import clang_tidy, commands, databases, fanalyzer
 from scrutiny.checkers import report
+from scrutiny.networks import LISTED
 
 GCC = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 VALGRIND = pytest.mark.skipif(not shutil.which("valgrind"), reason="needs valgrind")
@@ -149,7 +152,7 @@ def found(tmp_path_factory):
         path.write_text(path.read_text().replace(right, wrong))
     scratch = root / "scratch"
     scratch.mkdir()
-    return memcheck.memcheck(find(discover(root), "03"), ROOT, scratch)
+    return memcheck.memcheck(find(discover(root), "03"), scratch)
 
 
 @VALGRIND
@@ -167,3 +170,13 @@ def test_memcheck_finds_a_logit_that_nobody_wrote(found):
 @VALGRIND
 def test_memcheck_finds_an_array_that_is_never_freed(found):
     assert any(line.startswith("Leak_DefinitelyLost in py_add") for line in found)
+
+
+def test_logits_in_8_bit_integers_must_be_those_in_whole_numbers_to_the_last_bit(version):
+    weights, image = networks.random_tensors(LISTED[0], 0), networks.random_image(LISTED[0], 0)
+    exact = networks.reference(ROOT).network(weights, image)["fc"].astype(np.float32)
+    whole = networks.in_whole_numbers(weights, image)
+    int8 = replace(version, int8=True)
+    assert memcheck.is_right(int8, whole, weights, image) and memcheck.is_right(version, exact, weights, image)
+    assert not memcheck.is_right(int8, np.nextafter(whole, np.float32(np.inf)), weights, image)
+    assert not memcheck.is_right(version, whole, weights, image)

@@ -1,5 +1,6 @@
 """What `numbers` lets through, and what not."""
 
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -12,6 +13,7 @@ from scrutiny import networks, rounding
 from scrutiny.networks import LISTED, Size
 from scrutiny.rounding import Contestant, attempt, distance
 from scrutiny.trials import RANDOM, SPECIAL, Trial
+from shared_weights import scales
 
 from .conftest import Fake, Spoil
 
@@ -123,6 +125,36 @@ def test_trials_are_the_same_for_the_same_seed_and_others_for_another():
         assert not np.array_equal(tensor, other.weights()[name])
     np.testing.assert_array_equal(one.image(), same.image())
     assert not np.array_equal(one.image(), other.image())
+
+
+def test_a_version_in_8_bit_integers_must_give_the_logits_in_whole_numbers_to_the_last_bit(version, tmp_path, capsys):
+    trial, int8 = Trial(RANDOM, SMALL, 3), replace(version, int8=True)
+    folder = networks.write(tmp_path / "weights", trial.weights())
+    whole = networks.in_whole_numbers(trial.weights(), trial.image())
+    for logits, code in ((whole, 0), (np.nextafter(whole, np.float32(np.inf)), 1)):
+        contestant = Contestant(int8, *(Fake(lambda float64, logits=logits: logits) for _ in range(2)))
+        attempt(contestant, trial, folder, trial.image(), whole)
+        assert rounding.report([contestant]) == code
+        out, err = capsys.readouterr()
+        assert "in place of float64, the same network in whole numbers" in out
+        assert ("random: 1 of 1 are wrong" in err) == bool(code)
+
+
+def test_logits_that_are_all_zero_can_be_right_in_8_bit_integers(version, tmp_path):
+    trial, zeros = Trial(SPECIAL[0], SMALL, 0), np.zeros(SMALL.classes, np.float32)
+    contestant = Contestant(replace(version, int8=True), *(Fake(lambda float64: zeros) for _ in range(2)))
+    attempt(contestant, trial, networks.write(tmp_path / "weights", trial.weights()), trial.image(), zeros)
+    assert not contestant.tallies["one colour"].wrong
+
+
+def test_scales_leave_room_in_float32_whatever_the_kernels_are_multiplied_by():
+    largest = 32 * 32 * max(scale.scale for kind in SPECIAL for scale in Trial(kind, SMALL, 0).scales().values())
+    assert largest < np.finfo(np.float32).max / 1e6
+
+
+def test_a_weight_folder_has_scales_that_a_version_in_8_bit_integers_can_read(tmp_path):
+    weights = Trial(RANDOM, SMALL, 3).weights()
+    assert scales.read(networks.write(tmp_path / "weights", weights)) == networks.scales_of(weights)
 
 
 def test_versions_that_compile_see_only_listed_sizes():

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from ladder.core.versions import ROOT, discover, find
+from ladder.core.versions import ROOT, discover, find, obstacle
 from scrutiny import soak
 from scrutiny.soak import Footprint, Run, narrow, report
 
@@ -97,3 +97,13 @@ def test_versions_without_c_do_a_hundredth(monkeypatch):
     monkeypatch.setattr(soak, "report", lambda runs: 0)
     assert soak.soak(ROOT, ["01", "03"], 10_000, 250, 5) == 0
     assert asked == {"01": (100, 3), "03": (10_000, 250), "full": ("03_naive_c", 5)}
+
+
+def test_versions_in_8_bit_integers_take_part(monkeypatch):
+    asked = []
+    monkeypatch.setattr(soak, "narrow", lambda version, *others: asked.append(version) or [])
+    monkeypatch.setattr(soak, "full", lambda version, minutes: asked.append(version))
+    monkeypatch.setattr(soak, "report", lambda runs: 0)
+    assert soak.soak(ROOT, [], 1, 1, 1) == 0
+    able = [version for version in discover(ROOT) if obstacle(version) is None]
+    assert asked == [*able, able[-1]]
