@@ -9,7 +9,7 @@ from hypothesis.strategies import DrawFn
 from fuzzing import pictures
 from fuzzing.weights import narrow
 
-FILES = ["weights.safetensors"] * 4 + ["labels.txt", "preprocess.json"]
+FILES = ["weights.safetensors"] * 4 + ["labels.txt", "preprocess.json", "quantisation.json"]
 HOWS = ["cut", "grow", "overwrite", "replace", "remove"]
 
 

@@ -27,6 +27,11 @@ def with_another(file: str) -> Callable[[Version], bool]:
     return lambda version: version.previous is None or f"src/resnet50/{file}" in version.changes
 
 
+def has_scales(version: Version) -> bool:
+    """Whether a version computes in 8-bit integers, and reads what they mean."""
+    return version.int8
+
+
 def has_plan(version: Version) -> bool:
     """Whether a version's operators are reached only through a plan, as from 06 on."""
     return version.plans
@@ -57,6 +62,7 @@ TARGETS = {
     "changing_weights": Target(changes.weights, "version.changing_weights", any_version),
     "preprocess": Target(texts.preprocessings, "version.preprocessings", with_another("image.py")),
     "labels": Target(texts.labels, "version.labels", with_another("weights.py")),
+    "quantisation": Target(texts.quantisations, "version.quantisations", has_scales),
     "arrays": Target(arrays.npy, "version.arrays", any_version),
     "commands": Target(commands.version_commands, "commands.version", any_version),
     "operators": Target(operators.calls, "operators.calls", has_operators),
@@ -84,7 +90,7 @@ def trials(root: Path, targets: Iterable[str], names: Sequence[str]) -> list[Tri
 
     Versions that cannot run here are left out with a note. Raises LadderError if a name is unknown, or nothing is left.
     """
-    found, chosen = [], select(root, names)
+    found, chosen = [], select(root, names, int8=True)
     for name in targets:
         target = TARGETS[name]
         if target.takes is None:

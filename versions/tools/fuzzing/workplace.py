@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fuzzing.texts import PREPROCESSINGS
+from fuzzing.texts import PREPROCESSINGS, SCALES
 from fuzzing.weights import narrow
+from shared_weights import scales
 
 
 def furnish(folder: Path) -> None:
@@ -18,6 +19,7 @@ def furnish(folder: Path) -> None:
         (folder / name / "weights.safetensors").write_bytes(narrow()[: -8 if name == "damaged" else None])
         (folder / name / "preprocess.json").write_text(json.dumps(PREPROCESSINGS[0]))
         (folder / name / "labels.txt").write_text("cat\ndog\nhorse\n")
+        scales.write(folder / name, SCALES)
     picture = Image.effect_mandelbrot((24, 16), (-2, -1, 1, 1), 50)
     picture.save(folder / "picture.png")
     picture.save(folder / "half.jpg")

@@ -1,5 +1,6 @@
 """The boundary between Python and C, with the arrays and numbers that fuzzing/operators.py describes."""
 
+import importlib.util
 import json
 from math import prod
 from pathlib import Path
@@ -67,6 +68,8 @@ def programs(folder: Path):
             right = {9: numbers[0], 3: numbers[-1]}
             weights = [*weights, BIAS][: max(len(weights), len(numbers))]
             weights = [weight | {"shape": [right.get(size, size) for size in weight["shape"]]} for weight in weights]
+        elif in_bytes() and name in ("max_pool", "average_pool"):
+            name, sizes, weights = step_in_bytes(name, sizes)
         elif name == "average_pool" and fuses() and sizes:
             sizes = [sizes[0] * sizes[1], sizes[2]]
         return name, output, x, y, tuple(sizes) if isinstance(sizes, list) else sizes, tuple(map(built, weights))
@@ -85,6 +88,18 @@ def programs(folder: Path):
     return call, NAMED
 
 
+def in_bytes() -> bool:
+    """Whether the version computes in 8-bit integers."""
+    return importlib.util.find_spec("resnet50.quantisation") is not None
+
+
+def step_in_bytes(name, sizes):
+    """A pooling as such a version has it: max pooling is part of a convolution, and `quantise` is in its place."""
+    if name == "max_pool":
+        return "quantise", sizes and [*sizes[:2], sizes[7]], [BIAS | {"shape": [2]}]
+    return name, sizes and [sizes[0] * sizes[1], sizes[2]], [BIAS | {"shape": [1]}]
+
+
 def fuses() -> bool:
     """Whether the version's convolutions have a bias, and take what stands in their output for a residual."""
     try:
@@ -98,17 +113,18 @@ def compiled() -> dict[tuple, tuple[str, object, list[int]]]:
     """Operator and sizes -> operator in C, compiled convolution, sizes of its weights; empty if there are none."""
     if not hasattr(ops, "load"):
         return {}
-    from resnet50 import compiler
+    from resnet50 import compiler, packing
     from resnet50.instruction_sets import instruction_set
-    from resnet50.packing import packed_size
     from resnet50.tiles import Convolution
 
     isa, found = instruction_set(), {}
     for name, sizes in (("conv2d", SIZES), ("linear", [1, 1, *SIZES[2:]])):
         conv = Convolution(*sizes, residual=name == "conv2d", relu=True) if fuses() else Convolution(*sizes)
-        numbers = [packed_size(conv.outputs, conv.kernel_size, isa)]
-        if fuses():
-            numbers.append(packed_size(conv.outputs, 1, isa))
+        numbers = [packing.packed_size(conv.outputs, conv.kernel_size, isa)]
+        if in_bytes():
+            numbers.append(packing.constants_size(conv.outputs, isa))
+        elif fuses():
+            numbers.append(packing.packed_size(conv.outputs, 1, isa))
         elif name == "linear":
             numbers.append(3)
         operator = "conv2d" if fuses() else name

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from resnet50 import ResNet50, ResNet50Error
 from resnet50.image import Preprocessing
-from resnet50.weight_folder import FILES, read_labels
+from resnet50.weight_folder import read_labels
 from resnet50.worker import load_image
 from watch import changing
 
@@ -37,7 +37,7 @@ def weights(folder: Path):
 def changing_weights(folder: Path):
     """Weight folders in which a file changes while a network is loaded from it and run."""
     place = folder / "other"
-    right = {name: (folder / "weights" / name).read_bytes() for name in FILES}
+    right = {file.name: file.read_bytes() for file in (folder / "weights").iterdir()}
 
     def call(data: bytes) -> None:
         given = json.loads(data)
@@ -56,6 +56,16 @@ def preprocessings(folder: Path):
     def call(data: bytes) -> None:
         (folder / "input").write_bytes(data)
         Preprocessing(folder / "input")(folder / "picture.png")
+
+    return call, (ResNet50Error,)
+
+
+def quantisations(folder: Path):
+    """quantisation.json, with which a network is loaded and run."""
+
+    def call(data: bytes) -> None:
+        (folder / "other" / "quantisation.json").write_bytes(data)
+        ResNet50(folder / "other")(IMAGE)
 
     return call, (ResNet50Error,)
 

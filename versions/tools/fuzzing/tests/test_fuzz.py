@@ -147,10 +147,21 @@ def test_targets_go_to_the_versions_that_take_them(monkeypatch):
     def places(name: str) -> list[str]:
         return [trial.place for trial in trials(root, [name], [])]
 
-    assert {name: places(name) for name in ("labels", "operators", "plans", "mnist_digits")} == {
-        "labels": ["01_pure_python", "04_avx2", "05_preload", "07_codegen", "10_fused", "12_winograd"],
+    wanted = ("labels", "quantisation", "operators", "plans", "mnist_digits")
+    assert {name: places(name) for name in wanted} == {
+        "labels": ["01_pure_python", "04_avx2", "05_preload", "07_codegen", "10_fused", "12_winograd", "13_int8"],
+        "quantisation": ["13_int8"],
         "operators": ["03_naive_c", "04_avx2", "05_preload"],
-        "plans": ["06_no_malloc", "07_codegen", "08_threads", "09_avx512", "10_fused", "11_prefetch", "12_winograd"],
+        "plans": [
+            "06_no_malloc",
+            "07_codegen",
+            "08_threads",
+            "09_avx512",
+            "10_fused",
+            "11_prefetch",
+            "12_winograd",
+            "13_int8",
+        ],
         "mnist_digits": ["tools"],
     }
     with pytest.raises(LadderError, match="nothing to try"):
