@@ -38,8 +38,8 @@ class Distance:
     names: tuple[str, str]
     value: float  # infinite for NaN and logits of another shape
     trial: str
-    limit: float
-    beyond: int  # the number of inputs on which the limit is exceeded
+    limit: float  # infinite between float32 and 8-bit integers, where any distance may be
+    beyond: int  # the number of inputs on which the limit is exceeded, or on which there is no distance
     of: int  # the number of inputs on which both were run
 
     def partner(self, name: str) -> str:
@@ -101,34 +101,34 @@ def measure(names: tuple[str, str], first: Logits, second: Logits, trials: list[
         if trial.name in first and trial.name in second
     }
     worst = max(distances, key=distances.__getitem__, default="")
-    beyond = sum(distance > limit for distance in distances.values())
+    beyond = sum(distance > limit or math.isinf(distance) for distance in distances.values())
     return Distance(names, distances.get(worst, 0.0), worst, limit, beyond, len(distances))
 
 
 def to_reference(versions: list[Version], outputs: Outputs, trials: list[Trial]) -> list[Distance]:
-    """Every version's distance from torchvision, limited by its tolerance."""
+    """Every version's distance from torchvision; of one in float32 it is limited by its tolerance."""
     expected = {trial.name: trial.expected for trial in trials}
-    return [
-        measure((version.name, "torchvision"), outputs[version.name], expected, trials, version.tolerance)
-        for version in versions
-    ]
+    limits = {version.name: math.inf if version.int8 else version.tolerance for version in versions}
+    return [measure((name, "torchvision"), outputs[name], expected, trials, limit) for name, limit in limits.items()]
 
 
 def between(versions: list[Version], outputs: Outputs, trials: list[Trial]) -> list[Distance]:
-    """The distance between every two versions, limited by the larger of their tolerances.
-
-    This is stricter than their promises, which allow the sum: such a difference is worth a look.
-    """
+    """The distance between every two versions, limited as `limit_between` says."""
     return [
-        measure(
-            (one.name, two.name),
-            outputs[one.name],
-            outputs[two.name],
-            trials,
-            max(one.tolerance, two.tolerance),
-        )
+        measure((one.name, two.name), outputs[one.name], outputs[two.name], trials, limit_between(one, two))
         for one, two in itertools.combinations(versions, 2)
     ]
+
+
+def limit_between(one: Version, two: Version) -> float:
+    """How far apart two versions may be: as far as the larger of their tolerances.
+
+    This is stricter than their promises, which allow the sum: such a difference is worth a look. Two in 8-bit integers
+    promise the same bits; one in 8-bit integers and one in float32 promise nothing to each other.
+    """
+    if one.int8 or two.int8:
+        return 0.0 if one.int8 and two.int8 else math.inf
+    return max(one.tolerance, two.tolerance)
 
 
 def same_ranking(logits: np.ndarray, expected: np.ndarray, tolerance: float, count: int = 5) -> bool:
@@ -158,7 +158,10 @@ def reordered(version: Version, logits: Logits, trials: list[Trial]) -> list[str
 
 
 def report(title: str, versions: list[Version], outputs: Outputs, trials: list[Trial]) -> list[str]:
-    """Print the table of the largest differences; returns a sentence for each that exceeds its tolerance."""
+    """Print the table of the largest differences; returns a sentence for each that exceeds its tolerance.
+
+    How far versions in 8-bit integers are from float32 is shown, and not judged.
+    """
     table = terminal.table(f"{title}: differences relative to the largest logit")
     for head in ("version", "inputs", "torchvision", "on", "another", "top 5"):
         table.add_column(head, overflow="fold", justify="right" if head == "inputs" else "left")
@@ -166,7 +169,7 @@ def report(title: str, versions: list[Version], outputs: Outputs, trials: list[T
     complaints = [line for distance in (*distances, *pairs) if (line := distance.complaint())]
     for version, distance in zip(versions, distances, strict=True):
         swapped = reordered(version, outputs[version.name], trials)
-        if swapped:
+        if swapped and not version.int8:
             complaints.append(f"{version.name} has another top 5 than torchvision on {', '.join(swapped)}")
         furthest = max(
             (pair for pair in pairs if version.name in pair.names), key=lambda pair: pair.value, default=None
@@ -177,15 +180,23 @@ def report(title: str, versions: list[Version], outputs: Outputs, trials: list[T
             coloured(distance),
             distance.trial,
             coloured(furthest).append(f" {furthest.partner(version.name)[:2]}") if furthest else "-",
-            Text(f"{len(swapped)} differ", style="red") if swapped else Text("same", style="green"),
+            in_colour(f"{len(swapped)} differ" if swapped else "same", bool(swapped), not version.int8),
         )
     terminal.output().print(table)
+    if whole := [version.name for version in versions if version.int8]:
+        judge = "that it gives ONNX Runtime's logits to the last bit, `nox -s reference` checks"
+        terminal.output().print(f"{' and '.join(whole)}: 8-bit integers, so no distance is wrong here; {judge}.")
     return complaints
 
 
 def coloured(distance: Distance) -> Text:
-    """The distance as text, red if it exceeds the limit."""
-    return Text.assemble((shown(distance.value), "red" if distance.beyond else "green"))
+    """The distance as text, in the colour of the verdict."""
+    return in_colour(shown(distance.value), bool(distance.beyond), math.isfinite(distance.limit))
+
+
+def in_colour(words: str, wrong: bool, judged: bool) -> Text:
+    """Words in red if `wrong`, else in green; as they are if that is not `judged`."""
+    return Text.assemble((words, "" if not judged else "red" if wrong else "green"))
 
 
 def shown(distance: float) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ladder.core.errors import LadderError, WorkerError
+from ladder.core.versions import Version
 from ladder.outputs import agreement
 from ladder.outputs.compare import compare
 
@@ -85,6 +86,20 @@ def test_a_declared_tolerance_counts(run):
     assert run(answers)[0] == 1
     assert run(answers, tolerance=1e-4)[0] == 0
     assert run({"coin.png": [10.0 + 2e-3, *LOGITS[1:]]}, tolerance=1e-4)[0] == 1
+
+
+def test_how_far_8_bit_integers_are_from_float32_is_shown_and_not_judged(run):
+    code, out, err = run({"coin.png": [9.0, 11.0, *LOGITS[2:]]}, ("01", "02"), int8=True)
+    assert (code, err.count("ladder:")) == (0, 0)
+    assert out.count("3.0e-01") == 3 and "1 differ" in out and "02_two: 8-bit integers" in out
+    assert run({"coin.png": [float("nan"), *LOGITS[1:]]}, ("01", "02"), int8=True)[0] == 1
+
+
+def test_two_versions_in_8_bit_integers_must_give_the_same_bits():
+    one, two, other = (Version(Path(name), name, "an idea", int8=name != "c") for name in "abc")
+    assert agreement.limit_between(one, two) == 0
+    assert agreement.limit_between(one, other) == agreement.limit_between(other, one) == np.inf
+    assert agreement.limit_between(other, other) == other.tolerance
 
 
 def test_only_ranks_closer_than_the_bound_may_swap():
