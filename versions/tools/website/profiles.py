@@ -26,6 +26,7 @@ def profile(root: Path, name: str) -> str:
         rows, peak = measured["rows"], measured["peak"]
         by_kind, by_stage = (table(key, sums(rows, key), rows, peak) for key in ("kind", "stage"))
         layers = table("layer", rows, rows, peak)
+        numbers = " Operations, peak and MB are of 8-bit integers." if measured.get("int8") else ""
         threads = f", {measured['threads']} threads" if measured["threads"] > 1 else ""
         where = f"{found['size']} x {found['size']} pixels{threads}, on {found['processor']}"
     except (ValueError, LookupError, TypeError):
@@ -34,8 +35,8 @@ def profile(root: Path, name: str) -> str:
     drawn = "![roofline: the speed of each layer over its operations for each byte](/build/profile/{}.png)\n\n"
     plot = drawn.format(name) if file.with_suffix(".png").exists() else ""
     return (
-        f"{title}{command}, {where}. MB: input, output and weights, each once; limit: the time that these bytes take "
-        f"from memory, or the operations at the peak, whichever is longer.{note}\n\n"
+        f"{title}{command}, {where}.{numbers} MB: input, output and weights, each once; limit: the time that these "
+        f"bytes take from memory, or the operations at the peak, whichever is longer.{note}\n\n"
         f"{plot}### By kind of layer\n\n{by_kind}\n### By stage\n\n{by_stage}\n"
         f"<details><summary>All {len(rows)} layers</summary>\n\n{layers}\n</details>\n"
     )

@@ -64,7 +64,8 @@ class Profile:
     `whole_seconds` and the rows' seconds are means of the fastest tenth of the inferences, without and with `on_layer`.
     Means add up, medians do not: on a busy machine something disturbs nearly every inference, but seldom a given layer.
     `peak` and `bandwidth`: operations and bytes per second of as many cores as the version has `threads`; the peak is
-    None if unknown. `untold`: layers that the version does not report.
+    None if unknown. `untold`: layers that the version does not report. `int8`: its operations, the peak's and its bytes
+    are those of 8-bit integers, not float32.
     """
 
     version: str
@@ -76,6 +77,7 @@ class Profile:
     bandwidth: float
     rows: list[Row]
     untold: list[str]
+    int8: bool = False
 
     @property
     def total(self) -> Row:
@@ -143,14 +145,17 @@ def summarise(
     rows = []
     for times in zip(*fastest, strict=True):
         name, seconds = times[0].name, statistics.fmean(timed.seconds for timed in times)
-        rows.append(row_of(steps[name], works.get(name), seconds, peak, bandwidth))
+        rows.append(row_of(steps[name], works.get(name), seconds, peak, bandwidth, 1 if entry.int8 else 4))
     whole_seconds, untold = statistics.fmean(fastest_tenth(whole, float)), [name for name in known if name not in names]
-    return Profile(entry.label, entry.idea, entry.threads, whole, whole_seconds, peak, bandwidth, rows, untold)
+    told = entry.label, entry.idea, entry.threads, whole, whole_seconds, peak, bandwidth, rows, untold
+    return Profile(*told, int8=entry.int8)
 
 
-def row_of(step: Sequence[Layer], work: Work | None, seconds: float, peak: float | None, bandwidth: float) -> Row:
-    """The row of a step that took so many seconds."""
-    done, moved = cost.done(step, work), work.bytes if work else cost.moved_bytes(step)
+def row_of(
+    step: Sequence[Layer], work: Work | None, seconds: float, peak: float | None, bandwidth: float, size: int
+) -> Row:
+    """The row of a step that took so many seconds; `size`: the bytes of a number."""
+    done, moved = cost.done(step, work), (work.bytes if work else cost.moved_bytes(step)) * size // 4
     return Row(
         name=step[-1].name,
         stage=step[-1].stage,

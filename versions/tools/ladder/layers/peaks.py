@@ -17,7 +17,7 @@ from shared_weights.architecture import Layer, layers
 KINDS = {  # numbers -> the bytes of one, and the instruction sets that multiply them
     "float32": (4, ("AVX-512", "AVX2")),
     "bfloat16": (2, ("AVX-512 BF16",)),
-    "int8": (1, ("AVX-512 VNNI", "AVX-VNNI", "AVX2 in 16 bits")),
+    "int8": (1, peak.INT8),
 }
 LAST_OF_STEP = ("relu", "relu1", "relu2", "relu3", "downsample.1", "maxpool", "avgpool", "fc")
 

@@ -10,7 +10,8 @@ has the fields of `layer_times.Profile`, the sum of its rows' seconds, and how m
 that sum:
 
     {"version": "08_threads", "idea": "...", "threads": 2, "whole": [0.0246, ...], "whole_seconds": 0.0241,
-     "peak": 5.4e11, "bandwidth": 4.1e10, "rows": [ROW, ...], "untold": [], "rows_seconds": 0.0239, "apart": 0.008}
+     "peak": 5.4e11, "bandwidth": 4.1e10, "rows": [ROW, ...], "untold": [], "int8": false, "rows_seconds": 0.0239,
+     "apart": 0.008}
 
 A ROW is a layer, or a step of several in one under the last one's name, with the fields of `layer_times.Row`, in the
 order in which the network runs:
@@ -81,7 +82,7 @@ def profile(root: Path, **settings: Any) -> int:
     size = wanted.size or choose_size(versions)
     entries = contestants(versions, [wanted.threads or processor.processors()])
     home = root / "build" / "profile"
-    loops, unknown = find_peak(home)
+    loops, unknown = find_peak(home, any(version.int8 for version in versions))
     profiles, interrupted = measure(entries, size, wanted, loops)
     if not profiles:
         terminal.note("ladder: interrupted before the first round had ended: there is nothing to show")
@@ -142,9 +143,9 @@ def measure(entries: list[Contestant], size: int, wanted: Settings, loops: Peak)
             interrupted = True
     if not timings.rounds:
         return [], interrupted
-    peaks, bandwidths = loops.best(), memory.best()
+    peaks, bandwidths = {int8: loops.best(int8) for int8 in {entry.int8 for entry in entries}}, memory.best()
     profiles = [
-        profile_of(entry, clock, size, timings, peaks.get(entry.threads), bandwidths[entry.threads])
+        profile_of(entry, clock, size, timings, peaks[entry.int8].get(entry.threads), bandwidths[entry.threads])
         for entry, clock in zip(entries, clocks)
     ]
     if len({entry.version.fuses for entry in entries if entry.version}) > 1:

@@ -47,7 +47,8 @@ def empty_table(title: str, sums_only: bool, heads: Iterable[str]) -> Table:
 def tabulate(profile: Profile, title: str, sums_only: bool) -> Table:
     """A row for each layer, and below each stage its sum; or only the sums, by kind; then the total."""
     total = profile.total
-    heads = ["ms", "time\n%", "GFLOP\n/s", "% of\npeak", *["done\n%"] * total.marked, "MB", "limit\nms"]
+    speed = "GOP\n/s" if profile.int8 else "GFLOP\n/s"
+    heads = ["ms", "time\n%", speed, "% of\npeak", *["done\n%"] * total.marked, "MB", "limit\nms"]
     table = empty_table(title, sums_only, heads)
     for row, is_sum in lines(profile.rows, sums_only):
         speed, *shares = speeds(row, profile.peak)
@@ -138,8 +139,9 @@ def explain(profiles: list[Profile], size: int, unknown: str, interrupted: bool)
         )
         if profile.untold:
             text.append(f"{profile.version} does not report {len(profile.untold)} layers: others do their work.")
-    for threads, profile in {profile.threads: profile for profile in profiles}.items():
-        flops = f"peak {rounded(profile.peak / 1e9)} GFLOP/s, " if profile.peak else ""
+    for (threads, _), profile in {(profile.threads, profile.int8): profile for profile in profiles}.items():
+        unit = "GOP/s in 8-bit integers" if profile.int8 else "GFLOP/s"
+        flops = f"peak {rounded(profile.peak / 1e9)} {unit}, " if profile.peak else ""
         text.append(
             f"{count(threads, 'core')}: {flops}memory {rounded(profile.bandwidth / 1e9)} GB/s, measured in the same "
             f"rounds, the best of them (memory: a copy of {BYTES / 1e6:.0f} MB, bytes read and written)."
@@ -152,8 +154,9 @@ def explain(profiles: list[Profile], size: int, unknown: str, interrupted: bool)
     )
     if len(profiles) > 1:
         return [*text, f"ratio: {profiles[0].version}'s time over {profiles[1].version}'s."]
+    numbers = "8-bit integers" if profiles[0].int8 else "float32"
     text.append(
-        "MB: input, output and weights in float32, each once. limit: the time that these bytes take from memory, "
+        f"MB: input, output and weights in {numbers}, each once. limit: the time that these bytes take from memory, "
         "or the operations at the peak, whichever is longer. Data that the layer before left in a cache does not come "
         "from memory: so small layers can be faster than their limit."
     )

@@ -101,7 +101,7 @@ def draw_roofs(axes: Axes, profile: Profile) -> None:
     )
     if profile.peak:
         axes.plot([ridge, high], [profile.peak / 1e9] * 2, color=ROOF, linewidth=1.5, zorder=2)
-        label = f"peak: {profile.peak / 1e9:.3g} GFLOP/s"
+        label = f"peak: {profile.peak / 1e9:.3g} {'GOP/s in 8-bit integers' if profile.int8 else 'GFLOP/s'}"
         axes.annotate(
             label, (high, profile.peak / 1e9), xytext=(0, 8), textcoords="offset points", ha="right", color=ROOF
         )

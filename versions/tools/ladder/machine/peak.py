@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from ladder.core import processor
 from ladder.core.errors import LadderError
@@ -19,6 +20,8 @@ from ladder.core.errors import LadderError
 SOURCE, NARROW_SOURCE = (Path(__file__).with_name(name) for name in ("peak.c", "narrow_peak.c"))
 CHAINS = 12  # as in both
 ROUNDS = 2_000_000  # of CHAINS instructions; 5 ms at 4 GHz, long enough for a clock but short next to an inference
+
+Found = TypeVar("Found")
 
 # Instruction set -> its function in peak.c, the features that it needs, and the multiply-adds of one step of a chain.
 Loops = Mapping[str, tuple[str, frozenset[str], int]]
@@ -32,6 +35,7 @@ NARROW: Loops = {  # the same for narrow_peak.c
     "AVX2 in 16 bits": ("peak_avx2_words", frozenset({"x86_64", "avx2"}), 16),
     "AVX-512 BF16": ("peak_avx512_bf16", frozenset({"x86_64", "avx512f", "avx512_bf16"}), 32),
 }
+INT8 = ("AVX-512 VNNI", "AVX-VNNI", "AVX2 in 16 bits")  # those that multiply 8-bit integers
 
 
 @dataclass
@@ -63,9 +67,17 @@ class Peak:
             medians[count] = dict(sorted(found.items(), key=lambda item: -item[1]))
         return medians
 
-    def best(self) -> dict[int, float]:
-        """Number of cores -> the most operations per second with any instruction set, a bound for anything else."""
-        return {count: max(map(max, sets.values())) for count, sets in self.flops.items()}
+    def best(self, int8: bool = False) -> dict[int, float]:
+        """Number of cores -> the most operations per second with any instruction set, a bound for anything else.
+
+        `int8`: on 8-bit integers, not float32.
+        """
+        return {count: max(map(max, for_numbers(sets, int8).values())) for count, sets in self.flops.items()}
+
+
+def for_numbers(sets: Mapping[str, Found], int8: bool) -> dict[str, Found]:
+    """What was found for the instruction sets that multiply 8-bit integers, or for those that multiply float32."""
+    return {name: found for name, found in sets.items() if (name in INT8) == int8}
 
 
 def together(count: int, function: Callable[[], object]) -> float:
@@ -123,6 +135,11 @@ def build(folder: Path, features: frozenset[str] | None = None, narrow: bool = F
         functions[name] = getattr(loaded, function)
         functions[name].argtypes, functions[name].restype = [ctypes.c_long], ctypes.c_float
     return Peak(functions, loops=loops)
+
+
+def with_int8(floats: Peak, narrow: Peak) -> Peak:
+    """The loops of `floats`, and those of `narrow` that multiply 8-bit integers."""
+    return Peak(floats.functions | for_numbers(narrow.functions, int8=True), loops={**floats.loops, **narrow.loops})
 
 
 def compile_library(library: Path, source: Path = SOURCE) -> None:

@@ -194,11 +194,21 @@ class Steady(Peak):
                 self.flops.setdefault(count, {}).setdefault(name, []).append(count * value)
 
 
+class Narrow(Steady):
+    """The same, and four times as much in 8-bit integers."""
+
+    def measure(self) -> None:
+        super().measure()
+        for count in self.threads:
+            self.flops[count].setdefault("AVX-VNNI", []).append(count * 4e12)
+
+
 @pytest.fixture
 def steady(monkeypatch) -> Steady:
     """Stands in for the processor's own peak."""
     peak = Steady({})
-    monkeypatch.setattr(bench.peak, "build", lambda folder: peak)
+    monkeypatch.setattr(bench.peak, "build", lambda folder, narrow=False: Narrow({}) if narrow else peak)
+    monkeypatch.setattr(bench.peak, "with_int8", lambda floats, narrow: narrow)
     return peak
 
 

@@ -51,6 +51,18 @@ def test_the_table_and_the_file_say_what_was_measured(machine, tree: Tree, capsy
     assert (four["load_seconds"], four["later_load_seconds"]) == (0.5, 0.125)
 
 
+def test_a_version_in_8_bit_integers_is_held_against_their_peak(machine, tree: Tree, capsys):
+    machine("03_three", 1.0)
+    machine("04_four", 0.5, previous="03_three", int8=True)
+    assert main(["bench", "--versions", "03", "04", "--rounds", "6"], tree.root) == 0
+    three, four = results(tree)["versions"]
+    assert (three["share_of_peak"], four["share_of_peak"]) == (three["flops"] / 1e12, four["flops"] / 4e12)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Peak of one core: 1000 GFLOP/s with B and 500 GFLOP/s with A, measured" in out
+    assert "Peak of one core: 4000 GOP/s in 8-bit integers with AVX-VNNI, measured" in out
+    assert "In 8-bit integers, so GOP/s in place of GFLOP/s: 04_four." in out
+
+
 def test_a_version_with_threads_is_timed_with_each_number_of_them(machine, tree: Tree, capsys):
     machine("03_three", 1.0)
     machine("04_four", 0.5, previous="03_three", threads=True)

@@ -1,5 +1,7 @@
 """A profile's figures: rows from what a version told, and their sums."""
 
+from dataclasses import replace
+
 import pytest
 
 from ladder.core.errors import WorkerError
@@ -28,6 +30,15 @@ def test_a_row_is_the_mean_of_the_fastest_tenth():
     assert found.rows[0].seconds == 2.5  # of 1, 2, 4.5
     assert found.whole_seconds == 10.0 and found.apart == 3.0
     assert fastest_tenth([2.0], float) == [2.0] and fastest_tenth([4, 1, 3, 2, 0] * 4, float) == [0, 0]
+
+
+def test_of_8_bit_integers_a_quarter_of_the_bytes_is_moved():
+    network = layers(32, 32)[:1]
+    run = [LayerTime("conv1", network[0].output, 1.0)]
+    floats, integers = (summarise(one, network, {}, [1.0], [run], PEAK, MEMORY)
+                        for one in (ENTRY, replace(ENTRY, int8=True)))  # fmt: skip
+    assert integers.int8 and not floats.int8
+    assert integers.rows[0].bytes * 4 == floats.rows[0].bytes
 
 
 def test_sums_add_seconds_operations_bytes_and_limits():

@@ -38,6 +38,17 @@ def test_the_peak_is_measured_with_every_instruction_set(tmp_path: Path):
     assert min(medians.values()) > 1e9  # the slowest processor with FMA does that in an eighth of a second
 
 
+@needs_compiler
+@needs_fma
+def test_the_peaks_of_float32_and_of_8_bit_integers_are_told_apart(tmp_path: Path):
+    found = peak.with_int8(peak.build(tmp_path), peak.build(tmp_path, narrow=True))
+    assert "AVX2 in 16 bits" in found.functions and "AVX-512 BF16" not in found.functions
+    found.measure()
+    for int8 in (False, True):
+        speeds = [max(values) for name, values in found.flops[1].items() if (name in peak.INT8) == int8]
+        assert found.best(int8) == {1: max(speeds)}
+
+
 def test_cores_are_measured_together():
     """Two threads that wait for each other could not end if they ran in turn."""
     both = threading.Barrier(2, timeout=10)

@@ -76,7 +76,7 @@ class Copy(Bandwidth):
 def steady(monkeypatch) -> Steady:
     """Stands in for the processor and its memory."""
     peak = Steady({})
-    monkeypatch.setattr(module, "find_peak", lambda folder: (peak, ""))
+    monkeypatch.setattr(module, "find_peak", lambda folder, int8: (peak, ""))
     monkeypatch.setattr(module, "Bandwidth", Copy)
     return peak
 
@@ -216,8 +216,19 @@ def test_a_slow_version_sees_a_small_picture_unless_asked(machine, tree: Tree, c
     assert results(tree, "01_one")["size"] == 96
 
 
+def test_a_version_in_8_bit_integers_is_held_against_their_peak(machine, tree: Tree, capsys, monkeypatch):
+    machine("07_seven", int8=True)
+    monkeypatch.setattr(Steady, "best", lambda self, int8: {1: 4 * PEAK if int8 else PEAK})
+    assert main(["profile", "07", "--rounds", "1"], tree.root) == 0
+    [version] = results(tree, "07_seven")["versions"]
+    assert version["int8"] and version["peak"] == 4 * PEAK
+    out = " ".join(capsys.readouterr().out.split())
+    assert "time GOP % of" in out and "GOP/s in 8-bit integers, memory" in out
+    assert "weights in 8-bit integers, each once" in out
+
+
 def test_without_a_peak_the_column_is_empty_and_memory_is_the_only_roof(machine, tree: Tree, capsys, monkeypatch):
-    monkeypatch.setattr(module, "find_peak", lambda folder: (Peak({}), "the peak is unknown: no compiler"))
+    monkeypatch.setattr(module, "find_peak", lambda folder, int8: (Peak({}), "the peak is unknown: no compiler"))
     machine("03_three")
     assert main(["profile", "03", "--rounds", "1"], tree.root) == 0
     out = capsys.readouterr().out

@@ -96,7 +96,7 @@ def run(root: Path, wanted: Settings) -> tuple[Results, str, int]:
     entries = contestants(versions, wanted.counts)
     pythons = {version.name: environment.python(version) for version in versions}
     home.mkdir(parents=True, exist_ok=True)
-    loops, unknown = find_peak(home)
+    loops, unknown = find_peak(home, any(version.int8 for version in versions))
     loops.threads = tuple(sorted({entry.threads for entry in entries} | set(wanted.counts if wanted.peers else ())))
     field = measure(root, wanted, size, entries, pythons, loops)
     made = Conditions(compiler(), variables(), field.priority, wanted.neighbours)
@@ -168,9 +168,10 @@ def choose(root: Path, names: Sequence[str], size: int) -> list[Version]:
     return sorted(versions, key=lambda version: version.name)
 
 
-def find_peak(home: Path) -> tuple[Peak, str]:
-    """The loops that measure the processor's peak; or none, and the reason as a sentence."""
+def find_peak(home: Path, int8: bool) -> tuple[Peak, str]:
+    """The loops that measure the processor's peak, if asked in 8-bit integers too; or none, and why, as a sentence."""
     try:
-        return peak.build(home), ""
+        floats = peak.build(home)
+        return peak.with_int8(floats, peak.build(home, narrow=True)) if int8 else floats, ""
     except LadderError as error:
         return Peak({}), str(error)

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ladder.core import terminal
+from ladder.machine.peak import for_numbers
 from ladder.timing.neighbours import LIMIT
 from ladder.timing.ratios import CONFIDENCE, FEWEST, Ratio
 from ladder.timing.results import BASE, Results
@@ -82,10 +83,7 @@ def explain(results: Results, unknown: str) -> list[str]:
     if rivals := dict.fromkeys(line.previous for line in results.peers if line.previous):
         lines[-1] += f" For those below the line: against {' or, in 8-bit integers, '.join(rivals)}."
     lines += [f"{label}: {how}." for label, how in {line.name: line.idea for line in results.peers}.items()]
-    for count, sets in results.peak.items():
-        peaks = " and ".join(f"{rounded(flops / 1e9)} GFLOP/s with {name}" for name, flops in sets.items())
-        cores = "one core" if count == 1 else f"{count} cores"
-        lines.append(f"Peak of {cores}: {peaks}, measured between the rounds; the share is of the larger.")
+    lines += peaks(results)
     lines += really(results)
     for line in results.versions:
         if line.faster_than_alone:
@@ -104,6 +102,21 @@ def explain(results: Results, unknown: str) -> list[str]:
         wish = "" if results.disturbed else "; give more --seconds or --rounds"
         lines.append(f"No ratio for {', '.join(too_few)}: that takes {FEWEST} rounds that both were in{wish}.")
     return [*lines, f"Kept as {results.id} in build/bench/runs."]
+
+
+def peaks(results: Results) -> list[str]:
+    """A sentence for each number of cores, with a second one if there is a contestant in 8-bit integers."""
+    integers = [line.name for line in [*results.versions, *results.peers] if line.int8]
+    lines = []
+    for count, sets in results.peak.items():
+        cores = "one core" if count == 1 else f"{count} cores"
+        for int8, unit, share in ((False, "GFLOP/s", "the share"), (True, "GOP/s in 8-bit integers", "their share")):
+            if found := for_numbers(sets, int8):
+                told = " and ".join(f"{rounded(flops / 1e9)} {unit} with {name}" for name, flops in found.items())
+                lines.append(f"Peak of {cores}: {told}, measured between the rounds; {share} is of the larger.")
+    if integers:
+        lines.append(f"In 8-bit integers, so GOP/s in place of GFLOP/s: {', '.join(dict.fromkeys(integers))}.")
+    return lines
 
 
 def really(results: Results) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ladder.core import processor
 from ladder.core.processor import Processor
-from ladder.machine.peak import Peak
+from ladder.machine.peak import Peak, for_numbers
 from ladder.timing import ratios
 from ladder.timing.conditions import Conditions
 from ladder.timing.contestants import Contestant, rival
@@ -28,11 +28,11 @@ class Line:
     the third, in seconds. `faster`: how many times as fast it is as `previous` (for a peer: the newest version),
     `faster_than_base`: as the version BASE, `faster_than_alone`: as itself with one thread; None if the other one was
     not timed, or not in enough rounds. `flops`: floating-point operations per second, at the median time, counted as if
-    each convolution were computed as it is defined; `share_of_peak`: their share of the peak of as many cores, None if
-    that is unknown; `done`: the share of them that is really done, None for a peer, of which that is unknown.
-    `load_seconds`: of a process's first network, with the version's compiled code already in the cache;
-    `later_load_seconds`: of its second network, None for a peer. `peak_memory`: of the process, in bytes, None if the
-    system does not report it.
+    each convolution were computed as it is defined; `share_of_peak`: their share of the peak of as many cores in such
+    numbers, None if that is unknown; `int8`: whether these are 8-bit integers; `done`: the share of them that is really
+    done, None for a peer, of which that is unknown. `load_seconds`: of a process's first network, with the version's
+    compiled code already in the cache; `later_load_seconds`: of its second network, None for a peer. `peak_memory`: of
+    the process, in bytes, None if the system does not report it.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Line:
     warm_up_seconds: float
     peak_memory: int | None
     done: float | None = None
+    int8: bool = False
 
     @property
     def marked(self) -> bool:
@@ -119,7 +120,7 @@ def summarise(
 
     def lines(peers: bool) -> list[Line]:
         wanted = [entry for entry in timed if (entry.version is None) == peers]
-        found = [line(entry, timed, size, load[entry.name], timings, highest(peak, entry.threads)) for entry in wanted]
+        found = [line(entry, timed, size, load[entry.name], timings, highest(peak, entry)) for entry in wanted]
         return [replace(one, done=done.get(entry.name)) for entry, one in zip(wanted, found)]
 
     began = datetime.fromtimestamp(timings.began, UTC)
@@ -142,9 +143,9 @@ def summarise(
     )
 
 
-def highest(peak: dict[int, dict[str, float]], threads: int) -> float | None:
-    """The peak of `threads` cores with the fastest instruction set; None if it is unknown."""
-    return max(peak.get(threads, {}).values(), default=None)
+def highest(peak: dict[int, dict[str, float]], entry: Contestant) -> float | None:
+    """The peak of as many cores with the fastest instruction set for such numbers; None if it is unknown."""
+    return max(for_numbers(peak.get(entry.threads, {}), entry.int8).values(), default=None)
 
 
 def line(
@@ -185,4 +186,5 @@ def line(
         later_load_seconds=load[1],
         warm_up_seconds=timings.warm_up[entry.name],
         peak_memory=timings.memory[entry.name],
+        int8=entry.int8,
     )
