@@ -119,7 +119,7 @@ static portion portion_of(const crew *crew, ptrdiff_t step, int share)
  * without pieces is left alone: it is empty already, and by then it might have some of the next step. */
 static void offer(crew *crew, ptrdiff_t step)
 {
-    ptrdiff_t pieces[SHARES], total = 0;
+    ptrdiff_t pieces[SHARES] = {0}, total = 0;
     for (int k = 0; k < crew->shares; k++)
         total += pieces[k] = portion_of(crew, step, k).pieces;
     crew->step = step;
