@@ -79,7 +79,7 @@ def run_step(operator, x, kernels=NOTHING, scale=1.0, bias=0.0, add=None, pixels
         inputs[settings["add"]] = add
     planner.values = list(inputs)
     prepare()
-    with mock.patch("resnet50.plan.choose", lambda conv: 0 if conv.residual else pixels):
+    with mock.patch("resnet50.plan.choose", lambda conv, isa: 0 if conv.residual else pixels):
         plan = Plan(planner, getattr(planner, operator)(planner.input, **settings), None)
     arena = plan.idle[0]
     outputs = []

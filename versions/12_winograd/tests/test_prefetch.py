@@ -187,7 +187,7 @@ def test_no_more_than_a_cache_line_is_asked_for_in_an_iteration():
 
 def test_weights_lie_in_the_order_in_which_the_steps_read_them(net, monkeypatch):
     """So what follows the last strip of a layer are the weights of the next one, behind the bias."""
-    monkeypatch.setattr("resnet50.plan.choose", lambda conv: 0)  # kernels in Winograd's forms lie elsewhere
+    monkeypatch.setattr("resnet50.plan.choose", lambda conv, isa: 0)  # kernels in Winograd's forms lie elsewhere
     read = [step.weights for step in planned(net.weights, 224, 224)[0].steps if step.weights]
     assert len(read) == 54
     for (kernels, bias), (following, _) in pairwise(read):

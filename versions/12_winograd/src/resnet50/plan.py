@@ -12,7 +12,7 @@ from .rounding import round_up
 from .sources import Generated
 from .tiles import Convolution, Pool, ring_size
 from .weights import Weights
-from .winograd import Products, Transform, choose, scratch_size
+from .winograd import Products, Transform, choose, in_registers, scratch_size
 
 OnLayer = Callable[[str, object, float], object]
 
@@ -99,15 +99,17 @@ class Planner:
             raise ValueError(f"cannot add {shape} and {add.shape}")
         sizes = Convolution(height, width, channels, outputs, *kernel, stride, padding, add is not None, relu, pool)
         kernels, bias = f"{layer}.weight", self.weights[f"{norm}.bias"]
-        if pixels := choose(sizes):
-            return self.winograd(name, x, sizes, pixels, (self.weights.transformed(kernels, pixels), bias))
+        if pixels := choose(sizes, self.weights.isa):
+            return self.winograd(name, x, sizes, pixels, kernels, bias)
         size = ring_size(sizes, self.weights.isa)
         scratch = self.new((self.workers, size)) if size else None
         return self.step(Step(name, operator, x, add or self.new(shape), sizes, (self.weights[kernels], bias), scratch))
 
-    def winograd(self, name, x, conv, pixels, weights):
+    def winograd(self, name, x, conv, pixels, kernels, bias):
         """Records the two steps of a convolution in one of Winograd's forms."""
-        first, second = Transform(conv, pixels), Products(conv, pixels)
+        form = conv, pixels, in_registers(conv, pixels, self.weights.isa)
+        first, second = Transform(*form), Products(*form)
+        weights = (self.weights.transformed(kernels, second), bias)
         values = self.step(Step(name, "transform", x, self.new(first.shape), first))
         scratch = self.new((self.workers, scratch_size(second, self.weights.isa)))
         output = self.new((conv.rows, conv.columns, conv.outputs))

@@ -1,6 +1,6 @@
 """What C is generated for, and by whom."""
 
-from . import codegen
+from . import codegen, winograd_registers
 from .instruction_sets import InstructionSet
 from .tiles import Convolution
 from .winograd import Products, Transform
@@ -14,5 +14,5 @@ def source(step: Generated, isa: InstructionSet) -> str:
     if isinstance(step, Transform):
         return transform_source(step, isa)
     if isinstance(step, Products):
-        return products_source(step, isa)
+        return winograd_registers.source(step, isa) if step.in_registers else products_source(step, isa)
     return codegen.source(step, isa)

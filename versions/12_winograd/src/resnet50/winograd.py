@@ -23,14 +23,15 @@ from math import sqrt
 import numpy as np
 
 from .instruction_sets import InstructionSet
-from .memory import aligned
+from .memory import LINE, aligned
 from .rounding import ceil_div, round_up
 from .tiles import Convolution, strip_channels
 
 MOST_TILES = 28  # of a block: its sums, for 36 points and a strip, take 126 KB of a second-level cache
-# How many multiplications a processor makes while a weight comes from memory: measured, see README.md. It is the same
-# for all instruction sets, so that they give the same bits.
-FETCH = 10
+FETCH = 10  # how many multiplications a processor makes while a weight comes from memory: measured, see README.md
+# Where all tiles' sums at the six points of a row leave registers free, U is made there, for each picture again: it
+# takes longer to wait for 36 numbers of each kernel than for 9, and to compute the others.
+SPARE_REGISTERS = 8
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,14 @@ class Form:
     """F(m x m, 3x3) for m = `pixels`. `points`: the finite ones, each with the product of its distances to the others.
 
     `input` and `output` are B^T and A^T in C: what is computed from d0, d1, ... to v0, v1, ... and from m to y, with
-    these `constants`.
+    these `constants`. `kernel` is G, from g to u, not yet divided by the products of distances.
     """
 
     pixels: int
     points: tuple[tuple[float, float], ...]
     input: tuple[str, ...]
     output: tuple[str, ...]
+    kernel: tuple[str, ...] = ()
     constants: str = ""
 
     @property
@@ -53,10 +55,15 @@ class Form:
         return self.pixels + 2
 
     @property
-    def kernel(self) -> np.ndarray:
+    def G(self) -> np.ndarray:
         """G, float64 (side, 3): the values of a kernel's polynomial at the points, the last of which is infinity."""
-        finite = [[1 / norm, point / norm, point * point / norm] for point, norm in self.points]
-        return np.array([*finite, [0, 0, 1]])
+        values = [[1, point, point * point] for point, _ in self.points]
+        return np.array([*values, [0, 0, 1]]) / self.distances[:, None]
+
+    @property
+    def distances(self) -> np.ndarray:
+        """By what each row of G is divided, float64 (side,)."""
+        return np.array([*(norm for _, norm in self.points), 1])
 
 
 FORMS = {
@@ -79,16 +86,23 @@ FORMS = {
             "y0 = m0 + a + e, y1 = ROOT_HALF * b + ROOT_TWO * f",
             "y2 = 0.5f * a + 2.0f * e, y3 = 0.5f * ROOT_HALF * b + 2.0f * ROOT_TWO * f + m5",
         ),
+        kernel=(
+            "u0 = g0",
+            "a = g0 + 0.5f * g2, b = ROOT_HALF * g1, u1 = a + b, u2 = a - b",
+            "e = g0 + 2.0f * g2, f = ROOT_TWO * g1, u3 = e + f, u4 = e - f",
+            "u5 = g2",
+        ),
         constants="static const float ROOT_HALF = 0.70710678118654752440f, ROOT_TWO = 1.4142135623730950488f;",
     ),
 }
 
 
-def choose(conv: Convolution) -> int:
+def choose(conv: Convolution, isa: InstructionSet) -> int:
     """The pixels of the form that is fastest for a convolution; 0 if it is better done directly.
 
     A form costs its multiplications, and FETCH for each weight. The more pixels a tile has, the fewer multiplications
-    there are, and the more weights. Nothing else counts, so that the same picture gives the same bits everywhere.
+    there are, and the more weights, unless they are transformed in registers; then each operation for that counts.
+    Nothing else does, so that the same picture gives the same bits on all processors with an instruction set.
     """
     window = (conv.kernel_height, conv.kernel_width, conv.stride, conv.padding)
     if window != (3, 3, 1, 1) or conv.residual or conv.pool:
@@ -96,8 +110,29 @@ def choose(conv: Convolution) -> int:
     # Of the windows in a row of n pixels, two reach one pixel over the edge.
     costs = {0: (3 * conv.height - 2) * (3 * conv.width - 2) + 9 * FETCH}
     for pixels, form in FORMS.items():
-        costs[pixels] = form.side**2 * (tile_count(conv, pixels) + FETCH)
+        weights = form.side**2 * FETCH
+        if in_registers(conv, pixels, isa):
+            weights = 9 * FETCH + kernel_operations(form)
+        costs[pixels] = form.side**2 * tile_count(conv, pixels) + weights
     return min(costs, key=lambda pixels: costs[pixels])
+
+
+def in_registers(conv: Convolution, pixels: int, isa: InstructionSet) -> bool:
+    """Whether the form of `pixels` makes U in registers; with AVX2's 16 that takes longer than to read F(2x2)'s."""
+    form = FORMS[pixels]
+    return bool(form.kernel) and form.side * tile_count(conv, pixels) <= isa.registers - SPARE_REGISTERS
+
+
+def kernel_operations(form: Form) -> int:
+    """Additions and multiplications for U of a kernel: for each row of G that row for three columns, then all of it."""
+    row = count_operations(form.kernel)
+    return sum(3 * count_operations([value(form, i)]) + row for i in range(form.side))
+
+
+def value(form: Form, i: int) -> str:
+    """The C for the value of a kernel at point i alone."""
+    [line] = [line for line in form.kernel if f"u{i} = " in line]
+    return re.sub(rf", u(?!{i})\d = [^,]*", "", line)
 
 
 def tile_count(conv: Convolution, pixels: int) -> int:
@@ -112,21 +147,27 @@ def count_operations(lines: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Transform:
-    """The first step of a convolution in the form of `pixels`: V, (points, tiles, channels), from the input."""
+    """The first step of a convolution in the form of `pixels`: V, (points, tiles, channels), from the input.
+
+    Where U is made `in_registers` all tiles are read at a time, and a cache line lies between them: without, those of
+    512 channels would all be in the same two of a first-level cache's 64 sets.
+    """
 
     conv: Convolution
     pixels: int
+    in_registers: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """The shape of V."""
-        return FORMS[self.pixels].side ** 2, tile_count(self.conv, self.pixels), self.conv.channels
+        """The shape of V, with the numbers between tiles that nothing reads."""
+        pitch = self.conv.channels + LINE * self.in_registers
+        return FORMS[self.pixels].side ** 2, tile_count(self.conv, self.pixels), pitch
 
     @property
     def operations(self) -> int:
         """Additions and multiplications: B^T for each column of a patch, then for each row."""
-        form, (_, tiles, channels) = FORMS[self.pixels], self.shape
-        return tiles * channels * 2 * form.side * count_operations(form.input)
+        form, tiles = FORMS[self.pixels], tile_count(self.conv, self.pixels)
+        return tiles * self.conv.channels * 2 * form.side * count_operations(form.input)
 
     @property
     def name(self) -> str:
@@ -140,6 +181,7 @@ class Products:
 
     conv: Convolution
     pixels: int
+    in_registers: bool = False
 
     @property
     def tiles(self) -> int:
@@ -159,9 +201,13 @@ class Products:
     @property
     def operations(self) -> int:
         """Additions and multiplications: the products, A^T for each column of a tile, then for each row, the bias."""
-        form = FORMS[self.pixels]
-        tile = 2 * form.side**2 * self.conv.channels + (form.side + form.pixels) * count_operations(form.output)
-        return self.tiles * self.conv.outputs * tile + self.conv.output_size
+        form, conv = FORMS[self.pixels], self.conv
+        tile = 2 * form.side**2 * conv.channels + (form.side + form.pixels) * count_operations(form.output)
+        kernels = 0
+        if self.in_registers:
+            tile += form.side**2  # the sums are divided in place of U
+            kernels = conv.channels * conv.outputs * kernel_operations(form)
+        return self.tiles * conv.outputs * tile + kernels + conv.output_size
 
     @property
     def name(self) -> str:
@@ -171,6 +217,8 @@ class Products:
 
 def scratch_size(step: Products, isa: InstructionSet) -> int:
     """How many numbers a worker's sums have: those of a block in a strip, at all points."""
+    if step.in_registers:
+        return FORMS[step.pixels].side ** 2 * step.tiles * isa.lanes
     width = min(strip_channels(isa), round_up(step.conv.outputs, isa.lanes))
     return FORMS[step.pixels].side ** 2 * step.largest * width
 
@@ -180,12 +228,32 @@ def transform_kernels(packed: np.ndarray, channels: int, outputs: int, pixels: i
 
     In float64, rounded once.
     """
-    matrix = FORMS[pixels].kernel
-    transformed = aligned(round_up(outputs, isa.lanes) * channels * len(matrix) ** 2)
-    strip = strip_channels(isa) * channels
+    matrix, strip = FORMS[pixels].G, strip_channels(isa) * channels
+    side = len(matrix)
+    # Made before U: the next layer's will lie there again, and its U in new memory, of which the system makes huge
+    # pages. With U in the place of the last one's buffers, the network took 0.9 ms longer, of 59.
+    buffers = [np.empty((*shape, min(strip, len(packed) // 9))) for shape in ((3, 3), (side, 3), (side, side))]
+    transformed = aligned(len(packed) // 9 * side**2)
     for first in range(0, len(packed) // 9, strip):
         kernels = packed[9 * first :][: 9 * strip].reshape(3, 3, -1)
-        target = transformed[len(matrix) ** 2 * first :][: len(matrix) ** 2 * kernels.shape[2]]
-        rows = np.einsum("pi,ijn->pjn", matrix, kernels.astype(np.float64))
-        target.reshape(len(matrix), len(matrix), -1)[:] = np.einsum("qj,pjn->pqn", matrix, rows)
+        exact, rows, values = (buffer[..., : kernels.shape[2]] for buffer in buffers)
+        exact[:] = kernels
+        np.einsum("pi,ijn->pjn", matrix, exact, out=rows)
+        np.einsum("qj,pjn->pqn", matrix, rows, out=values)
+        transformed[side**2 * first :][: values.size].reshape(values.shape)[:] = values
     return transformed
+
+
+def interleave_kernels(packed: np.ndarray, channels: int, outputs: int, pixels: int, isa: InstructionSet) -> np.ndarray:
+    """Kernels (3, 3, channels, ...) packed by packing.py as they are read where U is made in registers.
+
+    That is (channels, 3, 3, lanes) for each register. Raises `FloatingPointError` if U may be too large for float32.
+    """
+    factor = np.abs(FORMS[pixels].G * FORMS[pixels].distances[:, None]).sum(1).max()
+    np.multiply(max(packed.max(), -packed.min()), np.float32(factor**2))  # overflows if U may
+    interleaved = aligned(round_up(outputs, isa.lanes) * channels * 9)
+    strip = strip_channels(isa) * channels
+    for first in range(0, len(packed) // 9, strip):
+        kernels = packed[9 * first :][: 9 * strip].reshape(9, channels, -1, isa.lanes)
+        interleaved[9 * first :][: kernels.size].reshape(-1, channels, 9, isa.lanes)[:] = kernels.transpose(2, 1, 0, 3)
+    return interleaved

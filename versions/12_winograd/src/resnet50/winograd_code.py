@@ -2,6 +2,8 @@
 
 from itertools import product as pairs
 
+import numpy as np
+
 from .codegen import AHEAD, POINTERS, preface, taps_loop
 from .emitter import Emitter
 from .instruction_sets import InstructionSet
@@ -20,14 +22,14 @@ def transform_source(step: Transform, isa: InstructionSet) -> str:
     """The C of the first step; a part is a row of tiles."""
     c = Emitter()
     conv, pixels, form = step.conv, step.pixels, FORMS[step.pixels]
-    points, tiles, channels = step.shape
+    (points, tiles, pitch), channels = step.shape, conv.channels
     across, down = ceil_div(conv.width, pixels), ceil_div(conv.height, pixels)
     c.comment(
         f"The first step of Winograd's F({pixels}x{pixels}, 3x3): {tiles} patches of {form.side} x {form.side} pixels",
         f"of a picture of {conv.height} x {conv.width} x {channels}, at {points} points each. The output is",
-        "(points, tiles, channels).",
+        f"(points, tiles, channels){', with a cache line between the tiles' * (pitch > channels)}.",
     )
-    preface(c, isa, (conv.height * conv.width * channels, points * tiles * channels, 0, 0, 0, down))
+    preface(c, isa, (conv.height * conv.width * channels, points * tiles * pitch, 0, 0, 0, down))
     constants(c, form)
     c.line(f"static const float outside[{channels}]; /* a pixel beyond the edge: zeros */")
     c.line()
@@ -36,7 +38,7 @@ def transform_source(step: Transform, isa: InstructionSet) -> str:
         c.line("(void)weight, (void)bias, (void)scratch;")
         with c.block(f"for (ptrdiff_t tile = first * {across}; tile < end * {across}; tile++)"):
             patch(c, conv, pixels, form.side, across)
-            c.line(f"float *values = output + tile * {channels};")
+            c.line(f"float *values = output + tile * {pitch};")
             full, rest = divmod(channels, isa.lanes)
             if full:
                 with c.block(f"for (ptrdiff_t k = 0; k < {full * isa.lanes}; k += {isa.lanes})"):
@@ -69,7 +71,7 @@ def patch(c: Emitter, conv: Convolution, pixels: int, side: int, across: int) ->
 def patch_transform(c: Emitter, step: Transform, isa: InstructionSet, lanes: int) -> None:
     """V = B^T d B for the first `lanes` channels from k on: column by column, then row by row."""
     form = FORMS[step.pixels]
-    side, (_, tiles, channels) = range(form.side), step.shape
+    side, (_, tiles, pitch) = range(form.side), step.shape
     load = isa.load if lanes == isa.lanes else isa.load_first
     store = isa.store if lanes == isa.lanes else isa.store_first
     first = isa.first(lanes)
@@ -85,7 +87,7 @@ def patch_transform(c: Emitter, step: Transform, isa: InstructionSet, lanes: int
             c.line(f"const {isa.vector} {', '.join(f'd{j} = c{i}_{j}' for j in side)};")
             apply(c, isa, form.input)
             for j in side:
-                place = (i * form.side + j) * tiles * channels
+                place = (i * form.side + j) * tiles * pitch
                 c.line(store.format(f"values{offset(place)} + k", f"v{j}", **first))
 
 
@@ -235,13 +237,15 @@ def tile_pixels(c: Emitter, step: Products, isa: InstructionSet, distance: int, 
     `distance`: from the sums at one point to those at the next one.
     """
     conv, form = step.conv, FORMS[step.pixels]
+    divided = np.outer(1 / form.distances, 1 / form.distances).astype(np.float32)  # what U was not
     side, pixels = range(form.side), range(form.pixels)
     for j in side:
         c.line(f"{isa.vector} {', '.join(f'c{i}_{j}' for i in pixels)};")
         with c.scope():
             for i in side:
                 place = offset((i * form.side + j) * distance)
-                c.line(f"const {isa.vector} m{i} = {isa.load.format(f'sums{place}')};")
+                factor = f" * {divided[i, j]}f" * step.in_registers
+                c.line(f"const {isa.vector} m{i} = {isa.load.format(f'sums{place}')}{factor};")
             apply(c, isa, form.output)
             c.line(" ".join(f"c{i}_{j} = y{i};" for i in pixels))
     c.line(f"const {isa.vector} shift = {isa.load.format(f'bias{offset(r * isa.lanes)}')};")
