@@ -1,6 +1,7 @@
 """Two small versions, in environments that are made at once, and what runs their tests."""
 
 import os
+import signal
 import sys
 import venv
 from collections.abc import Callable
@@ -118,6 +119,7 @@ ALL = {ONE + "test_alpha.py", ONE + "test_beta.py", TWO + "test_beta.py"}
 
 def alone(root: Path) -> None:
     """`test all` in a process of its own, with the builds that are there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell script's background ignores it
     plan.pytest = runner
     environment.is_current = lambda version, build: True
     Plan.building = lambda self, version, build: Build(version.name, "build", ["true"], root, {})  # type: ignore
