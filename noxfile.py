@@ -254,9 +254,9 @@ def new(session: nox.Session) -> None:
 
 @nox.session
 def weights(session: nox.Session) -> None:
-    """Make a weight set or its scales, or show the structure: -- imagenet | synthetic | quantise | structure."""
-    needs_torch = session.posargs[:1] == ["imagenet"] or "--onnx" in session.posargs
-    python_here(session, "-m", "shared_weights", *session.posargs, group="reference" if needs_torch else "tools")
+    """Make a weight set or its scales, show the structure: -- imagenet | import | synthetic | quantise | structure."""
+    group = "reference" if "--onnx" in session.posargs else "tools"
+    python_here(session, "-m", "shared_weights", *session.posargs, group=group)
 
 
 @nox.session

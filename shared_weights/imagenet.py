@@ -1,81 +1,93 @@
-"""The `imagenet` set: torchvision's trained ResNet-50, exported. Needs torch and torchvision."""
+"""The `imagenet` set: torchvision's trained ResNet-50, read from its checkpoint without torch.
+
+The addresses, the preparation and the labels are those that torchvision 0.29 states
+(torchvision/models/resnet.py and _meta.py); `nox -s reference` compares them with its own.
+"""
 
 import json
 import os
-import socket
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
 
-import torch
-from torchvision.models import ResNet50_Weights
+from . import foreign_names, sets, tensor_file
+from .download import download
+from .sets import WeightSetError
 
-from . import tensor_file
-from .sets import WeightSetError, checked
+SERVER = "https://download.pytorch.org/models/"
+LABELS = Path(__file__).with_name("imagenet_labels.txt")
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
-PATIENCE = 30  # seconds without a byte until a download counts as failed; urllib by default waits forever
+
+@dataclass(frozen=True)
+class Published:
+    """Weights that torchvision publishes: their name there, how the file's SHA-256 begins, and their preparation."""
+
+    name: str
+    sha256: str
+    shorter: int  # pixels of a picture's shorter side, before the centre is cut out
+    side: int = 224
+
+    @property
+    def file(self) -> str:
+        """The checkpoint's file name."""
+        return f"resnet50-{self.sha256}.pth"
+
+    @property
+    def url(self) -> str:
+        """Where the checkpoint is."""
+        return SERVER + self.file
 
 
-def export(folder: Path, weights: ResNet50_Weights = ResNet50_Weights.IMAGENET1K_V2) -> Path:
+V1 = Published("IMAGENET1K_V1", "0676ba61", 256)
+V2 = Published("IMAGENET1K_V2", "11ad3fa6", 232)
+
+
+def export(folder: Path, weights: Published = V2, given: Path | None = None) -> Path:
     """Write torchvision's `weights` as a weight set into `folder`, replacing what is there.
 
-    The checkpoint is taken from torch's cache if it is there, else torchvision downloads it. `folder`
-    changes only when the new set is complete. Raises `WeightSetError`.
+    The checkpoint is the file `given`, else that in torch's cache, else it is downloaded to there. `folder` changes
+    only when the new set is complete. Raises `WeightSetError`, or `OSError` where nothing can be written.
     """
-    categories = weights.meta["categories"]
-    state = {name: tensor.float().numpy() for name, tensor in _checkpoint(weights).items()}
-    state = checked(state, len(categories), weights.url)
-    with _replacing(folder) as new:
-        tensor_file.write(new / "weights.safetensors", state, {"source": f"torchvision {weights}"})
-        (new / "labels.txt").write_text("".join(f"{label}\n" for label in categories), encoding="utf-8")
-        (new / "preprocess.json").write_text(json.dumps(preprocessing(weights), indent=2) + "\n")
+    path = given or cached(weights)
+    if not given:
+        download(weights.url, path, weights.sha256)
+    check_digest(path, weights, given is not None)
+    state = foreign_names.read(path).in_float32()
+    labels = LABELS.read_bytes()
+    state = sets.checked(state, labels.count(b"\n"), str(path))
+    with sets.replacing(folder) as new:
+        source = {"source": f"torchvision ResNet50_Weights.{weights.name}"}
+        tensor_file.write(new / "weights.safetensors", state, source)
+        (new / "labels.txt").write_bytes(labels)
+        (new / "preprocess.json").write_text(json.dumps(preprocessing(weights.shorter, weights.side), indent=2) + "\n")
     return folder
 
 
-def preprocessing(weights: ResNet50_Weights) -> dict[str, object]:
-    """The weights' own transforms, as the content of a preprocess.json."""
-    rules = weights.transforms()
-    (shorter,), (side,) = rules.resize_size, rules.crop_size
+def preprocessing(shorter: int, side: int, mean: list[float] = MEAN, std: list[float] = STD) -> dict[str, object]:
+    """torchvision's preparation of a picture for classification, as the content of a preprocess.json."""
     return {
         "steps": [["resize_shorter", shorter], ["center_crop", side]],
-        "filter": rules.interpolation.value,
-        "mean": rules.mean,
-        "std": rules.std,
+        "filter": "bilinear",
+        "mean": mean,
+        "std": std,
     }
 
 
-def _checkpoint(weights: ResNet50_Weights) -> dict[str, torch.Tensor]:
-    """torchvision's state dict, from torch's cache or downloaded."""
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
-    patience = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        state = weights.get_state_dict(check_hash=True, weights_only=True)
-        if not (isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())):
-            raise TypeError("it holds no state dict")
-        return state
-    except Exception as error:  # unpickling a damaged checkpoint may raise anything
-        reason = " ".join(str(error).split())
-        if cached.is_file():
-            raise WeightSetError(
-                f"{cached}: not a checkpoint that torch can read; delete it to have it downloaded again ({reason})"
-            ) from error
+def cached(weights: Published) -> Path:
+    """Where torch keeps the checkpoint once it has downloaded it (torch.hub.get_dir)."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")
+    return Path(os.path.expanduser(home)) / "hub" / "checkpoints" / weights.file
+
+
+def check_digest(path: Path, weights: Published, given: bool) -> None:
+    """Raises `WeightSetError` unless the file is the published one."""
+    if not path.is_file():
+        raise WeightSetError(f"{path}: there is no such file")
+    found = tensor_file.sha256(path)
+    if not found.startswith(weights.sha256):
+        remedy = "`nox -s weights -- import` takes other networks" if given else "delete it to have it downloaded again"
         raise WeightSetError(
-            f"{weights.url} could not be downloaded ({reason}); without a network, put that file into {cached.parent}"
-        ) from error
-    finally:
-        socket.setdefaulttimeout(patience)
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """An empty folder to fill, which replaces `folder` if all goes well."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workspace:
-        new = Path(workspace) / "new"
-        new.mkdir()
-        yield new
-        if folder.exists():
-            os.rename(folder, Path(workspace) / "old")
-        os.rename(new, folder)
+            f"{path}: is not torchvision's {weights.name}: its SHA-256 begins with {found[:8]}, not {weights.sha256}; "
+            f"{remedy}"
+        )

@@ -1,7 +1,10 @@
 """Finding a weight set by its name or folder, and reading it."""
 
+import os
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from . import synthetic
 from .architecture import tensors
 
 HERE = Path(__file__).resolve().parent
+IMPORTED = HERE / "imported"  # the sets that `import` makes, by name
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # which no path with folders is, nor ..
 NAMES = ("imagenet", "cifar10", "synthetic")
 FILES = ("weights.safetensors", "labels.txt", "preprocess.json")
 
@@ -24,13 +29,16 @@ class WeightSetError(ValueError):
 def find(name_or_dir: str | PathLike[str] | None = None) -> Path:
     """The folder of a weight set, with its three files in it.
 
-    A name of `NAMES` means the set of that name (`synthetic` is made if it is missing), anything else a
-    folder. None means `imagenet` if it has been exported, else `cifar10`. Whether the files hold a
-    ResNet-50 is not checked here: each version does so when it reads them. Raises `WeightSetError`.
+    A name of `NAMES` means the set of that name (`synthetic` is made if it is missing), a name that a set was imported
+    under means that one, and anything else a folder. None means `imagenet` if it has been exported, else `cifar10`.
+    Whether the files hold a ResNet-50 is not checked here: each version does so when it reads them. Raises
+    `WeightSetError`.
     """
     if name_or_dir is None:
         name_or_dir = "imagenet" if (HERE / "imagenet").is_dir() else "cifar10"
     folder = HERE / name_or_dir if name_or_dir in NAMES else Path(name_or_dir)
+    if PLAIN_NAME.fullmatch(str(name_or_dir)) and (IMPORTED / name_or_dir).is_dir():
+        folder = IMPORTED / name_or_dir
     if name_or_dir == "synthetic":
         try:
             synthetic.make(folder)
@@ -61,12 +69,13 @@ def load(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
 
 
 def read_labels(folder: Path) -> list[str]:
-    """The labels of the set in `folder`, one class per line, without a byte order mark and blank lines at the end.
+    """The labels of the set in `folder`, one class per line; raises `OSError` or `UnicodeDecodeError`."""
+    return labels_in((folder / "labels.txt").read_bytes())
 
-    Raises `OSError` or `UnicodeDecodeError`.
-    """
-    text = (folder / "labels.txt").read_bytes().decode("utf-8-sig")
-    labels = re.split(r"\r\n|\n|\r", text)  # str.splitlines would split at U+2028 and others, inside a label
+
+def labels_in(content: bytes) -> list[str]:
+    """The lines of a labels.txt, without a byte order mark and blank lines at the end; raises `UnicodeDecodeError`."""
+    labels = re.split(r"\r\n|\n|\r", content.decode("utf-8-sig"))  # str.splitlines would split at U+2028 and others
     while labels and not labels[-1].strip():
         labels.pop()
     return labels
@@ -87,3 +96,15 @@ def checked(state: Mapping[str, np.ndarray], classes: int, source: str) -> dict[
         if name not in expected and not name.endswith("num_batches_tracked"):
             raise WeightSetError(f"{source}: not a ResNet-50: unexpected tensor {name}")
     return {name: state[name] for name in expected}
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which replaces `folder` if all goes well."""
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workspace:
+        new = Path(workspace) / "new"
+        new.mkdir()
+        yield new
+        if folder.exists():
+            os.rename(folder, Path(workspace) / "old")
+        os.rename(new, folder)

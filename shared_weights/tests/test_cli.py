@@ -99,16 +99,6 @@ def test_a_file_that_cannot_be_written_or_read_gives_one_line_and_exit_code_2(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_package_is_named_with_the_command_that_installs_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setitem(sys.modules, "torchvision", None)
-    monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    assert main(["imagenet"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "torchvision" in line and "nox -s weights -- imagenet" in line
-
-
 def test_ctrl_c_gives_exit_code_130_and_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
