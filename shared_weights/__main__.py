@@ -6,6 +6,7 @@ if __name__ == "__main__":
     command_line.begin("shared_weights")
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     synthetic.set_defaults(run=_synthetic)
     _add_imagenet(commands)
+    _add_import(commands)
     _add_quantise(commands)
     _add_structure(commands)
     return top
@@ -83,6 +85,34 @@ def _add_imagenet(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--from", dest="given", type=_path, metavar="FILE", help="the checkpoint, if it lies somewhere else already"
     )
     imagenet.set_defaults(run=_imagenet)
+
+
+def _add_import(commands: "argparse._SubParsersAction[Parser]") -> None:
+    own = commands.add_parser(
+        "import",
+        help="make a weight set of a ResNet-50 that you have trained, or found",
+        description="Make a weight set of a trained ResNet-50: a file of torch.save (.pth, .pt, .bin; a state dict, or "
+        "a checkpoint that has one in it), safetensors, an index of shards, or a folder of Hugging Face. The names of "
+        "its tensors may be torchvision's, timm's or transformers'. torch is not needed, and nothing in the file is "
+        "ever run. Without --preprocess or --size the pictures are prepared as for ImageNet, at 224 pixels.",
+    )
+    own.add_argument("model", type=_path, metavar="MODEL", help="the file or folder")
+    own.add_argument(
+        "--labels", type=_path, required=True, metavar="FILE", help="the names of the classes, one a line, in order"
+    )
+    own.add_argument("--name", help="what to call the set, for `classify -- --weights NAME` (default: the file's name)")
+    own.add_argument("--preprocess", type=_path, metavar="FILE", help="a preprocess.json: how pictures become numbers")
+    own.add_argument(
+        "--size",
+        type=_size,
+        metavar="N",
+        help="resize the shorter side to 8/7 N, cut N x N pixels out (default: 224)",
+    )
+    for option, what in (("--mean", "is subtracted from"), ("--std", "divides")):
+        help_ = f"what {what} red, green and blue, which are 0 to 1 (default: ImageNet's)"
+        own.add_argument(option, type=_number, nargs=3, metavar=("R", "G", "B"), help=help_)
+    own.add_argument("--version", metavar="NAME", help="the version that runs it once (default: the newest)")
+    own.set_defaults(run=_import)
 
 
 def _add_quantise(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -174,6 +204,17 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> float:
+    """An argparse type for a channel's mean or standard deviation."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return number
+
+
 def _quantise(options: argparse.Namespace) -> None:
     from . import calibration  # here, since `structure` also runs where the ladder's libraries are not installed
 
@@ -192,6 +233,19 @@ def _imagenet(options: argparse.Namespace) -> None:
     weights = imagenet.V1 if options.v1 else imagenet.V2
     file = imagenet.export(sets.HERE / "imagenet", weights, options.given) / "weights.safetensors"
     print(f"{file}: {weights.name}, {structure.si(file.stat().st_size, 'B')}, SHA-256 {sha256(file)}")
+
+
+def _import(options: argparse.Namespace) -> None:
+    from . import importing
+
+    numbers = options.size or options.mean or options.std
+    if options.preprocess and numbers:
+        raise WeightSetError("--preprocess says all that --size, --mean and --std say: give one or the other")
+    preprocessing = options.preprocess or importing.preprocessing(options.size or 224, options.mean, options.std)
+    made = importing.import_(options.model, options.labels, options.name, preprocessing, options.version)
+    print("\n".join(map(_printable, str(made).splitlines())))
+    if not options.preprocess and not numbers:
+        print("Assumed as well: pictures are prepared as for ImageNet, at 224 pixels; if not: --preprocess or --size.")
 
 
 def _structure(options: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ def test_it_runs_as_a_module():
         [sys.executable, "-B", "-m", "shared_weights", "--help"], cwd=ROOT, capture_output=True, text=True
     )
     assert run.returncode == 0
-    for command in ("synthetic", "imagenet", "quantise", "structure"):
+    for command in ("synthetic", "imagenet", "import", "quantise", "structure"):
         assert command in run.stdout
 
 
