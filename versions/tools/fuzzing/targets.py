@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis.strategies import SearchStrategy
 
-from fuzzing import arrays, changes, commands, operators, pictures, texts, weights
+from fuzzing import arrays, changes, checkpoints, commands, operators, pictures, texts, weights
 from ladder.core import environment, sanitizers
 from ladder.core.errors import LadderError
 from ladder.core.selection import select
@@ -71,6 +71,7 @@ TARGETS = {
     "mnist_pictures": Target(pictures.inputs, "tools.mnist_pictures"),
     "mnist_digits": Target(arrays.idx, "tools.mnist_digits"),
     "mnist_weights": Target(weights.mnist_inputs, "tools.mnist_weights"),
+    "checkpoints": Target(checkpoints.inputs, "tools.checkpoints"),
     "tool_commands": Target(commands.tool_commands, "commands.tools"),
 }
 

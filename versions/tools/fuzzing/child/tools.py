@@ -1,6 +1,7 @@
-"""The files that the lessons beside the versions read: pictures, MNIST's files, trained weights."""
+"""The files that the rest of the repository reads: pictures, MNIST's files, trained weights and checkpoints."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from mnist.errors import MnistError
 from mnist.network import Network
 from mnist.predict import predict
 from mnist.weights import SHIPPED, load_parameters
+from shared_weights import foreign_names
+from shared_weights.sets import WeightSetError
 
 
 @contextmanager
@@ -70,3 +73,14 @@ def mnist_weights(folder: Path):
         load_parameters(folder / "input")
 
     return call, (MnistError,)
+
+
+def checkpoints(folder: Path):
+    """Trained networks as others save them, which become a weight set."""
+    shutil.copy(folder / "weights" / "weights.safetensors", folder / "shard")
+
+    def call(data: bytes) -> None:
+        (folder / "input").write_bytes(data)
+        foreign_names.read(folder / "input").in_float32()
+
+    return alone(call), (WeightSetError,)
