@@ -58,7 +58,7 @@ def add_viewer(command: argparse.ArgumentParser) -> None:
         "--weights",
         dest="weight_set",
         metavar="SET",
-        help="cifar10, imagenet, synthetic or a folder (default: imagenet if it was exported, else cifar10)",
+        help="cifar10, imagenet, synthetic, an imported set, a folder (default: imagenet if it is there, else cifar10)",
     )
 
 
@@ -73,7 +73,7 @@ def accuracy(command: argparse.ArgumentParser) -> None:
         "--set",
         dest="weight_set",
         metavar="SET",
-        help="cifar10, imagenet, synthetic or a folder (default: imagenet if it was exported, else cifar10)",
+        help="cifar10, imagenet, synthetic, an imported set, a folder (default: imagenet if it is there, else cifar10)",
     )
     command.add_argument(
         "--versions",
@@ -89,7 +89,8 @@ def accuracy(command: argparse.ArgumentParser) -> None:
 def compare(command: argparse.ArgumentParser) -> None:
     """compare the versions' outputs on pics/ with torchvision's and with one another
 
-    Torchvision's outputs are in shared_weights/*/golden.safetensors. Fails if a version is further away than its
+    Torchvision's outputs are in shared_weights/*/golden.safetensors; imagenet, once it is there, has none at first, and
+    then the versions are compared with one another only. Fails if a version is further away than its
     tolerance, 2e-5 of the largest output unless it declares another, or if its top 5 differ. Versions that declare
     `slow` see one small picture only.
     """

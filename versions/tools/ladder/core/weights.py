@@ -1,5 +1,6 @@
 """The weight set that a command uses. shared_weights finds or makes it; its errors become the tool's here."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ladder.core.errors import LadderError
@@ -19,8 +20,16 @@ def find(name: str | None) -> Path:
         raise LadderError(str(error)) from None
 
 
+def present(names: Iterable[str]) -> list[Path]:
+    """The folders of the sets with these names, and of imagenet if it has been exported."""
+    folders, best = [find(name) for name in names], find(None)
+    return folders if best in folders else [*folders, best]
+
+
 def describe(folder: Path, asked: str | None) -> str:
-    """The set's name, and why it was chosen if none was asked for."""
+    """The set's name, and why it was chosen if none was asked for, or that it knows a thousand things."""
+    if folder.name == "imagenet":
+        return f"imagenet, which knows {len(read_labels(folder)):,} things"
     if asked is not None or folder.name != "cifar10":
         return folder.name
     return "cifar10 (imagenet has not been exported: `nox -s weights -- imagenet` does it)"

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +187,28 @@ def report(title: str, versions: list[Version], outputs: Outputs, trials: list[T
         judge = "that it gives ONNX Runtime's logits to the last bit, `nox -s reference` checks"
         terminal.output().print(f"{' and '.join(whole)}: 8-bit integers, so no distance is wrong here; {judge}.")
     return complaints
+
+
+def report_alone(title: str, versions: list[Version], outputs: Outputs, trials: list[Trial]) -> list[str]:
+    """As `report`, but where torchvision's logits are not known: the versions are held against one another only.
+
+    Differences are relative to the largest logit of the first version that has seen the input.
+    """
+    seen = {trial.name: [outputs[version.name].get(trial.name) for version in versions] for trial in trials}
+    first = {name: next((logits for logits in found if logits is not None), None) for name, found in seen.items()}
+    trials = [replace(trial, expected=known) for trial in trials if (known := first[trial.name]) is not None]
+    table = terminal.table(f"{title}: differences relative to the largest logit")
+    for head in ("version", "inputs", "another", "on"):
+        table.add_column(head, overflow="fold", justify="right" if head == "inputs" else "left")
+    pairs = between(versions, outputs, trials)
+    for version in versions:
+        own = [pair for pair in pairs if version.name in pair.names]
+        furthest = max(own, key=lambda pair: pair.value, default=None)
+        distance = coloured(furthest).append(f" {furthest.partner(version.name)[:2]}") if furthest else "-"
+        table.add_row(version.name, str(len(outputs[version.name])), distance, furthest.trial if furthest else "-")
+    terminal.output().print(table)
+    terminal.output().print("torchvision's own answers are not here yet: `nox -s reference -- --write`.")
+    return [line for pair in pairs if (line := pair.complaint())]
 
 
 def coloured(distance: Distance) -> Text:

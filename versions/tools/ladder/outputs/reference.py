@@ -42,7 +42,7 @@ def reference(root: Path, write: bool) -> int:
         raise LadderError(f"this needs {error.name}: `nox -s reference` installs it") from None
     selected = select(root, (), int8=True)
     pics, complaints = root / "pics", []
-    for folder in present_sets():
+    for folder in weights.present(("cifar10", "synthetic")):
         versions = exactness.able(selected, folder)
         if write:
             torch_reference.write_golden(folder, pics)
@@ -59,13 +59,6 @@ def reference(root: Path, write: bool) -> int:
     for complaint in complaints:
         terminal.note(f"ladder: {complaint}")
     return 1 if complaints else 0
-
-
-def present_sets() -> list[Path]:
-    """The folders of cifar10, synthetic, and imagenet if it has been exported."""
-    folders = [weights.find("cifar10"), weights.find("synthetic")]
-    best = weights.find(None)
-    return folders if best in folders else [*folders, best]
 
 
 def trials_of(model: "torch.nn.Module", images: dict[str, np.ndarray], pics: Path, scratch: Path) -> list[Trial]:

@@ -24,10 +24,12 @@ def run(tree: Tree, fake, pics: Path, weight_set: Path, capsys: pytest.CaptureFi
     monkeypatch.setenv("COLUMNS", "80")
     write_golden(weight_set, dict.fromkeys(NAMES, LOGITS))
 
-    def compare_with(answers: Answers, names: tuple[str, ...] = (), **ladder: object) -> tuple[int, str, str]:
+    def compare_with(
+        answers: Answers, names: tuple[str, ...] = (), folder: Path = weight_set, **ladder: object
+    ) -> tuple[int, str, str]:
         fake("01_one", RIGHT)
         fake("02_two", RIGHT | answers, previous="01_one", **ladder)
-        code = compare(tree.root, names, [weight_set])
+        code = compare(tree.root, names, [folder])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
@@ -168,3 +170,17 @@ def test_a_missing_or_broken_golden_file_is_refused(run, weight_set: Path, conte
         path.write_bytes(content)
     with pytest.raises(LadderError, match=r"golden\.safetensors cannot be read.*nox -s reference"):
         run({})
+
+
+def test_imagenet_without_a_golden_file_compares_the_versions_with_one_another(run, weight_set: Path):
+    imagenet = weight_set.rename(weight_set.with_name("imagenet"))
+    (imagenet / "golden.safetensors").unlink()
+    code, out, _ = run({}, folder=imagenet)
+    assert code == 0 and "torchvision's own answers are not here yet: `nox -s reference -- --write`" in out
+    [line] = [line for line in out.splitlines() if "02_two" in line]
+    assert line.split()[1:4] == ["4", "0.0e+00", "01"] and "top 5" not in out
+    code, _, err = run({"coin.png": [10.0 + 2.1e-4, *LOGITS[1:]]}, folder=imagenet)
+    assert code == 1 and "01_one is 2.1e-05 away from 02_two on coin.png; past 2e-05 on 1 of 4 inputs" in err
+    assert run({"coin.png": [float("nan"), *LOGITS[1:]]}, folder=imagenet)[0] == 1
+    code, out, _ = run(dict.fromkeys(("chelsea.png", "horse.png", "coin.png"), "die"), folder=imagenet, slow=True)
+    assert code == 0 and "02_two        1 " in out

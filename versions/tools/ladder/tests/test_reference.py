@@ -9,7 +9,7 @@ import pytest
 
 import shared_weights
 from ladder.__main__ import main
-from ladder.outputs import reference
+from ladder.core import weights
 
 from .conftest import Tree, write_golden
 
@@ -31,7 +31,7 @@ def run(tree: Tree, fake, pics: Path, weight_set: Path, monkeypatch, capsys):
     )
     monkeypatch.setitem(sys.modules, "shared_weights.torch_reference", torchvision)
     monkeypatch.setattr(shared_weights, "torch_reference", torchvision, raising=False)
-    monkeypatch.setattr(reference, "present_sets", lambda: [weight_set])
+    monkeypatch.setattr(weights, "present", lambda names: [weight_set])
     write_golden(weight_set, dict.fromkeys(NAMES, LOGITS))
 
     def run_with(answers: dict[str, object], *arguments: str, **ladder: object) -> tuple[int, str, str]:
