@@ -1,6 +1,7 @@
 """A processor that lacks the instructions gives a clear error, not an illegal instruction."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 QEMU = shutil.which("qemu-x86_64")
 
 pytestmark = [
+    pytest.mark.skipif(platform.machine() in ("aarch64", "arm64"), reason="all 64-bit ARM processors have NEON"),
     pytest.mark.skipif(QEMU is None, reason="needs qemu-x86_64 (Debian's qemu-user) to emulate an old processor"),
     pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer does not run under qemu"),
 ]

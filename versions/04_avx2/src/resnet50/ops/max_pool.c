@@ -4,16 +4,10 @@
 #include "lanes.h"
 #include "operators.h"
 
-/* The larger of each lane; NaN wins. max_ps alone gives its second operand when either is NaN. */
-static __m256 larger(__m256 best, __m256 value)
+/* The largest values of a register of channels in the window whose corner is (top, left), which may lie outside x. */
+static vector window_max(const float *restrict x, lane_mask lanes, ptrdiff_t top, ptrdiff_t left, const window_shape *s)
 {
-    return _mm256_blendv_ps(_mm256_max_ps(best, value), best, _mm256_cmp_ps(best, best, _CMP_UNORD_Q));
-}
-
-/* The largest values of up to 8 channels in the window whose corner is (top, left), which may lie outside x. */
-static __m256 window_max(const float *restrict x, __m256i lanes, ptrdiff_t top, ptrdiff_t left, const window_shape *s)
-{
-    __m256 best = _mm256_set1_ps(-INFINITY);
+    vector best = broadcast(-INFINITY);
     for (ptrdiff_t i = 0; i < s->kernel_height; i++) {
         if (top + i < 0 || top + i >= s->height)
             continue;
@@ -21,7 +15,7 @@ static __m256 window_max(const float *restrict x, __m256i lanes, ptrdiff_t top, 
             if (left + j < 0 || left + j >= s->width)
                 continue;
             const float *values = x + ((top + i) * s->width + left + j) * s->channels;
-            best = larger(best, _mm256_maskload_ps(values, lanes));
+            best = larger(best, load_lanes(values, lanes));
         }
     }
     return best;
@@ -34,8 +28,8 @@ void max_pool(float *restrict output, const float *restrict x, const window_shap
             const ptrdiff_t top = row * shape->stride - shape->padding;
             const ptrdiff_t left = column * shape->stride - shape->padding;
             for (ptrdiff_t channel = 0; channel < shape->channels; channel += LANES) {
-                const __m256i lanes = first_lanes(shape->channels - channel);
-                _mm256_maskstore_ps(output + channel, lanes, window_max(x + channel, lanes, top, left, shape));
+                const lane_mask lanes = first_lanes(shape->channels - channel);
+                store_lanes(output + channel, lanes, window_max(x + channel, lanes, top, left, shape));
             }
         }
     }

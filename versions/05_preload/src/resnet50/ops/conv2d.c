@@ -1,20 +1,21 @@
 /* Convolution: each output pixel is a sum over the window of input pixels around it. */
-#include <immintrin.h>
 #include <math.h>
 
+#include "lanes.h"
 #include "operators.h"
 
 /* An FMA takes 4 cycles and 2 start in each, so 8 sums must be under way at once, which is called
- * instruction-level parallelism: one pixel by 8 registers of 8 output channels. */
-enum { STRIP = 64 };
+ * instruction-level parallelism: one pixel by 8 registers of output channels.  With AVX2 they make a strip of 64, with
+ * NEON half of one. */
+enum { STRIP = 64, WIDTH = 8 * LANES };
 
-/* The sums for the 64 output channels of a strip.  Lanes lie along the output channels, which the strip holds side by
- * side: each input number meets 64 kernels at once, and no lane is ever added to its neighbour. */
+/* The sums for 8 registers of output channels of a strip.  Lanes lie along the output channels, which the strip holds
+ * side by side: each input number meets 8 * LANES kernels at once, and no lane is ever added to its neighbour. */
 static void strip_sums(float *restrict output, const float *restrict x, const float *restrict strip, ptrdiff_t top,
                        ptrdiff_t left, const window_shape *s)
 {
-    __m256 sum0 = _mm256_setzero_ps(), sum1 = sum0, sum2 = sum0, sum3 = sum0;
-    __m256 sum4 = sum0, sum5 = sum0, sum6 = sum0, sum7 = sum0;
+    vector sum0 = broadcast(0.0f), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+    vector sum4 = sum0, sum5 = sum0, sum6 = sum0, sum7 = sum0;
     for (ptrdiff_t i = 0; i < s->kernel_height; i++) {
         if (top + i < 0 || top + i >= s->height)
             continue;
@@ -24,26 +25,26 @@ static void strip_sums(float *restrict output, const float *restrict x, const fl
             const float *values = x + ((top + i) * s->width + left + j) * s->channels;
             const float *factors = strip + (i * s->kernel_width + j) * s->channels * STRIP;
             for (ptrdiff_t k = 0; k < s->channels; k++, factors += STRIP) {
-                const __m256 value = _mm256_broadcast_ss(values + k);
-                sum0 = _mm256_fmadd_ps(value, _mm256_loadu_ps(factors), sum0);
-                sum1 = _mm256_fmadd_ps(value, _mm256_loadu_ps(factors + 8), sum1);
-                sum2 = _mm256_fmadd_ps(value, _mm256_loadu_ps(factors + 16), sum2);
-                sum3 = _mm256_fmadd_ps(value, _mm256_loadu_ps(factors + 24), sum3);
-                sum4 = _mm256_fmadd_ps(value, _mm256_loadu_ps(factors + 32), sum4);
-                sum5 = _mm256_fmadd_ps(value, _mm256_loadu_ps(factors + 40), sum5);
-                sum6 = _mm256_fmadd_ps(value, _mm256_loadu_ps(factors + 48), sum6);
-                sum7 = _mm256_fmadd_ps(value, _mm256_loadu_ps(factors + 56), sum7);
+                const vector value = broadcast(values[k]);
+                sum0 = multiply_add(value, load(factors), sum0);
+                sum1 = multiply_add(value, load(factors + LANES), sum1);
+                sum2 = multiply_add(value, load(factors + 2 * LANES), sum2);
+                sum3 = multiply_add(value, load(factors + 3 * LANES), sum3);
+                sum4 = multiply_add(value, load(factors + 4 * LANES), sum4);
+                sum5 = multiply_add(value, load(factors + 5 * LANES), sum5);
+                sum6 = multiply_add(value, load(factors + 6 * LANES), sum6);
+                sum7 = multiply_add(value, load(factors + 7 * LANES), sum7);
             }
         }
     }
-    _mm256_storeu_ps(output, sum0);
-    _mm256_storeu_ps(output + 8, sum1);
-    _mm256_storeu_ps(output + 16, sum2);
-    _mm256_storeu_ps(output + 24, sum3);
-    _mm256_storeu_ps(output + 32, sum4);
-    _mm256_storeu_ps(output + 40, sum5);
-    _mm256_storeu_ps(output + 48, sum6);
-    _mm256_storeu_ps(output + 56, sum7);
+    store(output, sum0);
+    store(output + LANES, sum1);
+    store(output + 2 * LANES, sum2);
+    store(output + 3 * LANES, sum3);
+    store(output + 4 * LANES, sum4);
+    store(output + 5 * LANES, sum5);
+    store(output + 6 * LANES, sum6);
+    store(output + 7 * LANES, sum7);
 }
 
 /* The sum for one output channel of the window whose corner is (top, left), which may lie outside x.  It is rounded
@@ -80,7 +81,8 @@ void conv2d(float *restrict output, const float *restrict x, const float *restri
                 const ptrdiff_t left = column * shape->stride - shape->padding;
                 float *pixel = output + (row * shape->out_width + column) * shape->outputs + o;
                 if (width == STRIP)
-                    strip_sums(pixel, x, weight + o * kernel_size, top, left, shape);
+                    for (ptrdiff_t c = 0; c < STRIP; c += WIDTH)
+                        strip_sums(pixel + c, x, weight + o * kernel_size + c, top, left, shape);
                 else
                     *pixel = window_sum(x, weight + o * kernel_size, top, left, shape);
             }

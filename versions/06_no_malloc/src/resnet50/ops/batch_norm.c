@@ -14,20 +14,20 @@ void batch_norm(float *restrict output, const float *restrict x, const float *re
         const ptrdiff_t end = channels - first < BLOCK ? channels : first + BLOCK;
         float scale[BLOCK];
         for (ptrdiff_t c = first; c < end; c += LANES) {
-            const __m256i lanes = first_lanes(end - c);
-            const __m256 spread = _mm256_add_ps(_mm256_maskload_ps(variance + c, lanes), _mm256_set1_ps(EPSILON));
-            const __m256 factor = _mm256_div_ps(_mm256_maskload_ps(weight + c, lanes), _mm256_sqrt_ps(spread));
-            _mm256_storeu_ps(scale + c - first, factor);
+            const lane_mask lanes = first_lanes(end - c);
+            const vector spread = load_lanes(variance + c, lanes) + broadcast(EPSILON);
+            const vector factor = load_lanes(weight + c, lanes) / square_root(spread);
+            store(scale + c - first, factor);
         }
         for (ptrdiff_t pixel = 0; pixel < pixels; pixel++) {
             const float *values = x + pixel * channels;
             float *normalised = output + pixel * channels;
             for (ptrdiff_t c = first; c < end; c += LANES) {
-                const __m256i lanes = first_lanes(end - c);
-                const __m256 center = _mm256_maskload_ps(mean + c, lanes), offset = _mm256_maskload_ps(bias + c, lanes);
-                const __m256 difference = _mm256_sub_ps(_mm256_maskload_ps(values + c, lanes), center);
-                const __m256 factor = _mm256_loadu_ps(scale + c - first);
-                _mm256_maskstore_ps(normalised + c, lanes, _mm256_fmadd_ps(difference, factor, offset));
+                const lane_mask lanes = first_lanes(end - c);
+                const vector center = load_lanes(mean + c, lanes), offset = load_lanes(bias + c, lanes);
+                const vector difference = load_lanes(values + c, lanes) - center;
+                const vector factor = load(scale + c - first);
+                store_lanes(normalised + c, lanes, multiply_add(difference, factor, offset));
             }
         }
     }

@@ -4,10 +4,10 @@
 
 void relu(float *restrict output, const float *restrict x, ptrdiff_t count)
 {
-    const __m256 zero = _mm256_setzero_ps();
+    const vector zero = broadcast(0.0f);
     ptrdiff_t i = 0;
     for (; i + LANES <= count; i += LANES)
-        _mm256_storeu_ps(output + i, _mm256_max_ps(zero, _mm256_loadu_ps(x + i))); /* if one is NaN: the second */
+        store(output + i, maximum(zero, load(x + i)));
     for (; i < count; i++)
         output[i] = x[i] < 0.0f ? 0.0f : x[i];
 }

@@ -6,7 +6,7 @@ void add(float *restrict output, const float *x, const float *y, ptrdiff_t count
 {
     ptrdiff_t i = 0;
     for (; i + LANES <= count; i += LANES)
-        _mm256_storeu_ps(output + i, _mm256_add_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(y + i)));
+        store(output + i, load(x + i) + load(y + i));
     for (; i < count; i++)
         output[i] = x[i] + y[i];
 }

@@ -12,9 +12,19 @@ PyObject *error_class(const char *name)
     return error;
 }
 
+/* Whether this processor has the instructions of lanes.h.  NEON's are part of every 64-bit ARM processor. */
+static bool has_instructions(void)
+{
+#ifdef __aarch64__
+    return true;
+#else
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+}
+
 bool require_processor(void)
 {
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (has_instructions())
         return true;
     PyObject *error = error_class("UnsupportedProcessor");
     if (error != NULL)
