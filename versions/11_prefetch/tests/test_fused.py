@@ -15,7 +15,7 @@ from adapter import convolved, pooled
 from conftest import EPS, random, write_weights
 from resnet50 import ResNet50, WeightsError, compiler, ops
 from resnet50.folding import scale_and_bias
-from resnet50.instruction_sets import INSTRUCTION_SETS, instruction_set
+from resnet50.instruction_sets import instruction_set, runnable
 from resnet50.packing import packed_size
 from resnet50.tiles import Convolution, Pool, ring_size
 from test_ops import assert_within
@@ -60,12 +60,10 @@ def right(x, weight, norm, residual, relu, stride, padding):
     return reference.relu(total) if relu else total, (weight[0].size + 3) * EPS * size
 
 
-@pytest.mark.parametrize("name", INSTRUCTION_SETS)
+@pytest.mark.parametrize("name", runnable())
 @pytest.mark.parametrize(("added", "relu"), list(product((False, True), repeat=2)))
 @pytest.mark.parametrize("shape", CONVOLUTIONS, ids=str)
 def test_a_fused_convolution_is_within_the_rounding_bound(shape, added, relu, name, monkeypatch):
-    if name == "avx512" and not ops.has_avx512():
-        pytest.skip("this processor lacks AVX-512")
     monkeypatch.setenv("RESNET50_ISA", name)
     height, width, inputs, outputs, kernel, stride, padding = shape
     x, weight, norm = random(0, height, width, inputs), random(1, outputs, inputs, kernel, kernel), norm_of(outputs)

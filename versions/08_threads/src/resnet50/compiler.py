@@ -162,7 +162,7 @@ def load_library(name: str, library: Path) -> "ops.Kernel":
     try:
         return ops.load(os.fsencode(name))
     except OSError as error:
-        if os.statvfs(name).f_flag & os.ST_NOEXEC:
+        if os.statvfs(name).f_flag & getattr(os, "ST_NOEXEC", 0):  # only Linux has it
             raise CacheError(f"{library.parent}: its file system is mounted noexec, so that compiled code cannot be "
                              f"run from there; {ADVICE}") from error  # fmt: skip
         reason = str(error).replace(name, str(library))

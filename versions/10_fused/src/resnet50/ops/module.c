@@ -7,7 +7,11 @@
 static PyObject *py_has_avx512(PyObject *module, PyObject *nothing)
 {
     (void)module, (void)nothing;
+#ifdef __aarch64__
+    return PyBool_FromLong(0);
+#else
     return PyBool_FromLong(__builtin_cpu_supports("avx512f"));
+#endif
 }
 
 static PyMethodDef methods[] = {
