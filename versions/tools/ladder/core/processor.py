@@ -13,6 +13,7 @@ CPUINFO = Path("/proc/cpuinfo")
 SYSTEM = Path("/sys/devices/system/cpu/cpu0")  # Linux's description of the first processor
 GROUPS = Path("/sys/fs/cgroup")  # Linux's control groups: a container's limits
 ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
+ALWAYS = {"aarch64": {"neon"}}  # what every processor of an architecture has; Linux calls NEON asimd there
 
 # The instruction sets that a network like this one can use, as far as compilers name them today.
 VECTORS = (
@@ -94,7 +95,8 @@ def features() -> frozenset[str]:
     """The architecture (`x86_64`, `aarch64`, ...) and the instruction sets (`avx2`, `fma`, ... as Linux names them)."""
     machine = platform.machine().lower()
     flags = linux_flags(CPUINFO.read_text()) if CPUINFO.exists() else other_flags()
-    return flags | {ARCHITECTURES.get(machine, machine)}
+    architecture = ARCHITECTURES.get(machine, machine)
+    return flags | {architecture} | ALWAYS.get(architecture, set())
 
 
 def name() -> str:

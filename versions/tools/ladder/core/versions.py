@@ -17,6 +17,7 @@ KEYS = {
     "previous": str,
     "idea": str,
     "requires": list,
+    "requires_any": list,
     "changes": list,
     "slow": bool,
     "plans": bool,
@@ -33,6 +34,7 @@ OWN = ("README.md", "pyproject.toml")  # each version has its own, so they are n
 class Version:
     """One folder of the ladder.
 
+    `requires`: the features that a processor must have; of `requires_any`, all of one of these lists, too.
     `tolerance`: how far the logits may lie from a float64 reference, relative to its largest logit. The default is
     the design's promise for float32; Winograd and int8 declare their own. `plans`: its operators in C run only through
     a plan; `generates`: it generates and compiles C for each network and size; `threads`: it obeys RESNET50_THREADS;
@@ -45,6 +47,7 @@ class Version:
     idea: str
     previous: str | None = None
     requires: tuple[str, ...] = ()
+    requires_any: tuple[tuple[str, ...], ...] = ()
     changes: frozenset[str] = frozenset()
     slow: bool = False
     plans: bool = False
@@ -99,6 +102,7 @@ def read(folder: Path) -> Version:
         raise LadderError(f"{path}: [tool.ladder] {complaint}")
     lists = {
         "requires": tuple(ladder.get("requires", ())),
+        "requires_any": tuple(map(tuple, ladder.get("requires_any", ()))),
         "changes": frozenset(ladder.get("changes", ())),
     }
     return Version(folder=folder, distribution=project["name"], **{**ladder, **lists})
@@ -111,7 +115,10 @@ def complaints(ladder: dict[str, Any]) -> Iterable[str]:
             yield f"has no key {key!r}; it knows {', '.join(KEYS)}"
         elif type(value) is not KEYS[key]:
             yield f"{key} must be of type {KEYS[key].__name__}, not {type(value).__name__}"
-        elif isinstance(value, list) and not all(isinstance(item, str) for item in value):
+        elif key == "requires_any":
+            if not all(one and strings(one) for one in ladder[key]):
+                yield f"{key} must hold only lists of strings"
+        elif isinstance(value, list) and not strings(value):
             yield f"{key} must hold only strings"
     if not ladder.get("idea"):
         yield "must say the version's idea"
@@ -123,6 +130,11 @@ def complaints(ladder: dict[str, Any]) -> Iterable[str]:
             yield f"changes: {name!r} is not a path inside the folder, written with forward slashes"
         if name in OWN:
             yield f"changes: {name} is every version's own and need not be declared"
+
+
+def strings(value: object) -> bool:
+    """Whether it is a list of strings."""
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def find(versions: list[Version], name: str) -> Version:
@@ -145,7 +157,10 @@ def predecessor(versions: list[Version], version: Version) -> Version | None:
 def obstacle(version: Version, features: frozenset[str] | None = None) -> str | None:
     """Why `version` can't run on a processor with these features (default: this one), as a sentence; None if it can."""
     features = processor.features() if features is None else features
-    missing = [name for name in version.requires if name not in features]
-    if not missing:
+    choices = [(*version.requires, *more) for more in version.requires_any or [()]]
+    missing = [[name for name in choice if name not in features] for choice in choices]
+    if [] in missing:
         return None
-    return f"{version.name} is skipped: this processor lacks {', '.join(missing)}"
+    # Of another architecture's features a processor lacks all, which tells nothing unless it is so with every choice.
+    telling = [lacks for lacks, choice in zip(missing, choices) if len(lacks) < len(choice)] or missing
+    return f"{version.name} is skipped: this processor lacks {' or '.join(map(', '.join, telling))}"

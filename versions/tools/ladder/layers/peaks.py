@@ -15,7 +15,7 @@ from ladder.timing import cost
 from shared_weights.architecture import Layer, layers
 
 KINDS = {  # numbers -> the bytes of one, and the instruction sets that multiply them
-    "float32": (4, ("AVX-512", "AVX2")),
+    "float32": (4, ("AVX-512", "AVX2", "NEON")),
     "bfloat16": (2, ("AVX-512 BF16",)),
     "int8": (1, peak.INT8),
 }

@@ -28,6 +28,7 @@ Loops = Mapping[str, tuple[str, frozenset[str], int]]
 LOOPS: Loops = {
     "AVX2": ("peak_avx2", frozenset({"x86_64", "avx2", "fma"}), 8),
     "AVX-512": ("peak_avx512", frozenset({"x86_64", "avx512f"}), 16),
+    "NEON": ("peak_neon", frozenset({"aarch64", "neon"}), 8),  # two registers are a chain: there are twice as many
 }
 NARROW: Loops = {  # the same for narrow_peak.c
     "AVX-512 VNNI": ("peak_avx512_vnni", frozenset({"x86_64", "avx512f", "avx512_vnni"}), 64),
@@ -124,7 +125,7 @@ def build(folder: Path, features: frozenset[str] | None = None, narrow: bool = F
     loops = NARROW if narrow else LOOPS
     usable = {name: function for name, (function, needed, _) in loops.items() if needed <= features}
     if not usable:
-        raise LadderError("the peak is unknown: it is measured with AVX2 and FMA, which this processor lacks")
+        raise LadderError("the peak is unknown: it is measured with AVX2 and FMA, or NEON, which this processor lacks")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         library = Path(scratch) / "peak.so"

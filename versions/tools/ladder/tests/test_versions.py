@@ -60,6 +60,8 @@ def test_the_promise_of_the_design_is_the_default(tree: Tree):
         ({"idea": 3}, "idea must be of type str"),
         ({"requires": "avx2"}, "requires must be of type list"),
         ({"requires": [1]}, "only strings"),
+        ({"requires_any": ["avx2"]}, "only lists of strings"),
+        ({"requires_any": [["avx2"], []]}, "only lists of strings"),
         ({"slow": 1}, "slow must be of type bool"),
         ({"tolerance": 1}, "tolerance must be of type float"),
         ({"tolerance": -1e-5}, "above zero"),
@@ -109,6 +111,21 @@ def test_a_version_that_cannot_run_here_gives_a_sentence(tree: Tree):
     assert sentence == "04_four is skipped: this processor lacks fma"
 
 
+@pytest.mark.parametrize(
+    ("features", "lacking"),
+    [
+        ({"x86_64", "avx2", "fma"}, None),
+        ({"aarch64", "neon"}, None),
+        ({"x86_64", "avx2"}, "fma"),
+        ({"riscv64"}, "x86_64, avx2, fma or aarch64, neon"),
+    ],
+)
+def test_a_version_needs_only_one_of_its_lists_of_features(features: set[str], lacking: str | None, tree: Tree):
+    version = read(tree.version("04_four", requires_any=[["x86_64", "avx2", "fma"], ["aarch64", "neon"]]))
+    expected = lacking and f"04_four is skipped: this processor lacks {lacking}"
+    assert obstacle(version, frozenset(features)) == expected
+
+
 def test_a_version_for_int8_is_chosen_only_by_those_who_ask(tree: Tree):
     tree.version("01_one")
     tree.version("02_two", previous="01_one", int8=True)
@@ -140,3 +157,5 @@ def test_other_systems_are_asked_through_cpuinfo(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(processor, "CPUINFO", tmp_path / "missing")
     monkeypatch.setattr("platform.machine", lambda: "AMD64")
     assert processor.features.__wrapped__() == {"avx2", "x86_64"}
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert processor.features.__wrapped__() == {"avx2", "aarch64", "neon"}  # of every one, whatever py-cpuinfo says
