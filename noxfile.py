@@ -176,7 +176,7 @@ def lint(session: nox.Session) -> None:
     fix = "--fix" in session.posargs
     python(session, "-m", "ruff", "check", *(["--fix"] if fix else []), ".", group="lint")
     python(session, "-m", "ruff", "format", *([] if fix else ["--check"]), ".", group="lint")
-    tools = [f"versions/tools/{name}" for name in ("ladder", "fuzzing", "scrutiny", "website")]
+    tools = [f"versions/tools/{name}" for name in ("ladder", "arm", "fuzzing", "scrutiny", "website")]
     parts = *tools, "shared_weights", "cv_basics", "mnist"
     python(session, "-m", "mypy", "noxfile.py", *parts, group="lint")
     for version in VERSIONS:
@@ -232,6 +232,12 @@ def sensitivity(session: nox.Session) -> None:
 def supply(session: nox.Session) -> None:
     """Test each version's sdist and wheel offline, with the oldest and the newest libraries: -- --every-test."""
     python(session, "-m", "ladder", "supply", *session.posargs)
+
+
+@nox.session
+def arm(session: nox.Session) -> None:
+    """Build the versions for 64-bit ARM and test them on emulated processors: -- --versions 04 07 --short."""
+    python(session, "-m", "arm", *session.posargs)
 
 
 @nox.session

@@ -21,6 +21,7 @@ SECTIONS = {
         "CONTRIBUTING.md",
         "versions/tools/fuzzing/README.md",
         "versions/tools/scrutiny/README.md",
+        "versions/tools/arm/README.md",
         "versions/tools/website/README.md",
     ),
 }

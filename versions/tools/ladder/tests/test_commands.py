@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import nox
 import pytest
 
+import arm.__main__
 import cv_basics.cli
 import ladder.__main__
 import mnist.cli
@@ -22,6 +23,7 @@ from ladder.core.versions import ROOT, Version, discover, find, obstacle
 from .markdown import commands, documents
 
 PARSERS = {
+    "arm": arm.__main__.parser,
     "cv_basics": cv_basics.cli.build_parser,
     "ladder": ladder.__main__.parser,
     "mnist": mnist.cli.parser,

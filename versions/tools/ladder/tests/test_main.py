@@ -133,7 +133,7 @@ def test_output_that_cannot_be_written_is_one_line_and_code_2(redirection: str, 
     assert done.stderr.startswith("tool: cannot write the output: ") and STDOUT[redirection] in done.stderr
 
 
-@pytest.mark.parametrize("module", ["ladder", "scrutiny", "shared_weights"])
+@pytest.mark.parametrize("module", ["ladder", "arm", "scrutiny", "shared_weights"])
 @pytest.mark.parametrize("redirection", STDOUT)
 def test_every_tool_says_when_its_help_cannot_be_written(redirection: str, module: str):
     done = shell(redirection, "-m", module, "--help")
@@ -209,6 +209,7 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
         ("ladder", "rich"),
         ("scrutiny", "ladder.core.versions"),
         ("fuzzing", "fuzzing.targets"),
+        ("arm", "arm.check"),
         ("website", "sphinx"),
         ("shared_weights", "numpy"),
         ("cv_basics", "rich"),

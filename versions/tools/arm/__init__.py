@@ -1,0 +1,1 @@
+"""Builds the versions for 64-bit ARM and tests them on emulated processors."""

@@ -1,0 +1,45 @@
+"""The command line: python -m arm."""
+
+if __name__ == "__main__":
+    from ladder.core import command_line
+
+    command_line.begin("arm")
+
+import argparse
+from pathlib import Path
+
+from ladder.core import terminal
+from ladder.core.arguments import Parser, Several, add_versions
+from ladder.core.versions import ROOT
+
+CPUS = ("cortex-a72", "neoverse-n1", "max")  # of 2015 and 2019, and all that qemu can do
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = Parser(
+        prog="arm",
+        description="Builds each version in float32 for 64-bit ARM Linux and tests it on emulated processors: the "
+        "operators' tests, a whole narrow network, whose layers must have the same bits as on x86-64, and the machine "
+        "code of the innermost loops, which must not touch the stack. Needs Debian's gcc-aarch64-linux-gnu and "
+        "qemu-user; what else it takes, an ARM Python with its libraries, it downloads into build/arm. Says nothing "
+        "about speed: an emulated processor has none.",
+        epilog="Exit code 0; 1 if something differs or fails; 2 if something is missing, with a one-line message.",
+    )
+    add_versions(top)
+    top.add_argument("--cpus", action=Several, type=str, default=CPUS, metavar="NAME",
+                     help=f"processors as qemu calls them (default: {', '.join(CPUS)})")  # fmt: skip
+    top.add_argument("--short", action="store_true", help="all versions' networks on one processor, tests of two")
+    return top
+
+
+def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
+    """Run the command line `argv` on the project in `root`; returns the exit code."""
+    from arm.check import arm
+
+    arguments = vars(parser().parse_args(argv))
+    return terminal.exit_code("arm", lambda: arm(root, **arguments))
+
+
+if __name__ == "__main__":
+    command_line.run(main)

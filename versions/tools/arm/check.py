@@ -1,0 +1,151 @@
+"""`arm`: builds each version for 64-bit ARM Linux and tests it on emulated processors."""
+
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from arm import machine, spills, wheels
+from arm.machine import Machine
+from ladder.core import environment, terminal
+from ladder.core.errors import LadderError
+from ladder.core.selection import select
+from ladder.core.versions import Version, obstacle
+from ladder.shipping import supply
+
+ARM = frozenset({"aarch64", "neon"})
+TESTS = ("tests/contract/test_ops.py", "tests/contract/test_network.py")  # the operators and the network in float64
+LAYERS = Path(__file__).parent / "inside" / "layers.py"
+SHORT = "max"  # the processor of the short form
+SUMMARY = re.compile(r"(\d+ .*) in [\d.]+s.*")  # pytest's last line
+
+# NumPy's matrix product sums in an order of its own on each processor.
+OTHER_ORDER = ("02_numpy_dot",)
+
+
+@dataclass
+class Row:
+    """What was found of a version: a word for each column, and the failures."""
+
+    version: str
+    words: dict[str, str] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def add(self, column: str, word: str, failure: str = "") -> None:
+        """Note what a column says, and the output of what failed."""
+        self.words[column] = word
+        if failure:
+            self.failures.append(f"{self.version}, {column}:\n{failure.rstrip()}")
+
+
+def arm(root: Path, names: Sequence[str], cpus: Sequence[str], short: bool) -> int:
+    """Print a table, and all failures above it; the exit code is 1 if there are any."""
+    machine.need_tools()
+    versions = runnable(root, names)
+    emulated = Machine(root / "build" / "arm" / "machine")
+    processors = [SHORT] if short else list(cpus)
+    rows = []
+    with terminal.progress("64-bit ARM", 1 + len(versions) * (2 + 2 * len(processors))) as begin:
+        begin("the machine")
+        machine.prepare(emulated, requirements(versions))
+        for version in versions:
+            thorough = not short or version in (versions[0], versions[-1])
+            rows.append(check(version, emulated, processors, thorough, begin))
+            for failure in rows[-1].failures:
+                terminal.note(failure)
+    show(rows)
+    return 1 if any(row.failures for row in rows) else 0
+
+
+def runnable(root: Path, names: Sequence[str]) -> list[Version]:
+    """The versions that can run on ARM and here, with a note for each that can't."""
+    found = []
+    for version in select(root, names, int8=True):
+        if reason := obstacle(version, ARM):
+            terminal.note(reason)
+        else:
+            found.append(version)
+    if not found:
+        raise LadderError("none of these versions runs on ARM")
+    return found
+
+
+def requirements(versions: Sequence[Version]) -> list[str]:
+    """What the versions and their tests need."""
+    needed = [supply.pyproject(version)["project"]["dependencies"] for version in versions]
+    return [one for group in (*needed, *map(supply.test_requirements, versions)) for one in group]
+
+
+def check(version: Version, emulated: Machine, cpus: list[str], thorough: bool, begin: Callable[[str], None]) -> Row:
+    """The row of a version; its tests are run only if it is to be `thorough`."""
+    row = Row(version.name)
+    begin(f"{version.name}: the wheel")
+    package = wheels.build(version, emulated.home.with_name(version.name))
+    with tempfile.TemporaryDirectory() as scratch:
+        expected = layers_here(version, Path(scratch))
+        for cpu in cpus:
+            begin(f"{version.name}: a network on {cpu}")
+            row.add(f"bits, {cpu}", *same_bits(version, emulated, cpu, package, expected, Path(scratch)))
+            begin(f"{version.name}: tests on {cpu}")
+            if thorough:
+                row.add(f"tests, {cpu}", *tests(version, emulated, cpu, package))
+        begin(f"{version.name}: the innermost loops")
+        if version.generates:
+            row.add("loops", *loops(version, Path(scratch) / "generated"))
+    return row
+
+
+def layers_here(version: Version, scratch: Path) -> dict[str, np.ndarray]:
+    """Each layer's output on this processor."""
+    file = scratch / "here.npz"
+    machine.step([str(environment.python(version)), str(LAYERS), str(version.folder / "tests"), str(file)],
+                 RESNET50_TEST_CACHE=str(scratch))  # fmt: skip
+    return dict(np.load(file))
+
+
+def same_bits(
+    version: Version, emulated: Machine, cpu: str, package: Path, expected: dict[str, np.ndarray], scratch: Path
+) -> tuple[str, str]:
+    """Whether each layer's output is the same as on this processor: a word, and what is wrong if it is not."""
+    file = scratch / f"{cpu}.npz"
+    done = emulated.run(cpu, package, [LAYERS, version.folder / "tests", file], scratch)
+    if done.returncode:
+        return "failed", done.stdout
+    actual = dict(np.load(file))
+    if actual.keys() != expected.keys():
+        return "failed", f"other layers: {sorted(actual.keys() ^ expected.keys())}"
+    wrong = [name for name in expected if not np.array_equal(expected[name], actual[name])]
+    distance = max(np.abs(expected[name] - actual[name]).max() / np.abs(expected[name]).max() for name in expected)
+    if version.name in OTHER_ORDER:
+        within = distance <= 2 * version.tolerance  # each of the two may be off by that
+        return f"within {distance:.0e}", "" if within else f"{distance:.1e} from this processor's"
+    return ("differ", f"the bits differ in {', '.join(wrong)}") if wrong else ("the same", "")
+
+
+def tests(version: Version, emulated: Machine, cpu: str, package: Path) -> tuple[str, str]:
+    """The version's tests of the operators and of the network: pytest's summary, and its output if one failed."""
+    done = emulated.run(cpu, package, ["-m", "pytest", "-q", *TESTS], version.folder)
+    last = (done.stdout.splitlines() or ["pytest said nothing"])[-1]
+    summary = SUMMARY.fullmatch(last)
+    return summary[1] if summary else last, done.stdout if done.returncode else ""
+
+
+def loops(version: Version, home: Path) -> tuple[str, str]:
+    """How many innermost loops there are, and those that touch the stack."""
+    found = spills.loops(version, home)
+    wrong = [f"{loop.function}: {'; '.join(loop.spills)}" for loop in found if loop.spills]
+    return f"{len(found)} without the stack" if not wrong else f"{len(wrong)} of {len(found)} spill", "\n".join(wrong)
+
+
+def show(rows: list[Row]) -> None:
+    """Print the table."""
+    table = terminal.table("64-bit ARM Linux, emulated; bits are compared with this machine's processor")
+    columns = list(dict.fromkeys(column for row in rows for column in row.words))
+    for head in ("version", *columns):
+        table.add_column(head)
+    for row in rows:
+        table.add_row(row.version, *(row.words.get(column, "") for column in columns))
+    terminal.output().print(table)
