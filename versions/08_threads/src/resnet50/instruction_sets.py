@@ -53,7 +53,8 @@ INSTRUCTION_SETS = {
         name="NEON",
         lanes=4,
         registers=32,
-        flags=("-fno-schedule-insns",),  # else gcc loads so far ahead that the sums do not all stay in registers
+        # Else gcc loads so far ahead, or keeps so much for what is around an inlined tile, that sums go to the stack.
+        flags=("-fno-schedule-insns", "-fno-inline"),
         header="arm_neon.h",
         vector="float32x4_t",
         zero="vdupq_n_f32(0)",
