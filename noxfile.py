@@ -237,7 +237,7 @@ def supply(session: nox.Session) -> None:
 @nox.session
 def arm(session: nox.Session) -> None:
     """Build the versions for 64-bit ARM and test them on emulated processors: -- --versions 04 07 --short."""
-    python(session, "-m", "arm", *session.posargs)
+    python(session, "-m", "arm", *session.posargs, group="arm")
 
 
 @nox.session

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from arm import machine, spills, wheels
+from arm import machine, macos, spills, wheels
 from arm.machine import Machine
 from ladder.core import environment, terminal
 from ladder.core.errors import LadderError
@@ -92,9 +92,12 @@ def check(version: Version, emulated: Machine, cpus: list[str], thorough: bool, 
             begin(f"{version.name}: tests on {cpu}")
             if thorough:
                 row.add(f"tests, {cpu}", *tests(version, emulated, cpu, package))
-        begin(f"{version.name}: the innermost loops")
+        begin(f"{version.name}: the machine code")
+        generated = Path(scratch) / "generated"
         if version.generates:
-            row.add("loops", *loops(version, Path(scratch) / "generated"))
+            row.add("loops", *loops(version, generated))
+        if version.has_c():
+            row.add("macOS", *macos.links(version, sorted(generated.glob("*.c"))[:1], emulated.home.with_name("macos")))
     return row
 
 

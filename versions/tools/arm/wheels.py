@@ -51,9 +51,12 @@ def build(version: Version, home: Path) -> Path:
     [wheel] = home.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(home / "package")
-    wrong = [file.name for file in (home / "package").rglob("*.so") if machine_of(file) != AARCH64]
-    if wrong or not wheel.stem.endswith("linux_aarch64"):
-        raise BuildError(f"{wheel.name} is not for 64-bit ARM", "\n".join(wrong))
+    libraries = list((home / "package").rglob("*.so"))
+    if version.has_c() and (not libraries or not wheel.stem.endswith("linux_aarch64")):
+        raise BuildError(f"{wheel.name} is not for 64-bit ARM", "")
+    for library in libraries:
+        if machine_of(library) != AARCH64:
+            raise BuildError(f"{wheel.name} is not for 64-bit ARM", f"{library.name} is not")
     return home / "package"
 
 
