@@ -29,7 +29,8 @@ def parser() -> argparse.ArgumentParser:
     add_versions(top)
     top.add_argument("--cpus", action=Several, type=str, default=CPUS, metavar="NAME",
                      help=f"processors as qemu calls them (default: {', '.join(CPUS)})")  # fmt: skip
-    top.add_argument("--short", action="store_true", help="all versions' networks on one processor, tests of two")
+    top.add_argument("--short", action="store_true",
+                     help="only the last processor, and unless others are named only 04 and the newest")  # fmt: skip
     return top
 
 

@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,16 +11,15 @@ import numpy as np
 
 from arm import machine, macos, spills, wheels
 from arm.machine import Machine
-from ladder.core import environment, terminal
+from ladder.core import environment, processor, terminal
 from ladder.core.errors import LadderError
 from ladder.core.selection import select
 from ladder.core.versions import Version, obstacle
 from ladder.shipping import supply
 
 ARM = frozenset({"aarch64", "neon"})
-TESTS = ("tests/contract/test_ops.py", "tests/contract/test_network.py")  # the operators and the network in float64
+TESTS = "tests/contract/test_ops.py"  # each operator against float64
 LAYERS = Path(__file__).parent / "inside" / "layers.py"
-SHORT = "max"  # the processor of the short form
 SUMMARY = re.compile(r"(\d+ .*) in [\d.]+s.*")  # pytest's last line
 
 # NumPy's matrix product sums in an order of its own on each processor.
@@ -45,15 +45,15 @@ def arm(root: Path, names: Sequence[str], cpus: Sequence[str], short: bool) -> i
     """Print a table, and all failures above it; the exit code is 1 if there are any."""
     machine.need_tools()
     versions = runnable(root, names)
+    if short and not names:
+        versions = [next(version for version in versions if version.requires_any), versions[-1]]
     emulated = Machine(root / "build" / "arm" / "machine")
-    processors = [SHORT] if short else list(cpus)
     rows = []
-    with terminal.progress("64-bit ARM", 1 + len(versions) * (2 + 2 * len(processors))) as begin:
+    with terminal.progress("64-bit ARM", 1 + 3 * len(versions)) as begin:
         begin("the machine")
         machine.prepare(emulated, requirements(versions))
         for version in versions:
-            thorough = not short or version in (versions[0], versions[-1])
-            rows.append(check(version, emulated, processors, thorough, begin))
+            rows.append(check(version, emulated, cpus[-1:] if short else cpus, begin))
             for failure in rows[-1].failures:
                 terminal.note(failure)
     show(rows)
@@ -79,21 +79,22 @@ def requirements(versions: Sequence[Version]) -> list[str]:
     return [one for group in (*needed, *map(supply.test_requirements, versions)) for one in group]
 
 
-def check(version: Version, emulated: Machine, cpus: list[str], thorough: bool, begin: Callable[[str], None]) -> Row:
-    """The row of a version; its tests are run only if it is to be `thorough`."""
+def check(version: Version, emulated: Machine, cpus: Sequence[str], begin: Callable[[str], None]) -> Row:
+    """The row of a version; the processors are emulated side by side."""
     row = Row(version.name)
     begin(f"{version.name}: the wheel")
     package = wheels.build(version, emulated.home.with_name(version.name))
-    with tempfile.TemporaryDirectory() as scratch:
-        expected = layers_here(version, Path(scratch))
-        for cpu in cpus:
-            begin(f"{version.name}: a network on {cpu}")
-            row.add(f"bits, {cpu}", *same_bits(version, emulated, cpu, package, expected, Path(scratch)))
-            begin(f"{version.name}: tests on {cpu}")
-            if thorough:
-                row.add(f"tests, {cpu}", *tests(version, emulated, cpu, package))
-        begin(f"{version.name}: the machine code")
-        generated = Path(scratch) / "generated"
+    with tempfile.TemporaryDirectory() as name:
+        scratch, generated = Path(name), Path(name) / "generated"
+        expected = layers_here(version, scratch)
+        begin(f"{version.name}: its network and its tests")
+        with ThreadPoolExecutor(processor.processors()) as threads:
+            bits = [threads.submit(same_bits, version, emulated, cpu, package, expected, scratch) for cpu in cpus]
+            passed = [threads.submit(tests, version, emulated, cpu, package) for cpu in cpus]
+        for kind, results in ("bits", bits), ("tests", passed):
+            for cpu, result in zip(cpus, results):
+                row.add(f"{kind}, {cpu}", *result.result())
+        begin(f"{version.name}: its machine code")
         if version.generates:
             row.add("loops", *loops(version, generated))
         if version.has_c():
@@ -129,8 +130,8 @@ def same_bits(
 
 
 def tests(version: Version, emulated: Machine, cpu: str, package: Path) -> tuple[str, str]:
-    """The version's tests of the operators and of the network: pytest's summary, and its output if one failed."""
-    done = emulated.run(cpu, package, ["-m", "pytest", "-q", *TESTS], version.folder)
+    """The version's tests of its operators: pytest's summary, and its output if one failed."""
+    done = emulated.run(cpu, package, ["-m", "pytest", "-q", TESTS], version.folder)
     last = (done.stdout.splitlines() or ["pytest said nothing"])[-1]
     summary = SUMMARY.fullmatch(last)
     return summary[1] if summary else last, done.stdout if done.returncode else ""
