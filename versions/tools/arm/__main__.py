@@ -6,6 +6,7 @@ if __name__ == "__main__":
     command_line.begin("arm")
 
 import argparse
+import pkgutil
 from pathlib import Path
 
 from ladder.core import terminal
@@ -36,10 +37,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     """Run the command line `argv` on the project in `root`; returns the exit code."""
-    from arm.check import arm
-
     arguments = vars(parser().parse_args(argv))
-    return terminal.exit_code("arm", lambda: arm(root, **arguments))
+    check = "arm.check:arm"  # imported only when it is needed
+    return terminal.exit_code("arm", lambda: pkgutil.resolve_name(check)(root, **arguments))
 
 
 if __name__ == "__main__":

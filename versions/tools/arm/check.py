@@ -14,7 +14,7 @@ from arm.machine import Machine
 from ladder.core import environment, processor, terminal
 from ladder.core.errors import LadderError
 from ladder.core.selection import select
-from ladder.core.versions import Version, obstacle
+from ladder.core.versions import Version, discover, obstacle
 from ladder.shipping import supply
 
 ARM = frozenset({"aarch64", "neon"})
@@ -44,6 +44,7 @@ class Row:
 def arm(root: Path, names: Sequence[str], cpus: Sequence[str], short: bool) -> int:
     """Print a table, and all failures above it; the exit code is 1 if there are any."""
     machine.need_tools()
+    machine.need_processors(cpus)
     versions = runnable(root, names)
     if short and not names:
         versions = [next(version for version in versions if version.requires_any), versions[-1]]
@@ -51,7 +52,7 @@ def arm(root: Path, names: Sequence[str], cpus: Sequence[str], short: bool) -> i
     rows = []
     with terminal.progress("64-bit ARM", 1 + 3 * len(versions)) as begin:
         begin("the machine")
-        machine.prepare(emulated, requirements(versions))
+        machine.prepare(emulated, requirements(root))
         for version in versions:
             rows.append(check(version, emulated, cpus[-1:] if short else cpus, begin))
             for failure in rows[-1].failures:
@@ -73,8 +74,9 @@ def runnable(root: Path, names: Sequence[str]) -> list[Version]:
     return found
 
 
-def requirements(versions: Sequence[Version]) -> list[str]:
-    """What the versions and their tests need."""
+def requirements(root: Path) -> list[str]:
+    """What all versions and their tests need."""
+    versions = discover(root)
     needed = [supply.pyproject(version)["project"]["dependencies"] for version in versions]
     return [one for group in (*needed, *map(supply.test_requirements, versions)) for one in group]
 

@@ -87,6 +87,14 @@ def need_tools() -> None:
         raise LadderError(f"this needs Debian's {' and '.join(missing)}: apt-get install {' '.join(missing)}")
 
 
+def need_processors(names: Iterable[str]) -> None:
+    """Raise LadderError, with all names that qemu knows, if it does not know one of these."""
+    known = subprocess.run([QEMU, "-cpu", "help"], capture_output=True, text=True).stdout.split()[2:]
+    for name in names:
+        if name not in known:
+            raise LadderError(f"qemu emulates no processor {name!r}; it knows {', '.join(known)}")
+
+
 def prepare(machine: Machine, requirements: Iterable[str]) -> None:
     """Make the machine, with these requirements installed, unless that has been done before."""
     stamp, wanted = machine.home / "installed.json", json.dumps(sorted(set(requirements)))

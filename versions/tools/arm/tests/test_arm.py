@@ -92,6 +92,14 @@ def test_without_its_tools_there_is_one_line_that_says_how_to_get_them(monkeypat
     assert err.count("\n") == 1 and "apt-get install gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu qemu-user" in err
 
 
+def test_a_processor_that_qemu_does_not_know_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(machine.shutil, "which", lambda tool: tool)
+    told = CompletedProcess([], 0, "Available CPUs:\n  cortex-a72\n  max\n")
+    monkeypatch.setattr(machine.subprocess, "run", lambda command, **settings: told)
+    assert main(["--cpus", "max,i486"]) == 2
+    assert capsys.readouterr().err == "arm: qemu emulates no processor 'i486'; it knows cortex-a72, max\n"
+
+
 def test_the_command_explains_itself_and_refuses_what_it_does_not_know(capsys):
     with pytest.raises(SystemExit) as end:
         main(["--help"])
