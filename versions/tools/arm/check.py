@@ -54,8 +54,11 @@ def arm(root: Path, names: Sequence[str], cpus: Sequence[str], short: bool) -> i
         begin("the machine")
         machine.prepare(emulated, requirements(root))
         for version in versions:
-            rows.append(check(version, emulated, cpus[-1:] if short else cpus, begin))
-            for failure in rows[-1].failures:
+            row = check(version, emulated, cpus[-1:] if short else cpus, begin)
+            if version.has_c() and not short:
+                row.add("macOS", *macos.links(version, emulated.home.with_name("macos")))
+            rows.append(row)
+            for failure in row.failures:
                 terminal.note(failure)
     show(rows)
     return 1 if any(row.failures for row in rows) else 0
@@ -87,7 +90,7 @@ def check(version: Version, emulated: Machine, cpus: Sequence[str], begin: Calla
     begin(f"{version.name}: the wheel")
     package = wheels.build(version, emulated.home.with_name(version.name))
     with tempfile.TemporaryDirectory() as name:
-        scratch, generated = Path(name), Path(name) / "generated"
+        scratch = Path(name)
         expected = layers_here(version, scratch)
         begin(f"{version.name}: its network and its tests")
         with ThreadPoolExecutor(processor.processors()) as threads:
@@ -98,9 +101,7 @@ def check(version: Version, emulated: Machine, cpus: Sequence[str], begin: Calla
                 row.add(f"{kind}, {cpu}", *result.result())
         begin(f"{version.name}: its machine code")
         if version.generates:
-            row.add("loops", *loops(version, generated))
-        if version.has_c():
-            row.add("macOS", *macos.links(version, sorted(generated.glob("*.c"))[:1], emulated.home.with_name("macos")))
+            row.add("loops", *loops(version, scratch / "generated"))
     return row
 
 

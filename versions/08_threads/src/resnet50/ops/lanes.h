@@ -8,13 +8,13 @@
 #ifdef __aarch64__
 #include <arm_neon.h>
 #define EITHER(avx2, neon) neon
-enum { LANES = 4 };
+#define LANES ((ptrdiff_t)4)
 typedef float32x4_t vector;
 typedef ptrdiff_t lane_mask; /* NEON cannot mask: how many lanes are on */
 #else
 #include <immintrin.h>
 #define EITHER(avx2, neon) avx2
-enum { LANES = 8 };
+#define LANES ((ptrdiff_t)8)
 typedef __m256 vector;
 typedef __m256i lane_mask;
 #endif
