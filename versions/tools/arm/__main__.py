@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--cpus", action=Several, type=str, default=CPUS, metavar="NAME",
                      help=f"processors as qemu calls them (default: {', '.join(CPUS)})")  # fmt: skip
     top.add_argument("--short", action="store_true",
-                     help="only the last processor, nothing for macOS, and unless others are named 04 and the newest")  # fmt: skip
+                     help="one processor, without macOS; by default only 04 and the newest version")  # fmt: skip
     return top
 
 

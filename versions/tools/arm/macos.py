@@ -9,8 +9,8 @@ from arm.spills import generate
 from ladder.core.errors import BuildError
 from ladder.core.versions import Version
 
-COMPILER = "-m ziglang cc -target aarch64-macos -std=c11 -O2 -Wall -Wextra -Werror".split()
-LIBRARY = "-shared -undefined dynamic_lookup".split()  # Python's functions are found when it is loaded
+COMPILER = ["-m", "ziglang", "cc", "-target", "aarch64-macos", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"]
+LIBRARY = ["-shared", "-undefined", "dynamic_lookup"]  # Python's functions are found when it is loaded
 LIMITED = "-DPy_LIMITED_API=0x030b0000"
 
 
