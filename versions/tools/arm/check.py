@@ -11,7 +11,7 @@ import numpy as np
 
 from arm import machine, macos, spills, wheels
 from arm.machine import Machine
-from ladder.core import environment, processor, terminal
+from ladder.core import environment, installing, processor, terminal
 from ladder.core.errors import LadderError
 from ladder.core.selection import select
 from ladder.core.versions import Version, discover, obstacle
@@ -49,20 +49,26 @@ def arm(root: Path, names: Sequence[str], cpus: Sequence[str], short: bool) -> i
     versions = runnable(root, names)
     if short and not names:
         versions = [next(version for version in versions if version.requires_any), versions[-1]]
-    emulated = Machine(root / "build" / "arm" / "machine")
-    rows = []
+    with installing.held(root / "build" / "arm.lock", "testing on ARM", terminal.note):
+        rows = tried(root, versions, cpus[-1:] if short else cpus, short)
+    show(rows)
+    return 1 if any(row.failures for row in rows) else 0
+
+
+def tried(root: Path, versions: Sequence[Version], cpus: Sequence[str], short: bool) -> list[Row]:
+    """The rows of these versions; what fails is printed at once."""
+    emulated, rows = Machine(root / "build" / "arm" / "machine"), []
     with terminal.progress("64-bit ARM", 1 + 3 * len(versions)) as begin:
         begin("the machine")
         machine.prepare(emulated, requirements(root))
         for version in versions:
-            row = check(version, emulated, cpus[-1:] if short else cpus, QUICK if short else TESTS, begin)
+            row = check(version, emulated, cpus, QUICK if short else TESTS, begin)
             if version.has_c() and not short:
                 row.add("macOS", *macos.links(version, emulated.home.with_name("macos")))
             rows.append(row)
             for failure in row.failures:
                 terminal.note(failure)
-    show(rows)
-    return 1 if any(row.failures for row in rows) else 0
+    return rows
 
 
 def runnable(root: Path, names: Sequence[str]) -> list[Version]:

@@ -1,5 +1,6 @@
 """What `arm` judges, without an emulated processor; `nox -s arm` itself is the test with one."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import SimpleNamespace
@@ -83,6 +84,26 @@ def test_every_version_in_float32_takes_part_and_the_others_give_a_sentence(caps
     assert all(f"{version.name} is skipped" in said for version in versions if version.int8)
     with pytest.raises(LadderError, match="none of these versions runs on ARM"):
         check.runnable(ROOT, [version.name for version in versions if version.int8])
+
+
+def test_the_short_form_takes_two_versions_and_a_failure_is_told_with_exit_code_1(tmp_path: Path, monkeypatch, capsys):
+    seen = []
+
+    def judged(version, emulated, cpus, selected, begin):
+        seen.append((version.name, *cpus))
+        row = check.Row(version.name)
+        row.add("bits, max", *(("the same", "") if len(seen) == 1 else ("differ", "the bits differ in fc")))
+        return row
+
+    monkeypatch.setattr(check, "check", judged)
+    for name in ("need_tools", "need_processors", "prepare"):
+        monkeypatch.setattr(machine, name, lambda *arguments: None)
+    monkeypatch.setattr(check.installing, "held", lambda *arguments: nullcontext())
+    assert main(["--short"]) == 1
+    newest = [version for version in discover(ROOT) if not version.int8][-1]
+    assert seen == [("04_avx2", "max"), (newest.name, "max")]
+    captured = capsys.readouterr()
+    assert f"{newest.name}, bits, max:\nthe bits differ in fc" in captured.err and "the same" in captured.out
 
 
 def test_without_its_tools_there_is_one_line_that_says_how_to_get_them(monkeypatch, capsys):
