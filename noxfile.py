@@ -146,6 +146,12 @@ def features(session: nox.Session) -> None:
 
 
 @nox.session
+def figures(session: nox.Session) -> None:
+    """Draw the lesson's figures again, in versions/figures: -- kernel tile --out FOLDER."""
+    python_here(session, "-m", "figures", *session.posargs)
+
+
+@nox.session
 def asm(session: nox.Session) -> None:
     """Show a kernel's assembly code beside its source: -- 04 conv2d."""
     python_here(session, "-m", "ladder", "asm", *session.posargs)
@@ -176,7 +182,7 @@ def lint(session: nox.Session) -> None:
     fix = "--fix" in session.posargs
     python(session, "-m", "ruff", "check", *(["--fix"] if fix else []), ".", group="lint")
     python(session, "-m", "ruff", "format", *([] if fix else ["--check"]), ".", group="lint")
-    tools = [f"versions/tools/{name}" for name in ("ladder", "arm", "fuzzing", "scrutiny", "website")]
+    tools = [f"versions/tools/{name}" for name in ("ladder", "arm", "figures", "fuzzing", "scrutiny", "website")]
     parts = *tools, "shared_weights", "cv_basics", "mnist"
     python(session, "-m", "mypy", "noxfile.py", *parts, group="lint")
     for version in VERSIONS:

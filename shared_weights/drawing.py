@@ -2,33 +2,30 @@
 
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
 from .architecture import Layer, layers
 from .structure import shape_text, si
-from .tensor_file import appearing_whole
+from .themes import LIGHT, STYLE
+from .themes import write_svg as write_figure
 
 # All lengths in inches; the origin is the page's lower left corner.
 WIDTH, HEIGHT = 13.2, 12.6
 STREAM_START, BLOCK_WIDTH = 2.2, 1.66
 BOX_WIDTH, BOX_HEIGHT, BOX_GAP = 0.98, 0.32, 0.16
 ROW_HEIGHT, STEM_HEIGHT = 2.42, 0.95
-INK, QUIET, STREAM = "#222222", "#666666", "#c0392b"
-COLOURS = {"convolution": "#cfe2f3", "max pooling": "#d9ead3", "average pooling": "#d9ead3", "linear": "#fff2cc"}
-COLOUR_3X3, COLOUR_PROJECTION = "#9fc5e8", "#f4cccc"
-STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "ResNet-50",
-    "font.size": 9.0,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
+INK, QUIET, STREAM, POOLING = LIGHT["ink"], LIGHT["quiet"], LIGHT["red"], LIGHT["pale green"]
+COLOURS = {
+    "convolution": LIGHT["pale blue"],
+    "max pooling": POOLING,
+    "average pooling": POOLING,
+    "linear": LIGHT["pale orange"],
 }
+COLOUR_3X3, COLOUR_PROJECTION = LIGHT["middle blue"], LIGHT["pale red"]
 
 
 def draw(size: int = 224) -> Figure:
@@ -52,9 +49,8 @@ def draw(size: int = 224) -> Figure:
 
 
 def write_svg(path: Path, size: int = 224) -> None:
-    """Draw the network to the SVG file `path`, always the same bytes. Raises `OSError`."""
-    with matplotlib.rc_context(STYLE), appearing_whole(path) as partial:
-        FigureCanvasSVG(draw(size)).print_svg(partial, metadata={"Date": None, "Title": "ResNet-50"})
+    """Draw the network to the SVG file `path`, always the same bytes, for light and dark pages. Raises `OSError`."""
+    write_figure(draw(size), path, "ResNet-50")
 
 
 def _heading(page: Axes, network: list[Layer], size: int) -> None:
@@ -74,7 +70,7 @@ def _heading(page: Axes, network: list[Layer], size: int) -> None:
         0.3,
         HEIGHT - 0.76,
         "Boxes: kernel, output channels, /2 for stride 2. After every convolution comes a "
-        "batch norm, then a ReLU; after a block's last convolution and after a projection (pink) the ReLU waits for "
+        "batch norm, then a ReLU; after a block's last convolution and after a projection (red) the ReLU waits for "
         "the sum (+).",
         fontsize=8.5,
         color=QUIET,
@@ -146,7 +142,7 @@ def _block(page: Axes, x: float, y: float, block: list[Layer]) -> None:
     _line(page, (sum_x, centre), (sum_x, y - 0.11), arrow=True)
     if projection:
         _box(page, middle, y, _describe(projection[0]), COLOUR_PROJECTION)
-    page.add_patch(Circle((sum_x, y), 0.11, facecolor="white", edgecolor=STREAM, linewidth=1.4, zorder=3))
+    page.add_patch(Circle((sum_x, y), 0.11, facecolor=LIGHT["ground"], edgecolor=STREAM, linewidth=1.4, zorder=3))
     page.text(sum_x, y - 0.005, "+", color=STREAM, ha="center", va="center", weight="bold", zorder=4)
     _line(page, (sum_x - 0.2, y), (sum_x - 0.11, y), colour=STREAM, arrow=True)
     page.text(middle, centre - 0.3, block[0].name.rsplit(".", 1)[0], fontsize=8, color=QUIET, ha="center")

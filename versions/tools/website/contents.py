@@ -19,6 +19,7 @@ SECTIONS = {
     ),
     "Working on it": (
         "CONTRIBUTING.md",
+        "versions/tools/figures/README.md",
         "versions/tools/fuzzing/README.md",
         "versions/tools/scrutiny/README.md",
         "versions/tools/arm/README.md",

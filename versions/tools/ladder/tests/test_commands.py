@@ -12,6 +12,7 @@ import pytest
 
 import arm.__main__
 import cv_basics.cli
+import figures.__main__
 import ladder.__main__
 import mnist.cli
 import noxfile
@@ -25,6 +26,7 @@ from .markdown import commands, documents
 PARSERS = {
     "arm": arm.__main__.parser,
     "cv_basics": cv_basics.cli.build_parser,
+    "figures": figures.__main__.parser,
     "ladder": ladder.__main__.parser,
     "mnist": mnist.cli.parser,
     "scrutiny": scrutiny.__main__.parser,

@@ -41,7 +41,8 @@ def test_the_table_of_layers_has_their_shapes_and_costs():
         work = layer.multiply_adds or prod(layer.output) * (layer.kernel or 1) ** 2
         if layer.kind == "average pooling":
             work = prod(layer.input)
-        costs = (f"{work:,}", f"{moved:,}", f"{layer.weight_bytes:,}", f"{work / moved:.1f}")
+        millions = (f"{work / 1e6:.1f}", f"{moved / 1e6:.1f}", f"{layer.weight_bytes / 1e6:.2f}")
+        costs = (*millions, f"{work / moved:.1f}")
         assert figures == [kind(layer), shape(layer.input), shape(layer.output), *costs], name
 
 
@@ -86,11 +87,38 @@ def test_the_figures_in_the_text_are_those_of_the_network():
     assert [figure for figure in figures if not any(figure in phrase for phrase in expected)] == []
 
 
+def test_c_and_python_side_by_side_are_the_lines_of_01_and_03():
+    sources = [
+        " ".join((ROOT / "versions" / name).read_text(encoding="utf-8").split())
+        for name in ("01_pure_python/src/resnet50/ops/conv2d.py", "03_naive_c/src/resnet50/ops/conv2d.c")
+    ]
+    rows = table("01, Python")
+    assert len(rows) > 9
+    for *codes, _ in rows:
+        for code, source in zip(codes, sources):
+            assert code.strip("`").replace(r"\|", "|") in source
+
+
+def test_the_intrinsics_that_are_decoded_are_those_of_04():
+    source = (ROOT / "versions/04_avx2/src/resnet50/ops/conv2d.c").read_text(encoding="utf-8")
+    text = LESSONS.read_text(encoding="utf-8").partition("### One intrinsic")[2].partition("\n## ")[0]
+    line = re.search(r"```c\n(.+)\n```", text)
+    assert line and line[1] in source and source.count("_mm256_fmadd_ps(") == 8
+    named = set(re.findall(r"_mm256_\w+", text))
+    assert len(named) == 4 and [name for name in named if name not in source] == []
+
+
+def test_the_words_are_in_alphabetical_order_and_lead_to_where_they_are_explained():
+    words = [re.fullmatch(r"\[(.+)\]\((.+)\)", word) for word, _ in table("word")]
+    assert len(words) > 30 and all(words)
+    assert [word[1] for word in words if word] == sorted((word[1] for word in words if word), key=str.lower)
+
+
 def table(head: str) -> list[list[str]]:
     """The rows of the table whose first column has this heading, without its two head lines."""
     found = [block for block in LESSONS.read_text(encoding="utf-8").split("\n\n") if block.startswith(f"| {head} |")]
     assert len(found) == 1
-    return [[cell.strip() for cell in row.split("|")[1:-1]] for row in found[0].splitlines()[2:]]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in found[0].splitlines()[2:]]
 
 
 def kind(layer: Layer) -> str:
