@@ -46,5 +46,6 @@ def test_every_version_shows_its_lesson_its_profile_and_its_difference(pages: Pa
 
 
 def test_the_figures_of_the_lessons_the_structure_and_the_pictures_are_shown(pages: Pages, site: Path):
-    for name, pictures in (("cv_basics/README", 6), ("shared_weights/README", 1), ("pics/SOURCES", 40)):
+    shown = {"cv_basics/README": 6, "shared_weights/README": 1, "pics/SOURCES": 40, "versions/README": 11}
+    for name, pictures in shown.items():
         assert len(pages[site / f"{name}.html"].cssselect("article img")) >= pictures
