@@ -13,6 +13,7 @@ from ladder.core.arguments import (
     add_versions,
     channels,
     path,
+    pictures,
     pixels,
     png,
     positive,
@@ -28,9 +29,24 @@ def classify(command: argparse.ArgumentParser) -> None:
     Without pictures: all in pics/, whose true labels are known, so that each answer is judged. Folders are searched
     recursively, following links; hidden files and folders (.name) are left out.
     """
-    command.add_argument("given", nargs="*", type=path, metavar="PICTURE", help="picture files, or folders of them")
+    command.add_argument(
+        "given",
+        nargs="*",
+        type=pictures,
+        metavar="PICTURE",
+        help="picture files, or folders of them; -: their names are on standard input, a line or NUL after each",
+    )
     add_viewer(command)
     command.add_argument("--top", type=positive, default=5, metavar="N", help="how many labels to show (default: 5)")
+    forms = command.add_mutually_exclusive_group()
+    for form, what in (("json", "an object"), ("csv", "a row")):
+        forms.add_argument(
+            f"--{form}", dest="form", action="store_const", const=form, help=f"print {what} for each picture, no table"
+        )
+    command.add_argument(
+        "--html", type=path, metavar="FILE", help="write a page, too: what the network was given, and where it looked"
+    )
+    command.set_defaults(form="table")
 
 
 def features(command: argparse.ArgumentParser) -> None:

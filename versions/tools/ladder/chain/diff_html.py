@@ -10,6 +10,7 @@ from pygments.token import STANDARD_TYPES, Whitespace
 
 from ladder.chain.difference import Change, Row, Spans, blocks
 from ladder.core.highlight import Kind, Piece, mark, tokens
+from ladder.core.html_page import document
 from ladder.core.terminal import printable
 
 STYLES = {"light": "xcode", "dark": "github-dark"}  # Pygments' names
@@ -20,14 +21,11 @@ Tokens = list[list[Piece]]
 def page(title: str, ideas: list[tuple[str, str]], measured: str, total: str, changes: list[Change], full: bool) -> str:
     """A self-contained page: the ideas of the steps between the versions, the gain, and the difference."""
     steps = "".join(f"<dt>{escape(name)}</dt><dd>{escape(idea)}</dd>" for name, idea in ideas)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{stylesheet()}</style>\n</head>\n"
+    body = (
         f'<body class="ladder-diff-page">\n<h1>{escape(title)}</h1>\n<dl class="ladder-diff-ideas">{steps}</dl>\n'
-        f"<p>{escape(measured)}</p>\n<p>{escape(total)}</p>\n{fragment(changes, full)}</body>\n</html>\n"
+        f"<p>{escape(measured)}</p>\n<p>{escape(total)}</p>\n{fragment(changes, full)}</body>"
     )
+    return document(title, stylesheet(), body)
 
 
 def stylesheet(dark: str | None = None) -> str:

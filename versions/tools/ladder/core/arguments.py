@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 VERSION_HELP = "a version's folder name or its number: 03_naive_c or 03"
+NAMES = Path("-")  # this object, not its equals such as ./-, stands for the names on standard input
 
 
 def positive(text: str) -> int:
@@ -35,6 +36,11 @@ def path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("an empty name is neither a file nor a folder")
     return Path(text)
+
+
+def pictures(text: str) -> Path:
+    """A file or folder, or `-` for `NAMES`."""
+    return NAMES if text == "-" else path(text)
 
 
 def png(text: str) -> Path:

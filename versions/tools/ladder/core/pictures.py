@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ladder.core.arguments import NAMES
 from ladder.core.errors import LadderError
 
 # The suffixes of files that a user would expect to be pictures. In a folder all of these are tried, so that a format
@@ -40,6 +41,17 @@ class Picture:
     right: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A picture or folder without an answer; `error`: a sentence that says why and begins with its name."""
+
+    name: str
+    error: str
+
+    def __str__(self) -> str:
+        return self.error
+
+
 def read_truth(pics: Path) -> dict[str, dict[str, object]]:
     """pics/labels.toml: a picture's path inside pics -> `shows` and the correct labels of each weight set."""
     path = pics / "labels.toml"
@@ -65,23 +77,44 @@ def label(path: Path, name: str, truth: dict[str, object], weight_set: str) -> P
     return Picture(path, name, str(truth.get("shows", "")), frozenset(right))
 
 
-def collect(given: Iterable[Path], pics: Path, weight_set: str) -> tuple[list[Picture], list[str], int]:
-    """The pictures in these files and folders (searched recursively); a complaint for each that has none; and the
-    number of files in the folders that were skipped because they do not look like pictures.
+def listed(given: Iterable[Path]) -> list[Path]:
+    """`given`, with the names that are read from standard input in place of `NAMES`.
+
+    A name ends with a line break; if there is a NUL, with that (`find -print0`), and a name may hold line breaks.
+    Raises LadderError if there is no name.
+    """
+    found: list[Path] = []
+    for path in given:
+        if path is not NAMES:
+            found.append(path)
+            continue
+        with open(0, "rb", closefd=False) as stdin:
+            data = stdin.read()
+        names = data.split(b"\0") if b"\0" in data else data.splitlines()
+        named = [Path(os.fsdecode(name)) for name in names if name]
+        if not named:
+            raise LadderError("standard input, which `-` stands for, holds no name")
+        found += named
+    return found
+
+
+def collect(given: Iterable[Path], pics: Path, weight_set: str) -> tuple[list[Picture], list[Refused], int]:
+    """The pictures in these files and folders (searched recursively); each of these that has none; and the number of
+    files in the folders that were skipped because they do not look like pictures.
 
     One of the project's own pictures keeps its correct labels, by whatever path it is found.
     """
     known = {os.path.realpath(picture.path): picture for picture in own_pictures(pics, weight_set)}
     found: list[Path] = []
-    complaints: list[str] = []
+    complaints: list[Refused] = []
     others = 0
     for path in given:
         try:
             is_folder = stat.S_ISDIR(path.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
-            complaints.append(f"{path}: there is no such file or folder")
+            complaints.append(Refused(str(path), f"{path}: there is no such file or folder"))
         except OSError as error:  # such as a folder without permission, or a name that is too long
-            complaints.append(f"{path}: {error.strerror}")
+            complaints.append(Refused(str(path), f"{path}: {error.strerror}"))
         else:
             if not is_folder:
                 found.append(path)
@@ -92,27 +125,44 @@ def collect(given: Iterable[Path], pics: Path, weight_set: str) -> tuple[list[Pi
             found += meant
             others += len(inside) - len(meant)
             if not meant and len(complaints) == before:
-                complaints.append(f"{path}: no picture is in this folder")
+                complaints.append(Refused(str(path), f"{path}: no picture is in this folder"))
     pictures = [known.get(os.path.realpath(path), Picture(path, "")) for path in found]
     named = [replace(picture, path=path, name=str(path)) for picture, path in zip(pictures, found)]
     return named, complaints, others
 
 
-def walk(folder: Path, complaints: list[str]) -> Iterator[Path]:
-    """The files in a folder and its subfolders, following links but no folder twice; hidden ones are left out."""
+def walk(folder: Path, complaints: list[Refused]) -> Iterator[Path]:
+    """The files in a folder and its subfolders, following links but no folder twice; hidden ones are left out.
 
-    def unreadable(error: OSError) -> None:
-        complaints.append(f"{error.filename}: {error.strerror}")
+    They come in the system's order, as they are found: no list of a folder's files is made, however many it holds. A
+    complaint is added for each folder that cannot be read.
+    """
+    seen, places = set(), [str(folder)]
+    while places:
+        place = places.pop()
+        try:
+            here = os.stat(place)
+            if (here.st_dev, here.st_ino) in seen:  # a link led back here
+                continue
+            seen.add((here.st_dev, here.st_ino))
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if is_folder(entry):
+                        places.append(entry.path)
+                    else:
+                        yield Path(entry.path)
+        except OSError as error:
+            complaints.append(Refused(place, f"{place}: {error.strerror}"))
 
-    seen = set()
-    for place, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
-        here = os.stat(place)
-        if (here.st_dev, here.st_ino) in seen:  # a link led back here
-            folders.clear()
-            continue
-        seen.add((here.st_dev, here.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in files if not name.startswith("."))
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or a link to one. A link that leads nowhere is none: whoever reads it will report why."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def looks_like_a_picture(file: Path) -> bool:

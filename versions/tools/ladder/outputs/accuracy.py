@@ -14,7 +14,7 @@ from ladder.core.selection import one_or_newest, select
 from ladder.core.versions import Version
 from ladder.core.worker import Worker
 from ladder.outputs import intervals
-from ladder.outputs.classify import likeliest
+from ladder.outputs.naming import likeliest
 
 Pictures = list[tuple[Path, str]]  # a picture file, and its label
 
@@ -71,7 +71,7 @@ def labelled(root: Path, folder: Path, labels: Sequence[str]) -> Pictures:
             raise LadderError(f"{place}: the weight set has no such label; its first is {labels[0]}")
         found, complaints, _ = collect([place], root / "pics", "")
         if complaints:
-            raise LadderError(complaints[0])
+            raise LadderError(complaints[0].error)
         pictures += [(picture.path, place.name) for picture in found]
     return pictures
 

@@ -1,95 +1,78 @@
 """`classify`: names what pictures show, and judges the answers if the truth is known."""
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rich.table import Table
 from rich.text import Text
 
 from ladder.core import environment, terminal, weights
-from ladder.core.errors import InferenceError, WorkerError
-from ladder.core.pictures import Picture, collect, own_pictures
+from ladder.core.pictures import Picture, Refused, collect, listed, own_pictures
 from ladder.core.selection import one_or_newest
 from ladder.core.terminal import printable
 from ladder.core.versions import Version
 from ladder.core.worker import Worker
+from ladder.outputs import page, rows
+from ladder.outputs.naming import Named, known, name_all
+from ladder.outputs.viewer import Viewer
 
 
-@dataclass(frozen=True)
-class Named:
-    """A picture with its most likely labels, in order, their probabilities, and the time of the inference."""
+def classify(
+    root: Path,
+    given: list[Path],
+    version: str | None,
+    weight_set: str | None,
+    top: int,
+    form: str = "table",
+    html: Path | None = None,
+) -> int:
+    """Name the given pictures and folders, or all in pics/, and print the answers. Returns the exit code.
 
-    picture: Picture
-    guesses: list[tuple[str, float]]
-    seconds: float
-
-    @property
-    def verdict(self) -> bool | None:
-        """Whether the most likely label is right; None if the truth is unknown or the set has no label for it."""
-        return self.guesses[0][0] in self.picture.right if self.picture.right else None
-
-
-def classify(root: Path, given: list[Path], version: str | None, weight_set: str | None, top: int) -> int:
-    """Name the given pictures and folders, or all in pics/, and print the table. Returns the exit code."""
+    `form`: "table", or "json" or "csv", a line for each picture. `html`: a page to write as well.
+    """
     chosen = one_or_newest(root, version)
     folder = weights.find(weight_set)
+    labels = weights.read_labels(folder)
     pics = root / "pics"
-    pictures, complaints, others = (
-        collect(given, pics, folder.name) if given else (own_pictures(pics, folder.name), [], 0)
+    pictures, refused, others = (
+        collect(listed(given), pics, folder.name) if given else (own_pictures(pics, folder.name), [], 0)
     )
+    python = environment.python(chosen) if pictures else Path()
+    answers: list[Named | Refused] = [*refused]
+    started = time.perf_counter()
     if pictures:
-        python = environment.python(chosen)
         terminal.note(f"version {chosen.name}, weights {weights.describe(folder, weight_set)}")
-        started = time.perf_counter()
         with ExitStack() as stack:
             with terminal.working(f"loading {chosen.name}"):  # may compile for seconds
-                worker = stack.enter_context(Worker(chosen.name, python, folder))
+                worker = stack.enter_context((Viewer if html else Worker)(chosen.name, python, folder))
             begin = stack.enter_context(terminal.progress("looking at the pictures", len(pictures)))
-            named, refused = name_all(worker, pictures, weights.read_labels(folder), top, begin)
-        complaints += refused
-        show(named, time.perf_counter() - started, chosen, folder)
+            answers += name_all(worker, pictures, labels, top, begin)
+    named = [answer for answer in answers if isinstance(answer, Named)]
+    if form == "table" and pictures:
+        show(named, time.perf_counter() - started, chosen, folder, labels)
+    elif form != "table":
+        if folder.name == "synthetic":
+            terminal.note(weights.MEANINGLESS)
+        rows.write(form, answers, chosen.name, folder.name)
+    if html and named:
+        page.write(html, named, chosen, folder, labels)
+        terminal.note(f"written: {html}")
+    return report([answer for answer in answers if isinstance(answer, Refused)], others)
+
+
+def report(refused: list[Refused], others: int) -> int:
+    """Say on stderr what has no label, and how many other files were left out. Returns the exit code."""
     if others:
         files = "1 other file was" if others == 1 else f"{others} other files were"
         why = "it is no picture" if others == 1 else "they are not pictures"
         terminal.note(f"{files} left out: by name and content {why}")
-    for complaint in complaints:
-        terminal.complain(f"ladder: {complaint}")
-    return 2 if complaints else 0
+    for one in refused:
+        terminal.complain(f"ladder: {one}")
+    return 2 if refused else 0
 
 
-def name_all(
-    worker: Worker, pictures: list[Picture], labels: list[str], top: int, begin: Callable[[str], None]
-) -> tuple[list[Named], list[str]]:
-    """All pictures, classified by the worker, and a complaint for each that it rejected."""
-    named, complaints = [], []
-    for picture in pictures:
-        begin(picture.name)
-        try:
-            answer = worker.infer(picture.path)
-        except InferenceError as error:
-            complaints.append(str(error))
-            continue
-        if answer.logits.shape != (len(labels),):
-            raise WorkerError(f"{worker.name} gave logits of shape {answer.logits.shape} for {len(labels)} labels")
-        if not np.isfinite(answer.logits).all():
-            complaints.append(f"{picture.name}: the network's output is not finite, so there is no label to name")
-            continue
-        named.append(Named(picture, likeliest(answer.logits, labels, top), answer.seconds))
-    return named, complaints
-
-
-def likeliest(logits: np.ndarray, labels: list[str], count: int) -> list[tuple[str, float]]:
-    """The `count` labels of the largest logits (classes,), with the probabilities exp(x) / sum(exp(x))."""
-    exponentials = np.exp(logits - logits.max())
-    probabilities = exponentials / exponentials.sum()
-    return [(labels[index], float(probabilities[index])) for index in np.argsort(-logits, kind="stable")[:count]]
-
-
-def show(named: list[Named], elapsed: float, version: Version, folder: Path) -> None:
+def show(named: list[Named], elapsed: float, version: Version, folder: Path, labels: list[str]) -> None:
     """Print the table and, below it, the summary; `elapsed`: seconds since the worker started."""
     console = terminal.output()
     if folder.name == "synthetic":
@@ -97,6 +80,8 @@ def show(named: list[Named], elapsed: float, version: Version, folder: Path) -> 
     if named:
         console.print(tabulate(named), *summary(named, elapsed), sep="\n")
     console.print(f"Version {version.name} ({version.idea}), weight set {printable(folder.name)}.", markup=False)
+    if folder.name != "synthetic" and any(entry.verdict is None for entry in named):
+        console.print(printable(known(folder, labels)), markup=False)
 
 
 def tabulate(named: list[Named]) -> Table:

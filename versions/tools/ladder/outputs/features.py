@@ -15,7 +15,7 @@ from ladder.core.selection import one_or_newest
 from ladder.core.terminal import printable
 from ladder.inside import program
 from ladder.outputs import feature_figure
-from ladder.outputs.classify import likeliest
+from ladder.outputs.naming import likeliest
 
 TOP = 5
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")

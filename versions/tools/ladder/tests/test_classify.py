@@ -1,5 +1,8 @@
 """Naming pictures: verdicts, what counts as a picture, and what is said about those that are none."""
 
+import csv
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,8 @@ import pytest
 
 from ladder.__main__ import main
 from ladder.core.pictures import Picture
-from ladder.outputs.classify import Named, duration, likeliest
+from ladder.outputs.classify import duration
+from ladder.outputs.naming import Named, likeliest
 
 from .conftest import LABELS, Tree, write
 
@@ -75,7 +79,7 @@ def test_a_picture_that_nobody_has_labelled_yet_is_shown_too(classify, fake, pic
 
 def test_fewer_labels_on_demand(classify):
     _, out, _ = classify("--top", 1)
-    assert "top 1" in out and "dog" not in out
+    assert "top 1" in out and "dog" not in out.partition("of 2 right")[0]
 
 
 def test_the_newest_version_that_runs_here_is_taken(classify, fake):
@@ -237,3 +241,111 @@ def test_names_and_labels_cannot_steer_the_terminal(classify, fake, tmp_path: Pa
     assert not set(out + err) & set("\x1b\x07\u202e")
     assert "\\x1b[31ma\\u202egnp.png" in out and "c\\x1b[2Jat" in out
     assert "\\x1b]0;title\\x07.png: not a picture" in err and "\\x1b[32mmissing.png: there is no such" in err
+
+
+def test_json_is_an_object_for_each_picture_also_for_those_without_an_answer(classify, pics: Path, tmp_path: Path):
+    write(tmp_path / "broken.png", "x")
+    code, out, err = classify(
+        "--json", pics / "chelsea.png", tmp_path / "broken.png", tmp_path / "none.png", "--top", 2
+    )
+    found = {one.pop("picture"): one for one in map(json.loads, out.splitlines())}
+    assert code == 2 and err.count("broken.png: not a picture") == err.count("none.png: there is no such file") == 1
+    assert found.keys() == {f"{pics}/chelsea.png", f"{tmp_path}/broken.png", f"{tmp_path}/none.png"}
+    cat = found[f"{pics}/chelsea.png"]
+    assert [guess["label"] for guess in cat["top"]] == ["cat", "dog"] and 0.88 < cat["top"][0]["probability"] < 0.9
+    assert (cat["right"], cat["verdict"], cat["seconds"]) == (["cat"], True, 0.25)
+    assert (cat["version"], cat["weights"]) == ("01_one", "cifar10")
+    assert found[f"{tmp_path}/broken.png"]["error"] == f"{tmp_path}/broken.png: not a picture"
+    assert found[f"{tmp_path}/none.png"]["error"] == f"{tmp_path}/none.png: there is no such file or folder"
+
+
+def test_csv_is_a_row_for_each_picture(classify, fake, tmp_path: Path):
+    name = 'a "quoted",\x1b[2J name.png'
+    fake("02_two", ANSWERS | {name: CAT})
+    for file in (name, "broken.png"):
+        write(tmp_path / file, "x")
+    code, out, _ = classify("--csv", tmp_path / name, tmp_path / "broken.png", "--top", 2)
+    cat, broken = csv.DictReader(out.splitlines())
+    assert code == 2 and cat["picture"] == f"{tmp_path}/{name}"
+    assert (cat["label_1"], cat["label_2"], cat["verdict"], cat["error"]) == ("cat", "dog", "", "")
+    assert 0.88 < float(cat["probability_1"]) < 0.9 and float(cat["seconds"]) == 0.25
+    assert (broken["label_1"], broken["error"]) == ("", f"{tmp_path}/broken.png: not a picture")
+
+
+def test_verdicts_are_words_in_csv(classify, pics: Path):
+    out = classify("--csv", pics / "chelsea.png", pics / "farm", pics / "coin.png")[1]
+    assert [row["verdict"] for row in csv.DictReader(out.splitlines())] == ["right", "wrong", ""]
+
+
+def test_csv_on_a_terminal_cannot_steer_it(classify, fake, tmp_path: Path, monkeypatch):
+    fake("02_two", {"\x1b[31m.png": CAT})
+    write(tmp_path / "\x1b[31m.png", "x")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    out = classify("--csv", tmp_path / "\x1b[31m.png")[1]
+    assert "\x1b" not in out and "\\x1b[31m.png" in out
+
+
+def test_one_form_at_a_time(classify, capsys):
+    with pytest.raises(SystemExit):
+        classify("--csv", "--json")
+    assert "not allowed with" in capsys.readouterr().err
+
+
+@pytest.fixture
+def typed():
+    """Puts bytes on standard input."""
+    kept = os.dup(0)
+
+    def put(data: bytes) -> None:
+        read, write = os.pipe()
+        os.write(write, data)
+        os.close(write)
+        os.dup2(read, 0)
+        os.close(read)
+
+    yield put
+    os.dup2(kept, 0)
+    os.close(kept)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\0", "\n\n"])
+def test_names_come_from_standard_input(end: str, classify, typed, pics: Path):
+    typed(end.join([f"{pics}/chelsea.png", f"{pics}/farm", ""]).encode())
+    code, out, _ = classify("-", pics / "coin.png", "--json")
+    assert code == 0
+    assert [json.loads(line)["picture"] for line in out.splitlines()] == [
+        f"{pics}/{name}" for name in ("chelsea.png", "farm/horse.png", "coin.png")
+    ]
+
+
+def test_a_name_that_ends_with_a_nul_may_hold_a_line_break(classify, typed, tmp_path: Path):
+    typed(f"{tmp_path}/a\nb.png\0".encode())
+    [one] = map(json.loads, classify("-", "--json")[1].splitlines())
+    assert one["picture"] == f"{tmp_path}/a\nb.png" and "there is no such file" in one["error"]
+
+
+def test_standard_input_without_a_name_is_a_mistake(classify, typed):
+    typed(b"\n")
+    code, out, err = classify("-")
+    assert (code, out) == (2, "") and "standard input, which `-` stands for, holds no name" in err
+
+
+def test_a_file_whose_name_is_a_dash_can_be_named(classify, fake, pics: Path, monkeypatch):
+    fake("02_two", {"-": CAT})
+    write(pics / "-", "x")
+    monkeypatch.chdir(pics)
+    assert classify("./-")[0] == 0
+
+
+def test_where_a_picture_has_no_label_the_classes_are_told_that_there_are(classify, pics: Path):
+    assert f"The weight set cifar10 knows 6 classes, and nothing else: {', '.join(LABELS)}." in " ".join(
+        classify()[1].split()
+    )
+    assert "knows" not in classify(pics / "chelsea.png")[1]
+
+
+def test_many_classes_are_counted(classify, fake, pics: Path, weight_set: Path):
+    write(weight_set / "labels.txt", "\n".join(f"thing {number}" for number in range(1000)))
+    fake("02_two", {"coin.png": [0.0] * 1000})
+    out = " ".join(classify(pics / "coin.png")[1].split())
+    assert out.endswith("The weight set cifar10 knows 1,000 classes, and nothing else: its labels.txt lists them.")

@@ -2,19 +2,22 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from lxml import html
 from lxml.html import HtmlElement
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from ladder.core.versions import ROOT
 from website.__main__ import main
 
 VERSIONS = sorted(folder.name for folder in (ROOT / "versions").glob("[0-9][0-9]_*"))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WIDTHS = {"screen": 1280, "telephone": 390}
+BLANK = "[...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
+Opened = tuple[Page, list[str]]
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>'
 DECLARED = """
 [project]
@@ -71,3 +74,24 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Opened]]:
+    """A function that opens a page, and what the browser complains of or asks the network for from then on."""
+    contexts = []
+
+    def opened(file: Path, device: str = "screen", scheme: str = "light") -> Opened:
+        size = {"width": WIDTHS[device], "height": 900}
+        contexts.append(browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce"))
+        page, faults = contexts[-1].new_page(), []
+        page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("requestfailed", lambda request: faults.append(f"not loaded: {request.url}"))
+        page.on("request", lambda request: faults.append(request.url) if request.url.startswith("http") else None)
+        page.goto(file.as_uri())
+        return page, faults
+
+    yield opened
+    for context in contexts:
+        context.close()

@@ -1,39 +1,13 @@
 """The site as a reader sees it: in Chromium, from files, on a large screen and on a telephone."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
 
 from website.__main__ import main
-from website.tests.conftest import SVG, write
+from website.tests.conftest import BLANK, SVG, WIDTHS, write
 
 NO_MALLOC = "versions/06_no_malloc/README.html"
-WIDTHS = {"screen": 1280, "telephone": 390}
-BLANK = "[...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
-Opened = tuple[Page, list[str]]
-
-
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Opened]]:
-    """A function that opens a page, and what the browser complains of or asks the network for from then on."""
-    contexts = []
-
-    def opened(file: Path, device: str = "screen", scheme: str = "light") -> Opened:
-        size = {"width": WIDTHS[device], "height": 900}
-        contexts.append(browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce"))
-        page, faults = contexts[-1].new_page(), []
-        page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("requestfailed", lambda request: faults.append(f"not loaded: {request.url}"))
-        page.on("request", lambda request: faults.append(request.url) if request.url.startswith("http") else None)
-        page.goto(file.as_uri())
-        return page, faults
-
-    yield opened
-    for context in contexts:
-        context.close()
 
 
 @pytest.mark.parametrize("device", WIDTHS)
