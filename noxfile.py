@@ -84,8 +84,14 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def classify(session: nox.Session) -> None:
-    """Name what is in the pictures of pics/, or in your own: -- PICTURES and FOLDERS, --version 02_numpy_dot."""
+    """Name what is in the pictures of pics/, or in your own: -- PICTURES and FOLDERS --html page.html."""
     python_here(session, "-m", "ladder", "classify", *session.posargs)
+
+
+@nox.session
+def label(session: nox.Session) -> None:
+    """Name what is in every picture of a folder, of any size, and go on after a break: -- FOLDER --out results.csv."""
+    python_here(session, "-m", "labelling", *session.posargs)
 
 
 @nox.session
@@ -182,7 +188,8 @@ def lint(session: nox.Session) -> None:
     fix = "--fix" in session.posargs
     python(session, "-m", "ruff", "check", *(["--fix"] if fix else []), ".", group="lint")
     python(session, "-m", "ruff", "format", *([] if fix else ["--check"]), ".", group="lint")
-    tools = [f"versions/tools/{name}" for name in ("ladder", "arm", "figures", "fuzzing", "scrutiny", "website")]
+    names = ("ladder", "arm", "figures", "fuzzing", "labelling", "scrutiny", "website")
+    tools = [f"versions/tools/{name}" for name in names]
     parts = *tools, "shared_weights", "cv_basics", "mnist"
     python(session, "-m", "mypy", "noxfile.py", *parts, group="lint")
     for version in VERSIONS:

@@ -10,6 +10,7 @@ PARSERS = {  # tool -> the function that makes its parser
     "shared_weights": ("shared_weights.__main__", "_parser"),
     "ladder": ("ladder.__main__", "parser"),
     "fuzzing": ("fuzzing.__main__", "parser"),
+    "labelling": ("labelling.__main__", "parser"),
     "scrutiny": ("scrutiny.__main__", "parser"),
 }
 

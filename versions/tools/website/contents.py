@@ -8,7 +8,12 @@ FRONT = "README.md"
 VERSION = "versions/[0-9][0-9]_*/README.md"
 # The headings of the navigation and the files below them, in this order; a pattern may match none.
 SECTIONS = {
-    "The ladder": ("versions/README.md", VERSION, "versions/tools/ladder/README.md"),
+    "The ladder": (
+        "versions/README.md",
+        VERSION,
+        "versions/tools/ladder/README.md",
+        "versions/tools/labelling/README.md",
+    ),
     "Beside it": (
         "cv_basics/README.md",
         "mnist/README.md",

@@ -13,6 +13,7 @@ import pytest
 import arm.__main__
 import cv_basics.cli
 import figures.__main__
+import labelling.__main__
 import ladder.__main__
 import mnist.cli
 import noxfile
@@ -27,6 +28,7 @@ PARSERS = {
     "arm": arm.__main__.parser,
     "cv_basics": cv_basics.cli.build_parser,
     "figures": figures.__main__.parser,
+    "labelling": labelling.__main__.parser,
     "ladder": ladder.__main__.parser,
     "mnist": mnist.cli.parser,
     "scrutiny": scrutiny.__main__.parser,

@@ -133,7 +133,7 @@ def test_output_that_cannot_be_written_is_one_line_and_code_2(redirection: str, 
     assert done.stderr.startswith("tool: cannot write the output: ") and STDOUT[redirection] in done.stderr
 
 
-@pytest.mark.parametrize("module", ["ladder", "arm", "figures", "scrutiny", "shared_weights"])
+@pytest.mark.parametrize("module", ["ladder", "arm", "figures", "labelling", "scrutiny", "shared_weights"])
 @pytest.mark.parametrize("redirection", STDOUT)
 def test_every_tool_says_when_its_help_cannot_be_written(redirection: str, module: str):
     done = shell(redirection, "-m", module, "--help")

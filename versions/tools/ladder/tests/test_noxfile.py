@@ -103,10 +103,16 @@ def test_sessions_side_by_side_take_one_environment_and_select_as_one_after_the_
     assert out.count("no test here is selected by -k alpha") == 2
 
 
-ELSEWHERE = {"weights": "shared_weights", "fuzz": "versions/tools/fuzzing"}  # sessions whose tool is not the ladder
+ELSEWHERE = {
+    "label": "versions/tools/labelling",
+    "weights": "shared_weights",
+    "fuzz": "versions/tools/fuzzing",
+}  # sessions whose tool is not the ladder
 
 
-@pytest.mark.parametrize("session", ["classify", "accuracy", "features", "diff", "profile", "asm", "weights", "fuzz"])
+@pytest.mark.parametrize(
+    "session", ["classify", "label", "accuracy", "features", "diff", "profile", "asm", "weights", "fuzz"]
+)
 def test_paths_are_relative_to_where_the_user_stands_and_no_module_comes_from_there(
     session: str, repository: Path, tmp_path: Path
 ):

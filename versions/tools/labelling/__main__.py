@@ -1,0 +1,66 @@
+"""Name what is in every picture of a folder, however many there are; run again, it goes on where it was ended.
+
+What is known of each picture is appended to a manifest, FILE.jsonl: a line with its path, size and time of change, the
+network, and its label and score, or the reason why there is none. The last line about a picture counts. FILE.csv is
+written from it at the end. A picture is looked at again if it has changed, or if another network is asked.
+"""
+
+if __name__ == "__main__":
+    from ladder.core import command_line
+
+    command_line.begin("labelling")
+
+import argparse
+from pathlib import Path
+
+from ladder.core import terminal
+from ladder.core.arguments import Parser, path, positive
+from ladder.core.versions import ROOT
+from ladder.options import add_viewer
+
+
+def table(text: str) -> Path:
+    """The file for the results."""
+    if Path(text).suffix not in (".csv", ".jsonl"):
+        raise argparse.ArgumentTypeError(f"{text} ends neither with .csv nor with .jsonl")
+    return Path(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    epilog = "Exit code 0, also if pictures failed; 2 for bad input or a folder that cannot be read; 130 for Ctrl-C."
+    top = Parser(prog="labelling", description=__doc__, epilog=epilog)
+    top.add_argument("folder", type=path, metavar="FOLDER", help="searched recursively, as `classify` does")
+    top.add_argument(
+        "--out", type=table, required=True, metavar="FILE", help="FILE.csv, or FILE.jsonl for the manifest alone"
+    )
+    add_viewer(top)
+    top.add_argument("--retry-failed", action="store_true", help="try again the pictures that failed")
+    top.add_argument("--processes", type=positive, metavar="N", help="how many (default: one for each processor)")
+    top.add_argument(
+        "--time-limit", type=positive, default=60, metavar="SECONDS", help="for each picture (default: 60)"
+    )
+    top.add_argument(
+        "--memory-limit",
+        type=positive,
+        default=2500,
+        metavar="MB",
+        help="for each picture; the largest that a version accepts takes 2200 MB (default: 2500)",
+    )
+    return top
+
+
+def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
+    """Run the command line `argv` on the project in `root`; returns the exit code."""
+    arguments = vars(parser().parse_args(argv))
+
+    def run() -> int:
+        from labelling.label import label  # with the libraries that it needs
+
+        return label(root, **arguments)
+
+    return terminal.exit_code("labelling", run)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

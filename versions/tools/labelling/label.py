@@ -1,0 +1,100 @@
+"""`label`: names what is in every picture of a folder, and goes on where it was ended."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from labelling import collection
+from labelling.crew import Crew, Settings
+from labelling.entries import Task
+from labelling.manifest import Manifest
+from labelling.progress import progress
+from ladder.core import environment, terminal, weights
+from ladder.core.errors import LadderError
+from ladder.core.pictures import Refused
+from ladder.core.selection import one_or_newest
+from ladder.core.terminal import printable
+
+
+def label(
+    root: Path,
+    folder: Path,
+    out: Path,
+    version: str | None,
+    weight_set: str | None,
+    retry_failed: bool,
+    processes: int | None,
+    time_limit: int,
+    memory_limit: int,
+) -> int:
+    """Label the pictures in `folder` that need it, and write `out`. Returns the exit code: 2 if a folder is unreadable.
+
+    Raises LadderError if the arguments are wrong, or the network cannot be used; what has been done remains.
+    """
+    if not hasattr(os, "fork"):
+        raise LadderError("label needs a system whose processes can fork, such as Linux")
+    if not folder.is_dir():
+        raise LadderError(f"{folder}: there is no such folder")
+    chosen, weights_folder = one_or_newest(root, version), weights.find(weight_set)
+    terminal.note(f"version {chosen.name}, weights {weights.describe(weights_folder, weight_set)}")
+    network = collection.network(chosen, weights_folder)
+    refused: list[Refused] = []
+    with opened(out) as manifest:
+
+        def due(complaints: list[Refused]) -> Iterator[Task]:
+            found = collection.tasks(folder, network, complaints)
+            return (task for task in found if manifest.needs(task, retry_failed))
+
+        with terminal.working("looking for pictures"):
+            total = sum(1 for _ in due(refused))
+        started = time.monotonic()
+        if total:
+            python = environment.python(chosen)
+            settings = Settings(chosen.name, python, weights_folder.absolute(), processes, time_limit, memory_limit)
+            with terminal.working(f"loading {chosen.name}"):  # may compile for seconds
+                crew = Crew(settings)
+            with crew:
+                run(crew, folder, due([]), manifest, total)
+        if out.suffix == ".csv":
+            manifest.write_csv(out)
+        summarise(manifest, out, total, time.monotonic() - started)
+    for one in refused:
+        terminal.complain(f"labelling: {one}")
+    return 2 if refused else 0
+
+
+def opened(out: Path) -> Manifest:
+    """The manifest for `out`: the file itself, or beside a .csv the .jsonl of that name.
+
+    Raises LadderError if there is a table that was not written from a manifest.
+    """
+    path = out.with_suffix(".jsonl")
+    if out != path and out.exists() and not path.exists():
+        raise LadderError(f"{out}: is there already, but not {path.name}, from which it would be written anew")
+    return Manifest(path)
+
+
+def run(crew: Crew, folder: Path, tasks: Iterator[Task], manifest: Manifest, total: int) -> None:
+    """Do the tasks, of which there are `total`, and write down each as soon as it is done."""
+    try:
+        with progress(total) as counter:
+            for entry in crew.label(folder.absolute(), tasks):
+                manifest.add(entry)
+                counter.step()
+    except KeyboardInterrupt:
+        terminal.note("stopped; the same command goes on from here")
+        raise
+
+
+def summarise(manifest: Manifest, out: Path, total: int, seconds: float) -> None:
+    """Print what there is now, and what was done, in so many `seconds`."""
+    labelled, failed, gone = manifest.counts()
+    lines = [f"{printable(str(out))}: {labelled + failed:,} pictures, {labelled:,} of them with a label."]
+    if failed:
+        lines.append(f"{failed:,} failed: each has a reason in its place; --retry-failed tries them again.")
+    if gone:
+        lines.append(f"{gone:,} of earlier runs are not in the folder any more, and left out.")
+    if total:
+        lines.append(f"{total:,} were looked at in this run: {total / seconds:.3g} pictures/s.")
+    terminal.output().print("\n".join(lines), markup=False, soft_wrap=True)
