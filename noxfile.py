@@ -91,7 +91,14 @@ def classify(session: nox.Session) -> None:
 @nox.session
 def label(session: nox.Session) -> None:
     """Name what is in every picture of a folder, of any size, and go on after a break: -- FOLDER --out results.csv."""
-    python_here(session, "-m", "labelling", *session.posargs)
+    many = any(word.startswith("--scheduler") for word in session.posargs)
+    python_here(session, "-m", "labelling", *session.posargs, group="dask" if many else "tools")
+
+
+@nox.session
+def dask(session: nox.Session) -> None:
+    """Start a part of a cluster for `label`: -- scheduler; on each machine: -- worker ADDRESS --nthreads 1."""
+    python(session, "-m", "dask", *session.posargs, group="dask")
 
 
 @nox.session

@@ -47,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="MB",
         help="for each picture; the largest that a version accepts takes 2200 MB (default: 2500)",
     )
+    top.add_argument(
+        "--scheduler", metavar="ADDRESS", help="share the work among the workers of this Dask scheduler (see README.md)"
+    )
     return top
 
 

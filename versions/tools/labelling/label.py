@@ -1,14 +1,17 @@
 """`label`: names what is in every picture of a folder, and goes on where it was ended."""
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from labelling import collection
 from labelling.crew import Crew, Settings
-from labelling.entries import Task
+from labelling.entries import Entry, Task
 from labelling.manifest import Manifest
+from labelling.parts import taken
 from labelling.progress import progress
 from ladder.core import environment, terminal, weights
 from ladder.core.errors import LadderError
@@ -27,6 +30,7 @@ def label(
     processes: int | None,
     time_limit: int,
     memory_limit: int,
+    scheduler: str | None = None,
 ) -> int:
     """Label the pictures in `folder` that need it, and write `out`. Returns the exit code: 2 if a folder is unreadable.
 
@@ -40,6 +44,7 @@ def label(
     terminal.note(f"version {chosen.name}, weights {weights.describe(weights_folder, weight_set)}")
     network = collection.network(chosen, weights_folder)
     refused: list[Refused] = []
+    parts = out.absolute().with_suffix(".parts")
     with opened(out) as manifest:
 
         def due(complaints: list[Refused]) -> Iterator[Task]:
@@ -47,15 +52,19 @@ def label(
             return (task for task in found if manifest.needs(task, retry_failed))
 
         with terminal.working("looking for pictures"):
+            for entry in taken(parts):
+                manifest.add(entry, here=False)
             total = sum(1 for _ in due(refused))
         started = time.monotonic()
         if total:
             python = environment.python(chosen)
             settings = Settings(chosen.name, python, weights_folder.absolute(), processes, time_limit, memory_limit)
-            with terminal.working(f"loading {chosen.name}"):  # may compile for seconds
-                crew = Crew(settings)
-            with crew:
-                run(crew, folder, due([]), manifest, total)
+            with engine(settings, scheduler, parts) as labeller:
+                run(labeller, folder, due([]), manifest, total)
+        with contextlib.suppress(
+            OSError
+        ):  # it is not there; or it is not empty: a worker that was cut off writes there
+            parts.rmdir()
         if out.suffix == ".csv":
             manifest.write_csv(out)
         summarise(manifest, out, total, time.monotonic() - started)
@@ -75,11 +84,34 @@ def opened(out: Path) -> Manifest:
     return Manifest(path)
 
 
-def run(crew: Crew, folder: Path, tasks: Iterator[Task], manifest: Manifest, total: int) -> None:
+class Labeller(Protocol):
+    """Whoever makes entries from tasks: a Crew, or a Cluster."""
+
+    def label(self, folder: Path, tasks: Iterator[Task]) -> Iterator[Entry]: ...
+
+
+@contextlib.contextmanager
+def engine(settings: Settings, scheduler: str | None, parts: Path) -> Iterator[Labeller]:
+    """The processes of this machine, or the workers of a Dask scheduler."""
+    if scheduler is None:
+        with terminal.working(f"loading {settings.name}"):  # may compile for seconds
+            crew = Crew(settings)
+        with crew:
+            yield crew
+        return
+    try:
+        from labelling.cluster import Cluster
+    except ImportError:
+        raise LadderError("--scheduler needs Dask, which `nox -s label` installs if it sees this option") from None
+    with Cluster(scheduler, settings, parts) as cluster:
+        yield cluster
+
+
+def run(labeller: Labeller, folder: Path, tasks: Iterator[Task], manifest: Manifest, total: int) -> None:
     """Do the tasks, of which there are `total`, and write down each as soon as it is done."""
     try:
         with progress(total) as counter:
-            for entry in crew.label(folder.absolute(), tasks):
+            for entry in labeller.label(folder.absolute(), tasks):
                 manifest.add(entry)
                 counter.step()
     except KeyboardInterrupt:

@@ -93,15 +93,15 @@ class Manifest:
         row = os.fsencode(entry["path"]), line, entry["status"] == "failed", here
         self.index.execute("INSERT OR REPLACE INTO last VALUES (?, ?, ?, ?)", row)
 
-    def add(self, entry: Entry) -> None:
-        """Append an entry: it survives whatever happens to this process."""
+    def add(self, entry: Entry, here: bool = True) -> None:
+        """Append an entry: it survives whatever happens to this process. `here`: the picture was seen in this run."""
         line = rest = to_line(entry)
         while rest:
             written = self.file.write(rest)
             if not written:
                 raise OSError(errno.EIO, os.strerror(errno.EIO), str(self.path))
             rest = rest[written:]
-        self._note(entry, line, here=True)
+        self._note(entry, line, here)
 
     def needs(self, task: Task, retry_failed: bool) -> bool:
         """Whether a picture is to be labelled; and note that it is there, so that it gets a row."""

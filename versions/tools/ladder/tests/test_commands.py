@@ -35,7 +35,7 @@ PARSERS = {
     "shared_weights": shared_weights.__main__._parser,
 }
 # fuzzing needs Hypothesis; its own tests parse its commands.
-NO_PARSER = ("pytest", "timeit", "website", "mnist.tests.measure", "resnet50.cache", "fuzzing")
+NO_PARSER = ("dask", "pytest", "timeit", "website", "mnist.tests.measure", "resnet50.cache", "fuzzing")
 PARSE = "import sys; from resnet50.__main__ import parser; parser().parse_args(sys.argv[1:])"
 QUICK = ["ladder diff", "ladder classify pics/", "resnet50 classify", "resnet50 plan", "shared_weights structure"]
 
