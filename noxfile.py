@@ -96,6 +96,12 @@ def label(session: nox.Session) -> None:
 
 
 @nox.session
+def race(session: nox.Session) -> None:
+    """Time label beside pipelines of torch's DataLoader and ONNX Runtime (6 GB): -- --pictures 3000 --rounds 3."""
+    python(session, "-m", "labelling.race", *session.posargs)
+
+
+@nox.session
 def dask(session: nox.Session) -> None:
     """Start a part of a cluster for `label`: -- scheduler; on each machine: -- worker ADDRESS --nthreads 1."""
     python(session, "-m", "dask", *session.posargs, group="dask")

@@ -11,10 +11,12 @@ if __name__ == "__main__":
     command_line.begin("labelling")
 
 import argparse
+import os
 from pathlib import Path
 
 from ladder.core import terminal
 from ladder.core.arguments import Parser, path, positive
+from ladder.core.errors import LadderError
 from ladder.core.versions import ROOT
 from ladder.options import add_viewer
 
@@ -58,6 +60,8 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     arguments = vars(parser().parse_args(argv))
 
     def run() -> int:
+        if not hasattr(os, "fork"):
+            raise LadderError("it needs a system whose processes can fork, such as Linux")
         from labelling.label import label  # with the libraries that it needs
 
         return label(root, **arguments)

@@ -61,6 +61,7 @@ class Crew:
         try:
             self._receive()
         except BaseException:
+            self.process.kill()  # it has forked nothing yet, and may be compiling
             self.close()
             raise
 

@@ -1,7 +1,6 @@
 """`label`: names what is in every picture of a folder, and goes on where it was ended."""
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,8 +35,6 @@ def label(
 
     Raises LadderError if the arguments are wrong, or the network cannot be used; what has been done remains.
     """
-    if not hasattr(os, "fork"):
-        raise LadderError("label needs a system whose processes can fork, such as Linux")
     if not folder.is_dir():
         raise LadderError(f"{folder}: there is no such folder")
     chosen, weights_folder = one_or_newest(root, version), weights.find(weight_set)

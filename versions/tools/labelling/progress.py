@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from ladder.core import terminal
@@ -13,11 +13,8 @@ WINDOW = 60  # seconds: from the pictures of the last minute follow the rate and
 EVERY = 60  # seconds from one line to the next
 
 
-class Rate(TextColumn):
+class Rate(ProgressColumn):
     """Pictures per second."""
-
-    def __init__(self) -> None:
-        super().__init__("")
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.3g} pictures/s" if task.speed else "")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from labelling import progress as module
 from labelling.__main__ import main
 from ladder.tests.conftest import LABELS, write
 
@@ -230,6 +231,25 @@ def test_what_cannot_be_is_refused_in_a_line(
     err = capsys.readouterr().err
     assert code == 2 and words in err and err.splitlines()[-1].startswith("labelling: ")
     assert not (tmp_path / "a.jsonl").exists()
+
+
+def test_a_system_without_fork_is_told_so(label: Label, monkeypatch, capsys):
+    monkeypatch.delattr(os, "fork")
+    assert label() == 2 and "it needs a system whose processes can fork" in capsys.readouterr().err
+
+
+def test_without_a_terminal_a_line_a_minute_says_how_far_it_is(monkeypatch, capsys):
+    now = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    with module.progress(1000) as counter:
+        for _ in range(130):
+            now += 1.0
+            counter.step()
+    assert capsys.readouterr().err.splitlines() == [
+        "60 of 1,000; 1 pictures/s; 16 min left",
+        "120 of 1,000; 1 pictures/s; 15 min left",
+    ]
+    assert module.span(3 * 3600 + 29 * 60 + 31) == "3 h 30 min"
 
 
 def test_an_empty_folder_gives_an_empty_table(project, weights: Path, tmp_path: Path, capsys):

@@ -14,6 +14,7 @@ import arm.__main__
 import cv_basics.cli
 import figures.__main__
 import labelling.__main__
+import labelling.race
 import ladder.__main__
 import mnist.cli
 import noxfile
@@ -29,6 +30,7 @@ PARSERS = {
     "cv_basics": cv_basics.cli.build_parser,
     "figures": figures.__main__.parser,
     "labelling": labelling.__main__.parser,
+    "labelling.race": labelling.race.parser,
     "ladder": ladder.__main__.parser,
     "mnist": mnist.cli.parser,
     "scrutiny": scrutiny.__main__.parser,
