@@ -1,0 +1,27 @@
+"""The comparison with other pipelines: its photographs are always the same, and it fails if a class differs."""
+
+import pytest
+
+from labelling import race
+from labelling.race import PIPELINES, photographs, report
+from ladder.core.versions import ROOT
+
+
+def test_the_photographs_are_the_same_every_time(tmp_path):
+    first, second = (photographs(ROOT, tmp_path / name, 5) for name in "ab")
+    names = sorted(file.name for file in first.iterdir())
+    assert len(names) == 5 and names == sorted(file.name for file in second.iterdir())
+    contents = [(first / name).read_bytes() for name in names]
+    assert contents == [(second / name).read_bytes() for name in names] and len(set(contents)) == 5
+    assert photographs(ROOT, tmp_path / "a", 5) == first
+
+
+@pytest.mark.parametrize(("label", "code", "words"), [("cat", 0, "All classes are the same."), ("dog", 1, "1 classes")])
+def test_it_is_held_against_the_best_and_a_class_that_differs_is_a_failure(label, code, words, capsys, monkeypatch):
+    monkeypatch.setattr(race, "processors", lambda: 2)
+    seconds = {(): [1.0, 2.0, 9.0], **{one: [4.0 + number] for number, one in enumerate(PIPELINES)}}
+    found = {(): {"a": "cat", "b": "cat"}, **{one: {"a": "cat", "b": label} for one in PIPELINES}}
+    assert report(seconds, found, 100) == code
+    out = " ".join(capsys.readouterr().out.split())
+    assert words in out and "label does 2.00 times as many as the best of the others" in out
+    assert "label, 2 processes 50.0" in out and "DataLoader, workers: 1; ONNX Runtime, threads: 1, batch: 1 25.0" in out
