@@ -16,7 +16,7 @@ from distributed import Client, Future, as_completed
 
 from labelling.crew import Crew, Settings
 from labelling.entries import Entry, Task, to_line
-from labelling.parts import entries, taken
+from labelling.parts import entries, named, taken
 from ladder.core import terminal
 from ladder.core.errors import LadderError, WorkerError
 
@@ -66,9 +66,11 @@ class Cluster:
             if running.is_empty():
                 break
             future = next(running)
-            if future.status != "finished":
+            if future.status == "finished":
+                yield from taken(future.result())
+            else:
                 failed.append(" ".join(str(future.exception()).split()))
-            yield from taken(self.parts, f"{future.key}.*")
+                yield from taken(named(self.parts, future.key))
         if failed:
             shards = "1 shard" if len(failed) == 1 else f"{len(failed)} shards"
             raise LadderError(f"{shards} failed; the same command tries the rest again: {failed[0]}")
@@ -104,17 +106,22 @@ class Kept:
 KEPT = Kept()
 
 
-def label_shard(settings: Settings, folder: Path, shard: list[Task], parts: Path, name: str) -> None:
-    """Label the pictures of a shard that are in none of its part files yet. Runs in a worker.
+def label_shard(settings: Settings, folder: Path, shard: list[Task], parts: Path, name: str) -> list[Path]:
+    """Label the pictures of a shard that are in none of its part files yet; returns all of these. Runs in a worker.
 
     Each attempt has a file of its own: a worker that was only cut off from the scheduler may still write to another.
+    The files are returned, since a network file system may show a new name late, but a file that is opened by its name
+    as it was when it was closed.
     """
-    done = {entry["path"] for part in parts.glob(f"{name}.*.jsonl") for entry in entries(part)}
+    before = named(parts, name)
+    done = {entry["path"] for part in before for entry in entries(part)}
     rest = [task for task in shard if task.path not in done]
-    with KEPT.lock, open(parts / f"{name}.{uuid.uuid4().hex[:8]}.jsonl", "ab", buffering=0) as part:
+    own = parts / f"{name}.{uuid.uuid4().hex[:8]}.jsonl"
+    with KEPT.lock, open(own, "ab", buffering=0) as part:
         try:
             for entry in KEPT.get(settings).label(folder, iter(rest)):
                 part.write(to_line(entry))
         except WorkerError:
             KEPT.drop()
             raise
+    return [*before, own]

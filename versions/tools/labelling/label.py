@@ -10,7 +10,7 @@ from labelling import collection
 from labelling.crew import Crew, Settings
 from labelling.entries import Entry, Task
 from labelling.manifest import Manifest
-from labelling.parts import taken
+from labelling.parts import named, taken
 from labelling.progress import progress
 from ladder.core import environment, terminal, weights
 from ladder.core.errors import LadderError
@@ -49,7 +49,7 @@ def label(
             return (task for task in found if manifest.needs(task, retry_failed))
 
         with terminal.working("looking for pictures"):
-            for entry in taken(parts):
+            for entry in taken(named(parts)):
                 manifest.add(entry, here=False)
             total = sum(1 for _ in due(refused))
         started = time.monotonic()
@@ -58,9 +58,7 @@ def label(
             settings = Settings(chosen.name, python, weights_folder.absolute(), processes, time_limit, memory_limit)
             with engine(settings, scheduler, parts) as labeller:
                 run(labeller, folder, due([]), manifest, total)
-        with contextlib.suppress(
-            OSError
-        ):  # it is not there; or it is not empty: a worker that was cut off writes there
+        with contextlib.suppress(OSError):  # there is none, or a worker that was cut off still writes there
             parts.rmdir()
         if out.suffix == ".csv":
             manifest.write_csv(out)

@@ -1,14 +1,19 @@
 """Part files: what the workers of a cluster have found and no manifest holds yet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from labelling.entries import Entry, from_line
 
 
-def taken(parts: Path, pattern: str = "*") -> Iterator[Entry]:
-    """The entries of the part files of this name; a file is removed when all of its entries have been used."""
-    for part in sorted(parts.glob(f"{pattern}.jsonl")):
+def named(folder: Path, shard: str = "*") -> list[Path]:
+    """The part files of a shard, or of all; none if there is no such folder."""
+    return sorted(folder.glob(f"{shard}.*.jsonl"))
+
+
+def taken(parts: Iterable[Path]) -> Iterator[Entry]:
+    """The entries of part files; a file is removed when all of its entries have been used."""
+    for part in parts:
         yield from entries(part)
         part.unlink()
 

@@ -12,8 +12,8 @@ import pytest
 from distributed import LocalCluster
 
 from labelling import cluster as module
-from labelling.cluster import taken
 from labelling.entries import Task, to_line
+from labelling.parts import named, taken
 from ladder.tests.conftest import write
 
 from .conftest import Label, rows
@@ -91,9 +91,9 @@ def test_a_shard_that_is_tried_again_does_only_the_rest(tmp_path: Path, monkeypa
     first = [to_line(task.entry({"label": "cat", "score": 0.5})) for task in tasks[:3]]
     (tmp_path / "s-0.aaaa.jsonl").write_bytes(first[0] + first[1] + first[2][:-5])  # it was killed while writing
     (tmp_path / "s-01.aaaa.jsonl").write_bytes(first[2])  # another shard's
-    module.label_shard(None, tmp_path, tasks, tmp_path, "s-0")
+    parts = module.label_shard(None, tmp_path, tasks, tmp_path, "s-0")
     assert asked == ["2.jpg", "3.jpg", "4.jpg"]
-    assert sorted(entry["path"] for entry in taken(tmp_path, "s-0.*")) == [task.path for task in tasks]
+    assert sorted(entry["path"] for entry in taken(parts)) == [task.path for task in tasks]
     assert [part.name for part in tmp_path.iterdir()] == ["s-01.aaaa.jsonl"]
 
 
@@ -130,5 +130,5 @@ def test_shards_that_fail_are_told_and_the_others_are_kept(
 
 
 def test_a_part_that_holds_anything_else_counts_for_nothing(tmp_path: Path):
-    write(tmp_path / "x.jsonl", 'hello\n{}\n{"path": "a"}\n')
-    assert list(taken(tmp_path)) == [] and not list(tmp_path.iterdir())
+    write(tmp_path / "x.y.jsonl", 'hello\n{}\n{"path": "a"}\n')
+    assert list(taken(named(tmp_path))) == [] and not list(tmp_path.iterdir())
