@@ -11,7 +11,7 @@ from ladder.core.errors import InferenceError, WorkerError
 from ladder.core.selection import one_or_newest
 from ladder.core.versions import ROOT, Version
 from ladder.core.worker import Worker
-from ladder.outputs.classify import likeliest
+from ladder.outputs.naming import likeliest
 
 from . import checkpoint, foreign_names, imagenet, sets, tensor_file
 from .checkpoint import Checkpoint
