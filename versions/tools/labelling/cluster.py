@@ -8,11 +8,12 @@ killed the next one does only the rest, and of a run that was killed the next on
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
 from typing import Self
 
-from distributed import Client, Future, as_completed
+from distributed import Client, Future, wait
 
 from labelling.crew import Crew, Settings
 from labelling.entries import Entry, Task, to_line
@@ -22,7 +23,8 @@ from ladder.core.errors import LadderError, WorkerError
 
 SHARD = 200  # pictures: some seconds of work for a machine, so that one more part file does not matter
 AHEAD = 2  # shards for each worker, so that none waits for the next
-PATIENCE = 10  # seconds for the scheduler to answer
+PATIENCE = 30  # seconds for the scheduler to answer
+PAUSE = 10  # seconds from one look for workers to the next
 RETRIES = 2  # of a shard whose worker has failed; the death of a worker does not count as one
 
 
@@ -33,13 +35,11 @@ class Cluster:
     """
 
     def __init__(self, address: str, settings: Settings, parts: Path) -> None:
+        self.address, self.settings, self.parts, self.told = address, settings, parts, False
         try:
-            self.client = Client(address, timeout=PATIENCE, set_as_default=False)
+            self.client = Client(address, timeout=PATIENCE)
         except (OSError, ValueError, TimeoutError) as error:
             raise LadderError(f"{address}: no Dask scheduler answers there: {' '.join(str(error).split())}") from None
-        if not self.workers():
-            terminal.note(f"no worker has come to {address} yet; start some: nox -s dask -- worker {address}")
-        self.settings, self.parts = settings, parts
 
     def __enter__(self) -> Self:
         return self
@@ -57,23 +57,35 @@ class Cluster:
         Raises LadderError at the end if shards have failed.
         """
         self.parts.mkdir(exist_ok=True)
-        failed: list[str] = []
         tasks, numbers, run = iter(tasks), count(), uuid.uuid4().hex[:8]
-        running = as_completed(loop=self.client.loop)
+        running, failed = set[Future](), list[str]()
         while True:
-            while running.count() < AHEAD * max(1, self.workers()) and (shard := list(islice(tasks, SHARD))):
+            while len(running) < AHEAD * max(1, self.workers()) and (shard := list(islice(tasks, SHARD))):
                 running.add(self.submit(folder, shard, f"{run}-{next(numbers)}"))
-            if running.is_empty():
+            if not running:
                 break
-            future = next(running)
-            if future.status == "finished":
-                yield from taken(future.result())
-            else:
-                failed.append(" ".join(str(future.exception()).split()))
-                yield from taken(named(self.parts, future.key))
+            ended, running = self.wait(running)
+            for future in ended:
+                if future.status == "finished":
+                    yield from taken(future.result())
+                else:
+                    failed.append(" ".join(str(future.exception()).split()))
+                    yield from taken(named(self.parts, future.key))
         if failed:
             shards = "1 shard" if len(failed) == 1 else f"{len(failed)} shards"
             raise LadderError(f"{shards} failed; the same command tries the rest again: {failed[0]}")
+
+    def wait(self, running: set[Future]) -> tuple[set[Future], set[Future]]:
+        """The futures that have ended, at least one, and the others; says so where there is no worker to end one."""
+        while True:
+            if self.workers():
+                self.told = False
+            elif not self.told:
+                terminal.note(f"there is no worker at {self.address}; start some: nox -s dask -- worker {self.address}")
+                self.told = True
+            with suppress(TimeoutError):
+                ended, rest = wait(running, timeout=PAUSE, return_when="FIRST_COMPLETED")
+                return ended, rest
 
     def submit(self, folder: Path, shard: list[Task], name: str) -> Future:
         """Give a shard to some worker; its name is the future's key, and its part files begin with it."""

@@ -54,11 +54,16 @@ def test_the_rows_are_those_of_one_process(workers: LocalCluster, label: Label, 
 
 
 def kill_one(workers: LocalCluster, parts: Path, after: float, killed: list[int]) -> None:
-    """Kill a worker some time after the first part was begun; nothing if the run ends before."""
+    """Kill a worker some time after the first part was begun; nothing if the run ends before.
+
+    It is one that has come to the scheduler: Dask gives up a process that is killed while it starts.
+    """
     while not parts.exists():
         time.sleep(0.001)
     time.sleep(after)
-    if parts.exists() and (found := [worker.process.pid for worker in workers.workers.values() if worker.process]):
+    here = workers.scheduler.workers
+    found = [nanny.process.pid for nanny in workers.workers.values() if nanny.worker_address in here]
+    if parts.exists() and found:
         killed.append(found[len(killed) % len(found)])
         os.kill(killed[-1], signal.SIGKILL)
 
@@ -95,6 +100,19 @@ def test_a_shard_that_is_tried_again_does_only_the_rest(tmp_path: Path, monkeypa
     assert asked == ["2.jpg", "3.jpg", "4.jpg"]
     assert sorted(entry["path"] for entry in taken(parts)) == [task.path for task in tasks]
     assert [part.name for part in tmp_path.iterdir()] == ["s-01.aaaa.jsonl"]
+
+
+def test_where_there_is_no_worker_it_says_so_and_goes_on_when_one_comes(
+    label: Label, tmp_path: Path, capsys, monkeypatch
+):
+    monkeypatch.setattr(module, "PAUSE", 0.2)
+    with LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as empty:
+        started = threading.Timer(1.0, lambda: empty.scale(1))
+        started.start()
+        assert label("--scheduler", empty.scheduler_address) == 0
+    err = capsys.readouterr().err
+    assert err.count(f"there is no worker at {empty.scheduler_address}; start some: nox -s dask -- worker tcp://") == 1
+    assert len(rows(tmp_path / "results.csv")) == 40
 
 
 def test_parts_of_a_run_that_was_killed_are_taken_over(label: Label, photos: Path, tmp_path: Path, capsys):
