@@ -1,6 +1,7 @@
 """Everything this repository does: `nox -l` lists the sessions, `nox -s NAME` runs one, and `-- --help` explains it."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -122,22 +123,33 @@ for part in [*VERSIONS, *PROJECT["tool"]["ladder"]["parts"]]:
     nox.session(name=f"test({part})", tags=[part])(test_part)
 
 
-@nox.session
-def compare(session: nox.Session) -> None:
-    """Compare all versions' logits with each other and torchvision's: -- --versions 02_numpy_dot 03_naive_c."""
-    python(session, "-m", "ladder", "compare", *session.posargs)
+# Sessions that only hand their arguments to a command of a tool, and what `nox -l` says of them.
+COMMANDS = """
+ladder compare: Compare all versions' logits with each other and torchvision's: -- --versions 02_numpy_dot 03_naive_c.
+ladder bench: Time the versions against each other, in alternating rounds: -- --versions 04 05 --size 224 --peers.
+ladder peaks: Measure this machine's peaks in float32 and 8-bit integers, and the least time that follows: -- --size 64.
+ladder lineage: Check that each version differs from its predecessor only where it declares it.
+ladder carry: Carry changes in one version forward to all later ones: -- VERSION [--from REVISION].
+ladder new: Create the next version as a copy of the last: -- NN_name --idea "...".
+ladder supply: Test each version's sdist and wheel offline, with the oldest and the newest libraries: -- --every-test.
+scrutiny rounding: Compare the versions with float64 on random networks: -- --seeds 200; or -- --layers 12.
+scrutiny soak: Look for leaks in many inferences and loads, for ten minutes: -- --inferences 10000 --minutes 5.
+scrutiny mutants: Change the versions' sources and see whether the tests notice: -- --versions 05 --count 5.
+scrutiny sensitivity: See whether bench finds a slowdown of 2 %: -- --version 08 --runs 20.
+"""
+for tool, name, explained in re.findall(r"(\w+) (\w+): (.*)", COMMANDS):
+
+    def command(session: nox.Session, tool: str = tool, name: str = name) -> None:
+        python(session, "-m", tool, name, *session.posargs)
+
+    command.__doc__ = explained
+    nox.session(name=name)(command)
 
 
 @nox.session
 def accuracy(session: nox.Session) -> None:
     """Say how often versions name pictures rightly: -- FOLDER_OF_CLASSES --set cifar10 --versions 09 12."""
     python_here(session, "-m", "ladder", "accuracy", *session.posargs)
-
-
-@nox.session
-def bench(session: nox.Session) -> None:
-    """Time the versions against each other, in alternating rounds: -- --versions 04 05 --size 224 --peers."""
-    python(session, "-m", "ladder", "bench", *session.posargs)
 
 
 @nox.session
@@ -150,12 +162,6 @@ def diff(session: nox.Session) -> None:
 def profile(session: nox.Session) -> None:
     """Show where a version spends its time, layer by layer, with a roofline plot: -- 07, or two versions: -- 05 07."""
     python_here(session, "-m", "ladder", "profile", *session.posargs)
-
-
-@nox.session
-def peaks(session: nox.Session) -> None:
-    """Measure this machine's peaks in float32 and 8-bit integers, and the least time that follows: -- --size 64."""
-    python(session, "-m", "ladder", "peaks", *session.posargs)
 
 
 @nox.session
@@ -225,39 +231,9 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
-def rounding(session: nox.Session) -> None:
-    """Compare the versions with float64 on random networks and unusual images: -- --seeds 200; or -- --layers 12."""
-    python(session, "-m", "scrutiny", "rounding", *session.posargs)
-
-
-@nox.session
-def soak(session: nox.Session) -> None:
-    """Look for leaks in many inferences and loads, for ten minutes: -- --inferences 10000 --minutes 5."""
-    python(session, "-m", "scrutiny", "soak", *session.posargs)
-
-
-@nox.session
 def checkers(session: nox.Session) -> None:
     """Check all C with valgrind's memcheck, gcc -fanalyzer and clang-tidy: -- --versions 07 08."""
     python(session, "-m", "scrutiny", "checkers", *session.posargs, group="lint")
-
-
-@nox.session
-def mutants(session: nox.Session) -> None:
-    """Change the versions' sources here and there and see whether the tests notice: -- --versions 05 --count 5."""
-    python(session, "-m", "scrutiny", "mutants", *session.posargs)
-
-
-@nox.session
-def sensitivity(session: nox.Session) -> None:
-    """See whether bench finds a slowdown of 2 %, and none between equal copies: -- --version 08 --runs 20."""
-    python(session, "-m", "scrutiny", "sensitivity", *session.posargs)
-
-
-@nox.session
-def supply(session: nox.Session) -> None:
-    """Test each version's sdist and wheel offline, with the oldest and the newest libraries: -- --every-test."""
-    python(session, "-m", "ladder", "supply", *session.posargs)
 
 
 @nox.session
@@ -265,24 +241,6 @@ def arm(session: nox.Session) -> None:
     """Build the versions for 64-bit ARM and test them on emulated processors: -- --versions 04 07 --short."""
     group = "tools" if "--short" in session.posargs else "arm"  # with a compiler for macOS, of 100 MB
     python(session, "-m", "arm", *session.posargs, group=group)
-
-
-@nox.session
-def lineage(session: nox.Session) -> None:
-    """Check that each version differs from its predecessor only where it declares it."""
-    python(session, "-m", "ladder", "lineage", *session.posargs)
-
-
-@nox.session
-def carry(session: nox.Session) -> None:
-    """Carry changes in one version forward to all later ones: -- VERSION [--from REVISION]."""
-    python(session, "-m", "ladder", "carry", *session.posargs)
-
-
-@nox.session
-def new(session: nox.Session) -> None:
-    """Create the next version as a copy of the last: -- NN_name --idea "..."."""
-    python(session, "-m", "ladder", "new", *session.posargs)
 
 
 @nox.session
