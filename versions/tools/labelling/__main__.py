@@ -15,10 +15,9 @@ import os
 from pathlib import Path
 
 from ladder.core import terminal
-from ladder.core.arguments import Parser, path, positive
+from ladder.core.arguments import Parser, add_viewer, path, positive
 from ladder.core.errors import LadderError
 from ladder.core.versions import ROOT
-from ladder.options import add_viewer
 
 
 def table(text: str) -> Path:

@@ -39,33 +39,26 @@ def label(
         raise LadderError(f"{folder}: there is no such folder")
     chosen, weights_folder = one_or_newest(root, version), weights.find(weight_set)
     terminal.note(f"version {chosen.name}, weights {weights.describe(weights_folder, weight_set)}")
-    network = collection.network(chosen, weights_folder)
-    refused: list[Refused] = []
-    parts = out.absolute().with_suffix(".parts")
+    network, python = collection.network(chosen, weights_folder), environment.python(chosen)
+    settings = Settings(chosen.name, python, weights_folder.absolute(), processes, time_limit, memory_limit)
+    refused, parts = list[Refused](), out.absolute().with_suffix(".parts")
     with opened(out) as manifest:
 
         def due(complaints: list[Refused]) -> Iterator[Task]:
             found = collection.tasks(folder, network, complaints)
             return (task for task in found if manifest.needs(task, retry_failed))
 
+        for entry in taken(named(parts)):
+            manifest.add(entry, here=False)
         with terminal.working("looking for pictures"):
-            for entry in taken(named(parts)):
-                manifest.add(entry, here=False)
             total = sum(1 for _ in due(refused))
         started = time.monotonic()
         if total:
-            python = environment.python(chosen)
-            settings = Settings(chosen.name, python, weights_folder.absolute(), processes, time_limit, memory_limit)
             with engine(settings, scheduler, parts) as labeller:
                 run(labeller, folder, due([]), manifest, total)
-        with contextlib.suppress(OSError):  # there is none, or a worker that was cut off still writes there
-            parts.rmdir()
-        if out.suffix == ".csv":
-            manifest.write_csv(out)
+        finish(manifest, out, parts)
         summarise(manifest, out, total, time.monotonic() - started)
-    for one in refused:
-        terminal.complain(f"labelling: {one}")
-    return 2 if refused else 0
+    return report(refused)
 
 
 def opened(out: Path) -> Manifest:
@@ -112,6 +105,21 @@ def run(labeller: Labeller, folder: Path, tasks: Iterator[Task], manifest: Manif
     except KeyboardInterrupt:
         terminal.note("stopped; the same command goes on from here")
         raise
+
+
+def finish(manifest: Manifest, out: Path, parts: Path) -> None:
+    """Write the table, if one is wanted, and remove the folder of the parts."""
+    with contextlib.suppress(OSError):  # there is none, or a worker that was cut off still writes there
+        parts.rmdir()
+    if out.suffix == ".csv":
+        manifest.write_csv(out)
+
+
+def report(refused: list[Refused]) -> int:
+    """Say which folders could not be read. Returns the exit code."""
+    for one in refused:
+        terminal.complain(f"labelling: {one}")
+    return 2 if refused else 0
 
 
 def summarise(manifest: Manifest, out: Path, total: int, seconds: float) -> None:

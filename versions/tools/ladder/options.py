@@ -11,6 +11,7 @@ from ladder.core.arguments import (
     Several,
     add_limits,
     add_versions,
+    add_viewer,
     channels,
     path,
     pictures,
@@ -62,19 +63,6 @@ def features(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--out", type=png, metavar="FILE.png", help="the figure (default: build/features/NAME.png, after the picture)"
-    )
-
-
-def add_viewer(command: argparse.ArgumentParser) -> None:
-    """Add the options that choose the version and the weight set that look at a picture."""
-    command.add_argument(
-        "--version", metavar="NAME", help=f"{VERSION_HELP} (default: the newest in float32 that runs here)"
-    )
-    command.add_argument(
-        "--weights",
-        dest="weight_set",
-        metavar="SET",
-        help="cifar10, imagenet, synthetic, an imported set, a folder (default: imagenet if it is there, else cifar10)",
     )
 
 

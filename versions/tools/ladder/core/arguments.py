@@ -93,6 +93,19 @@ def add_commands(top: argparse.ArgumentParser, functions: Iterable[Callable[[arg
         add_arguments(commands.add_parser(add_arguments.__name__, help=summary, description=text))
 
 
+def add_viewer(command: argparse.ArgumentParser) -> None:
+    """Add the options that choose the version and the weight set that look at a picture."""
+    command.add_argument(
+        "--version", metavar="NAME", help=f"{VERSION_HELP} (default: the newest in float32 that runs here)"
+    )
+    command.add_argument(
+        "--weights",
+        dest="weight_set",
+        metavar="SET",
+        help="cifar10, imagenet, synthetic, an imported set, a folder (default: imagenet if it is there, else cifar10)",
+    )
+
+
 def add_versions(command: argparse.ArgumentParser) -> None:
     """Add the option that names the versions, for commands whose default is all."""
     command.add_argument(

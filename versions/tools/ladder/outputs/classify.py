@@ -49,12 +49,10 @@ def classify(
             begin = stack.enter_context(terminal.progress("looking at the pictures", len(pictures)))
             answers += name_all(worker, pictures, labels, top, begin)
     named = [answer for answer in answers if isinstance(answer, Named)]
-    if form == "table" and pictures:
-        show(named, time.perf_counter() - started, chosen, folder, labels)
-    elif form != "table":
-        if folder.name == "synthetic":
-            terminal.note(weights.MEANINGLESS)
+    if form != "table":
         rows.write(form, answers, chosen.name, folder.name)
+    elif pictures:
+        show(named, time.perf_counter() - started, chosen, folder, labels)
     if html and named:
         page.write(html, named, chosen, folder, labels)
         terminal.note(f"written: {html}")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from ladder.core import terminal, weights
 from ladder.core.pictures import Refused
 from ladder.core.terminal import printable
 from ladder.outputs.naming import Named
@@ -13,6 +14,8 @@ from ladder.outputs.naming import Named
 
 def write(form: str, answers: Iterable[Named | Refused], version: str, weight_set: str) -> None:
     """Print a line for each picture on stdout; `form`: "json" or "csv"."""
+    if weight_set == "synthetic":
+        terminal.note(weights.MEANINGLESS)
     found = [as_object(answer) | {"version": version, "weights": weight_set} for answer in answers]
     if form == "csv":
         write_csv(found)
