@@ -5,7 +5,7 @@ A file is read whole at once, and only then looked at: what another process does
 
 import json
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,8 @@ class Checkpoint:
         """The tensors' numbers, float32; raises `WeightSetError` if they are none that a network can have."""
         try:
             return {name: _in_float32(name, one) for name, one in self.tensors.items()}
+        except MemoryError as error:
+            raise WeightSetError(f"{self.path}: there is not enough memory to read it") from error
         except ValueError as error:
             raise refusal(self.path, error) from error
 
@@ -111,23 +113,30 @@ def _state_dict(tree: Any) -> tuple[str, dict[str, Tensor]]:
     """The tensors of a network in the objects of a file, and the keys that led to them, joined by a dot."""
     keys: list[str] = []
     while isinstance(tree, dict) and len(keys) < DEEPEST:
-        inner = [key for key in WRAPPERS if isinstance(tree.get(key), dict) and _holds_tensors(tree[key])]
-        if not inner:
+        wrapped = (key for key in WRAPPERS if isinstance(tree.get(key), dict))
+        inner = next((key for key in wrapped if _holds_tensors(tree[key])), None)
+        if inner is None:
             break
-        keys.append(inner[0])
-        tree = tree[inner[0]]
+        keys.append(inner)
+        tree = tree[inner]
     found = {name: one for name, one in tree.items() if isinstance(one, Tensor)} if isinstance(tree, dict) else {}
     if not found or not all(isinstance(name, str) for name in found):
         raise ValueError("there is no state dict in it, nor under a key that one has in a checkpoint")
     return ".".join(keys), found
 
 
-def _holds_tensors(tree: dict[Any, Any], depth: int = 0) -> bool:
-    """Whether a dictionary has tensors in it, or in one of those that it wraps."""
-    if any(isinstance(one, Tensor) for one in tree.values()):
-        return True
-    wrapped: Iterator[Any] = (tree.get(key) for key in WRAPPERS)
-    return depth < DEEPEST and any(isinstance(one, dict) and _holds_tensors(one, depth + 1) for one in wrapped)
+def _holds_tensors(tree: dict[Any, Any]) -> bool:
+    """Whether a dictionary has tensors in it, or in one of those that it wraps.
+
+    A pickle may put a dictionary into itself under each of the eleven keys: at each depth it is looked at once.
+    """
+    layer = {id(tree): tree}
+    for _ in range(DEEPEST + 1):
+        if any(isinstance(one, Tensor) for each in layer.values() for one in each.values()):
+            return True
+        inner = (each.get(key) for each in layer.values() for key in WRAPPERS)
+        layer = {id(one): one for one in inner if isinstance(one, dict)}
+    return False
 
 
 def _stored(tensor: Tensor, read_tensor: Callable[[Tensor], np.ndarray]) -> Stored:

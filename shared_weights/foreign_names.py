@@ -137,7 +137,7 @@ def check_settings(path: Path) -> None:
     These differ in what has no weights, so that the names and the shapes are the same.
     """
     try:
-        config: Any = json.loads((path.parent / "config.json").read_bytes()[:LARGEST_CONFIG])
+        config: Any = json.loads(checkpoint.content_of(path.with_name("config.json"), LARGEST_CONFIG))
     except FileNotFoundError:
         return
     except (OSError, ValueError, RecursionError) as error:

@@ -61,7 +61,7 @@ def import_(model: Path, labels: Path, name: str | None, rules: Path | bytes, ve
     classes = len(weights["fc.bias"])
     names = checked_labels(labels, classes)
     folder.parent.mkdir(exist_ok=True)
-    with sets.replacing(folder) as new:
+    with sets.appearing(folder) as new:
         tensor_file.write(new / "weights.safetensors", weights, {"source": found.path.name})
         (new / "labels.txt").write_bytes(names)
         (new / "preprocess.json").write_bytes(rules)

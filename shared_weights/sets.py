@@ -99,6 +99,24 @@ def checked(state: Mapping[str, np.ndarray], classes: int, source: str) -> dict[
 
 
 @contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which becomes `folder` if all goes well; raises `WeightSetError` if there is one then.
+
+    Two processes may each have seen that there is none.
+    """
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workspace:
+        new = Path(workspace) / "new"
+        new.mkdir()
+        yield new
+        try:
+            os.rename(new, folder)
+        except OSError as error:
+            if not folder.exists():
+                raise
+            raise WeightSetError(f"{folder}: another process has made it meanwhile; it is left as it is") from error
+
+
+@contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """An empty folder to fill, which replaces `folder` if all goes well."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workspace:

@@ -58,6 +58,10 @@ def appearing_whole(path: Path) -> Iterator[Path]:
         yield partial
         partial.chmod(0o644)  # mkstemp lets only the owner read
         partial.replace(target)
+    except OSError as error:
+        if error.filename is None and error.errno:  # such as a full disk, which is reported without a name
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -71,7 +71,7 @@ def _archive(content: bytes) -> tuple[Any, ReadStorage, Order]:
         raise ValueError(f"it is a ZIP archive of more than {MOST_MEMBERS:,} members")
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OverflowError) as error:
         raise ValueError(f"it is no whole ZIP archive ({error}): perhaps a download that broke off") from error
     members = _members(archive, len(content))
     found = [name for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
@@ -88,7 +88,7 @@ def _archive(content: bytes) -> tuple[Any, ReadStorage, Order]:
             raise ValueError(f"its member {name} has {members[name].file_size:,} bytes, but {size:,} are announced")
         try:
             return archive.read(members[name])
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OverflowError) as error:
             raise ValueError(f"its member {name} is damaged ({error})") from error
 
     if members[found[0]].file_size > LARGEST:

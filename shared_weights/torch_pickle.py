@@ -8,12 +8,13 @@ all of them stand in this file.
 import io
 import pickle
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import prod
 from typing import Any, ClassVar, NamedTuple
 
 LARGEST = 4 << 20  # bytes; the pickle of a ResNet-50 has 45 kB, and 150 kB with the state of Adam
 MOST_DIMENSIONS = 32
+MOST_ARGUMENTS = 256  # of a call; the longest are the parts of a path, and each call copies them
 
 PYTHONS: Any = pickle._Unpickler  # type: ignore[attr-defined]  # whose attributes mypy does not know
 INSTRUCTIONS = b"".join((
@@ -93,11 +94,17 @@ def tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: object) -> T
     return made
 
 
-def mapping(pairs: Iterable[Any] = ()) -> dict[Any, Any]:
-    """An OrderedDict, as Python 2 wrote it: from a list of lists, each a key and a value."""
-    made = {}
+def mapping(pairs: list[Any] | None = None) -> dict[Any, Any]:
+    """An OrderedDict, as Python 2 wrote it: from a list of lists, each a key and a value.
+
+    The list is emptied: from a long one, a short pickle could otherwise have a million dictionaries made.
+    """
+    made: dict[Any, Any] = {}
+    if pairs is None:
+        return made
     for key, value in pairs:
         made[checked(key)] = value
+    pairs.clear()
     return made
 
 
@@ -161,6 +168,13 @@ class Unpickler(PYTHONS):
                     return made
         raise ValueError("a storage in it is described in a way that torch.save does not")
 
+    def load_reduce(self) -> None:
+        """As in a pickle, but only with few arguments."""
+        arguments = self.stack[-1]
+        if not isinstance(arguments, tuple) or len(arguments) > MOST_ARGUMENTS:
+            raise ValueError("it calls a function with more arguments than any has that torch.save writes")
+        super().load_reduce()
+
     def load_build(self) -> None:
         """Drops an object's state: what is needed of an object is in its arguments."""
         self.stack.pop()
@@ -176,7 +190,7 @@ class Unpickler(PYTHONS):
             checked(key)
         super().load_setitems()
 
-    dispatch[ord(pickle.NEWOBJ)] = dispatch[ord(pickle.REDUCE)]  # no class stands here, only functions
+    dispatch[ord(pickle.REDUCE)] = dispatch[ord(pickle.NEWOBJ)] = load_reduce  # no class stands here, only functions
     dispatch[ord(pickle.BUILD)] = load_build
     dispatch[ord(pickle.SETITEM)] = load_setitem
     dispatch[ord(pickle.SETITEMS)] = load_setitems

@@ -56,6 +56,22 @@ def test_the_weights_are_found_in_a_whole_checkpoint_the_averaged_ones_first(
     np.testing.assert_array_equal(numbers(path)["w"], W["w"])
 
 
+def test_a_dictionary_that_holds_itself_under_every_key_is_looked_through_a_few_times():
+    looks = 0
+
+    class Counted(dict):
+        def values(self) -> Any:
+            nonlocal looks
+            looks += 1
+            return super().values()
+
+    tree = Counted()
+    tree |= dict.fromkeys(checkpoint.WRAPPERS, tree)
+    with pytest.raises(ValueError, match="no state dict"):
+        checkpoint._state_dict(tree)
+    assert looks <= len(checkpoint.WRAPPERS) * (checkpoint.DEEPEST + 1)
+
+
 @pytest.mark.parametrize(
     "tree", [[], {}, {"a": 1}, 7, None, "w", {"optimizer": W}, {1: W["w"]}, {"model": {"model": {}}}]
 )

@@ -1,6 +1,7 @@
 """Names: a ResNet-50 is known whoever has named its tensors, and what only resembles one is refused as what it is."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -158,6 +159,12 @@ def test_a_config_beside_the_file_that_tells_of_another_network_counts(config, c
     path = save(safetensors(state))
     path.with_name("config.json").write_text(config if isinstance(config, str) else json.dumps(config))
     assert complaint in refusal(path)
+
+
+def test_a_config_that_is_a_pipe_is_refused_and_not_waited_for(state: State, save: Save):
+    path = save(safetensors(state))
+    os.mkfifo(path.with_name("config.json"))
+    assert "config.json beside it can't be read" in refusal(path)
 
 
 @pytest.mark.parametrize(

@@ -188,3 +188,14 @@ def test_a_wrong_command_line_gives_one_line_and_exit_code_2(arguments: list[str
 
 def test_the_picture_that_is_looked_at_is_there():
     assert importing.WITNESS.is_file()
+
+
+def test_a_set_that_another_process_has_made_meanwhile_is_left_as_it_is(home: Path, model: Path, monkeypatch, capsys):
+    def slow(version: object, folder: Path, labels: list[str]) -> str:
+        (home / "imported" / "model").mkdir()
+        (home / "imported" / "model" / "labels.txt").write_text("theirs\n")
+        return "cat"
+
+    monkeypatch.setattr(importing, "run_once", slow)
+    assert "another process has made it" in refusal(["model.pth", "--labels", "labels.txt"], capsys)
+    assert made(home) == ["model"] and (home / "imported" / "model" / "labels.txt").read_text() == "theirs\n"

@@ -1,5 +1,6 @@
 """What is written is a valid safetensors file, always with the same bytes, and never half of it."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -66,6 +67,12 @@ def test_an_impossible_path_is_named_as_the_user_gave_it(tmp_path: Path):
     with pytest.raises(OSError) as caught, tensor_file.appearing_whole(tmp_path / "missing" / "file"):
         pass
     assert caught.value.filename == str(tmp_path / "missing" / "file")
+
+
+def test_a_full_disk_is_told_with_the_path_that_the_user_gave(tmp_path: Path):
+    with pytest.raises(OSError) as caught, tensor_file.appearing_whole(tmp_path / "file"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as a file's write does, without a name
+    assert caught.value.filename == str(tmp_path / "file") and caught.value.errno == errno.ENOSPC
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path):

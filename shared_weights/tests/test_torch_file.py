@@ -174,6 +174,17 @@ def test_keys_whose_hash_takes_forever_are_refused():
     assert "neither text nor a small number" in refusal(zipped(pairs))
 
 
+def test_a_function_called_with_a_long_tuple_is_refused_since_a_pickle_could_repeat_it():
+    call, again = b"ctorch\nSize\nq\x01(" + b"N" * 257 + b"tq\x02R", b"h\x01h\x02R"
+    assert "more arguments" in refusal(in_archive(b"\x80\x02(" + call + again + b"t."))
+    assert "more arguments" in refusal(in_archive(b"\x80\x02ctorch\nSize\n]R."))
+
+
+def test_a_list_of_pairs_makes_only_one_ordered_dictionary_however_often_the_pickle_uses_it():
+    content = b"\x80\x02(ccollections\nOrderedDict\nq\x01](K\x07K\x08\x86K\x09K\x0a\x86e\x85q\x02R"
+    assert read(in_archive(content + b"h\x01h\x02Rt.")) == ({7: 8, 9: 10}, {})
+
+
 def test_a_deep_structure_does_not_exhaust_the_stack():
     assert len(read(in_archive(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."))) == 1
 
@@ -247,6 +258,15 @@ def test_members_that_overlap_are_refused():
             again.filename = f"a/data/{key}"
             made.filelist.append(again)
     assert "overlap" in refusal(file.getvalue())
+
+
+def test_a_member_that_begins_far_beyond_the_file_is_refused():
+    """Python can't even look for what is at byte 2**63."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("a/data.pkl", pickled({})[0])
+        made.getinfo("a/data.pkl").header_offset = 1 << 63
+    assert "damaged" in refusal(file.getvalue())
 
 
 def test_numbers_that_do_not_match_their_checksum_are_refused():

@@ -12,6 +12,8 @@ if __name__ == "__main__":
 
 import argparse
 import os
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from ladder.core import terminal
@@ -19,12 +21,25 @@ from ladder.core.arguments import Parser, add_viewer, path, positive
 from ladder.core.errors import LadderError
 from ladder.core.versions import ROOT
 
+MILLION = 1_000_000
+
 
 def table(text: str) -> Path:
     """The file for the results."""
     if Path(text).suffix not in (".csv", ".jsonl"):
         raise argparse.ArgumentTypeError(f"{text} ends neither with .csv nor with .jsonl")
     return Path(text)
+
+
+def up_to(most: int) -> Callable[[str], int]:
+    """The type of a whole number from 1 to `most`; the system can't be asked for just any number of seconds or MB."""
+
+    def number(text: str) -> int:
+        if positive(text) > most:
+            raise argparse.ArgumentTypeError(f"{text} is more than {most:,}")
+        return int(text)
+
+    return number
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,13 +52,13 @@ def parser() -> argparse.ArgumentParser:
     )
     add_viewer(top)
     top.add_argument("--retry-failed", action="store_true", help="try again the pictures that failed")
-    top.add_argument("--processes", type=positive, metavar="N", help="how many (default: one for each processor)")
+    top.add_argument("--processes", type=up_to(1024), metavar="N", help="how many (default: one for each processor)")
     top.add_argument(
-        "--time-limit", type=positive, default=60, metavar="SECONDS", help="for each picture (default: 60)"
+        "--time-limit", type=up_to(MILLION), default=60, metavar="SECONDS", help="for each picture (default: 60)"
     )
     top.add_argument(
         "--memory-limit",
-        type=positive,
+        type=up_to(MILLION),
         default=2500,
         metavar="MB",
         help="for each picture; the largest that a version accepts takes 2200 MB (default: 2500)",
@@ -63,7 +78,10 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
             raise LadderError("it needs a system whose processes can fork, such as Linux")
         from labelling.label import label  # with the libraries that it needs
 
-        return label(root, **arguments)
+        try:
+            return label(root, **arguments)
+        except sqlite3.Error as error:  # of the manifest's index
+            raise LadderError(f"a temporary file in $SQLITE_TMPDIR or /var/tmp can't be used: {error}") from error
 
     return terminal.exit_code("labelling", run)
 

@@ -1,11 +1,13 @@
 """What is written down about a picture: a line of JSON in the manifest."""
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
 Entry = dict[str, Any]  # of a manifest: a Task's values, "status", and "label" and "score", or "reason"
 BEGINNING = b'{"path": "'  # of every line
+TOLD = {"labelled": ("label", "score"), "failed": ("reason",)}
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ def from_line(line: bytes) -> Entry | None:
     """The entry in a line; None if the line is damaged."""
     try:
         entry = json.loads(line)
-        told = ("label", "score") if entry["status"] == "labelled" else ("reason",)
-        [entry[name] for name in ("path", "size", "mtime", "network", *told)]
+        [entry[name] for name in ("size", "mtime", "network", *TOLD[entry["status"]])]
+        os.fsencode(entry["path"])  # a name that a file can have
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return entry

@@ -1,7 +1,5 @@
 """The manifest: an append-only file of lines about pictures, of which the last about each one counts."""
 
-import csv
-import errno
 import fcntl
 import os
 import sqlite3
@@ -10,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from labelling.entries import BEGINNING, Entry, Task, from_line, to_line
-from ladder.core import terminal
+from ladder.core import csv_file, terminal
 from ladder.core.errors import LadderError
 from shared_weights.tensor_file import appearing_whole
 
@@ -33,7 +31,7 @@ class Manifest:
         self.file = open(path, "a+b", buffering=0)  # noqa: SIM115 (__exit__ closes it)
         try:
             self._lock()
-            self._mend()
+            self._cut_torn_line()
             self.index = sqlite3.connect("")  # a temporary file, which nobody else can see
             self.index.execute("PRAGMA journal_mode = OFF")
             self.index.execute(
@@ -57,7 +55,7 @@ class Manifest:
         except BlockingIOError:
             raise LadderError(f"{self.path}: another run is writing to it") from None
 
-    def _mend(self) -> None:
+    def _cut_torn_line(self) -> None:
         """Cut off the end of a line that was being written when its process was killed."""
         self.file.seek(0)
         begins = self.file.read(len(BEGINNING))
@@ -97,10 +95,10 @@ class Manifest:
         """Append an entry: it survives whatever happens to this process. `here`: the picture was seen in this run."""
         line = rest = to_line(entry)
         while rest:
-            written = self.file.write(rest)
-            if not written:
-                raise OSError(errno.EIO, os.strerror(errno.EIO), str(self.path))
-            rest = rest[written:]
+            try:
+                rest = rest[self.file.write(rest) :]
+            except OSError as error:  # such as a full disk, which is reported without a name
+                raise OSError(error.errno, error.strerror, str(self.path)) from error
         self._note(entry, line, here)
 
     def needs(self, task: Task, retry_failed: bool) -> bool:
@@ -134,8 +132,7 @@ class Manifest:
             appearing_whole(path) as partial,
             open(partial, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
         ):
-            table = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
-            table.writeheader()
-            table.writerows(self.entries())
+            csv_file.write(file, [COLUMNS])
+            csv_file.write(file, ([entry.get(column, "") for column in COLUMNS] for entry in self.entries()))
             file.flush()
             os.fsync(file.fileno())

@@ -3,12 +3,14 @@
 import fcntl
 import json
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from labelling import progress as module
 from labelling.__main__ import main
+from labelling.manifest import Manifest
 from ladder.tests.conftest import LABELS, write
 
 from .conftest import Label, names, rows
@@ -87,6 +89,7 @@ def test_a_bad_picture_is_a_row_with_its_reason_and_harms_no_other(label: Label,
 def test_names_of_every_kind_are_kept(label: Label, photos: Path, tmp_path: Path):
     strange = [
         "line\nbreak.jpg",
+        "carriage\rreturn.jpg",
         'quote",comma.jpg',
         "\x1b[31m.jpg",
         " .jpg",
@@ -218,6 +221,9 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_rest_is_done(label: Label,
         (["."], "--out"),
         ([".", "--out", "none/a.csv"], "none/a.jsonl: No such file or directory"),
         ([".", "--out", "a.csv", "--processes", "0"], "0 is not a whole number above 0"),
+        ([".", "--out", "a.csv", "--processes", "1025"], "1025 is more than 1,024"),
+        ([".", "--out", "a.csv", "--time-limit", "9" * 20], "is more than 1,000,000"),
+        ([".", "--out", "a.csv", "--memory-limit", "9" * 20], "is more than 1,000,000"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line(
@@ -231,6 +237,27 @@ def test_what_cannot_be_is_refused_in_a_line(
     err = capsys.readouterr().err
     assert code == 2 and words in err and err.splitlines()[-1].startswith("labelling: ")
     assert not (tmp_path / "a.jsonl").exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no disk that is always full")
+def test_a_full_disk_is_told_with_the_file_that_has_no_room(label: Label, tmp_path: Path, monkeypatch, capsys):
+    def add(self: Manifest, *arguments: object, **settings: object) -> None:
+        with open("/dev/full", "ab", buffering=0) as self.file:
+            adding(self, *arguments, **settings)
+
+    adding = Manifest.add
+    monkeypatch.setattr(Manifest, "add", add)
+    assert label() == 2
+    assert f"{tmp_path / 'results.jsonl'}: No space left on device" in capsys.readouterr().err
+
+
+def test_no_room_for_the_index_is_told_in_a_line(label: Label, monkeypatch, capsys):
+    def full(*arguments: object, **settings: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Manifest, "_note", full)
+    assert label() == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith("can't be used: database or disk is full")
 
 
 def test_a_system_without_fork_is_told_so(label: Label, monkeypatch, capsys):

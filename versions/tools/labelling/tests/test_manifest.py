@@ -35,7 +35,19 @@ def test_a_line_longer_than_a_block_that_was_cut_is_removed(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "damaged", [b"\0" * 20, b"{}", b"[" * 100_000, LINES[1][:-9], b'{"path": "b.jpg", "status": "labelled"}', b"\xff"]
+    "damaged",
+    [
+        b"\0" * 20,
+        b"{}",
+        b"[" * 100_000,
+        LINES[1][:-9],
+        b'{"path": "b.jpg", "status": "labelled"}',
+        b"\xff",
+        LINES[1].replace(b'"b.jpg"', b"5").strip(),
+        LINES[1].replace(b'"b.jpg"', b'"\\ud800.jpg"').strip(),  # half a letter, which no name can hold
+        LINES[1].replace(b'"labelled"', b'"done"').strip(),
+        LINES[1].replace(b'"labelled"', b"[]").strip(),
+    ],
 )
 def test_a_damaged_line_counts_for_nothing_and_the_others_count(damaged: bytes, tmp_path: Path, capsys):
     path = tmp_path / "m.jsonl"

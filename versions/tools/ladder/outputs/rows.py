@@ -1,12 +1,11 @@
 """The answers of `classify` for other programs: as lines of JSON, or as CSV."""
 
-import csv
 import json
 import sys
 from collections.abc import Iterable
 from typing import Any
 
-from ladder.core import terminal, weights
+from ladder.core import csv_file, terminal, weights
 from ladder.core.pictures import Refused
 from ladder.core.terminal import printable
 from ladder.outputs.naming import Named
@@ -44,12 +43,12 @@ def write_csv(found: list[dict[str, Any]]) -> None:
     """
     shown = printable if sys.stdout.isatty() else str
     places = range(1, max((len(one.get("top", ())) for one in found), default=0) + 1)
-    table = csv.writer(sys.stdout, lineterminator="\n")
     guesses = [column for place in places for column in (f"label_{place}", f"probability_{place}")]
-    table.writerow(["picture", *guesses, "verdict", "seconds", "error", "version", "weights"])
+    table: list[list[object]] = [["picture", *guesses, "verdict", "seconds", "error", "version", "weights"]]
     for one in found:
         cells = [cell for guess in one.get("top", ()) for cell in (shown(guess["label"]), guess["probability"])]
         cells += [""] * (len(guesses) - len(cells))
         verdict = {True: "right", False: "wrong"}.get(one.get("verdict"), "")  # type: ignore[arg-type]
         rest = [verdict, one.get("seconds", ""), shown(one.get("error", "")), one["version"], shown(one["weights"])]
-        table.writerow([shown(one["picture"]), *cells, *rest])
+        table.append([shown(one["picture"]), *cells, *rest])
+    csv_file.write(sys.stdout, table)

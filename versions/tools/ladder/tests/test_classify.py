@@ -1,6 +1,7 @@
 """Naming pictures: verdicts, what counts as a picture, and what is said about those that are none."""
 
 import csv
+import io
 import json
 import os
 from pathlib import Path
@@ -275,6 +276,12 @@ def test_csv_is_a_row_for_each_picture(classify, fake, tmp_path: Path):
 def test_verdicts_are_words_in_csv(classify, pics: Path):
     out = classify("--csv", pics / "chelsea.png", pics / "farm", pics / "coin.png")[1]
     assert [row["verdict"] for row in csv.DictReader(out.splitlines())] == ["right", "wrong", ""]
+
+
+def test_a_name_with_a_carriage_return_stays_one_row_of_csv(classify, fake, tmp_path: Path):
+    write(tmp_path / "a\rb.png", b"")
+    out = classify("--csv", tmp_path / "a\rb.png")[1]
+    assert [row["picture"] for row in csv.DictReader(io.StringIO(out, newline=""))] == [str(tmp_path / "a\rb.png")]
 
 
 def test_csv_on_a_terminal_cannot_steer_it(classify, fake, tmp_path: Path, monkeypatch):
