@@ -77,7 +77,7 @@ class Crew:
     def hire(self) -> Member:
         """Fork a new member. It inherits the pipes of those before it, so the members end one after the other."""
         ours, theirs = FORK.Pipe()
-        process = FORK.Process(target=work, args=(self.net, theirs, self.seconds, self.bytes), daemon=True)
+        process = FORK.Process(target=work, args=(self.net, ours, theirs, self.seconds, self.bytes), daemon=True)
         process.start()
         theirs.close()
         self.members.append(Member(process, ours))
@@ -132,16 +132,17 @@ def cause(code: int | None, seconds: float) -> str:
     return f"the process that looked at it ended {how}"
 
 
-def work(net: ResNet50, pipe: Connection, seconds: float, bytes: int) -> None:
-    """A member's life: for each path an answer, until the pipe ends.
+def work(net: ResNet50, parents: Connection, pipe: Connection, seconds: float, bytes: int) -> None:
+    """A member's life: for each path an answer, until the pipe ends. `parents`: the pipe's other end.
 
     The alarm ends the process even inside a decoder in C, and also if there is no parent left to do it.
     """
+    parents.close()  # while it is open here, too, the pipe does not end when the parent is killed
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):  # the parent's input and output; libtiff writes to the third
         os.dup2(nowhere, descriptor)
     limit_memory(bytes)
-    with suppress(EOFError, BrokenPipeError):
+    with suppress(EOFError, ConnectionError):
         while True:
             picture = pipe.recv_bytes().decode(errors="surrogateescape")
             signal.setitimer(signal.ITIMER_REAL, seconds)

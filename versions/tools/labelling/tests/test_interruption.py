@@ -114,13 +114,18 @@ def test_if_the_processes_are_all_killed_the_run_ends_with_a_line(
     assert (tmp_path / "a.jsonl").read_bytes().count(b"\n") >= 20
 
 
-def test_no_process_outlives_a_killed_run(start: Start, many: Path, tmp_path: Path):
-    write(many / "hang.jpg", "hang")
+@pytest.mark.parametrize("killed", ["the run", "its first process"])
+def test_no_process_outlives_a_killed_run(killed: str, start: Start, many: Path, tmp_path: Path):
+    if killed == "the run":
+        write(many / "hang.jpg", "hang")
     process = start()
     manifest = tmp_path / "killed.jsonl"
     while not manifest.exists() or manifest.read_bytes().count(b"\n") < 20:
         time.sleep(0.01)
-    process.kill()
+    if killed == "the run":
+        process.kill()
+    else:
+        os.kill(int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]), signal.SIGKILL)
     process.communicate(timeout=30)  # they all hold its stderr or what it gave them; the hanging one is ended too
     deadline = time.monotonic() + 30
     while found := [pid for pid in os.listdir("/proc") if pid.isdigit() and str(tmp_path).encode() in command_of(pid)]:

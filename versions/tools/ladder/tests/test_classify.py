@@ -279,7 +279,7 @@ def test_verdicts_are_words_in_csv(classify, pics: Path):
 
 
 def test_a_name_with_a_carriage_return_stays_one_row_of_csv(classify, fake, tmp_path: Path):
-    write(tmp_path / "a\rb.png", b"")
+    write(tmp_path / "a\rb.png", "x")
     out = classify("--csv", tmp_path / "a\rb.png")[1]
     assert [row["picture"] for row in csv.DictReader(io.StringIO(out, newline=""))] == [str(tmp_path / "a\rb.png")]
 
