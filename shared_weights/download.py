@@ -15,7 +15,7 @@ from pathlib import Path
 from ladder.core import installing, terminal
 
 from .sets import WeightSetError
-from .tensor_file import sha256
+from .tensor_file import named_errors, sha256
 
 PATIENCE = 30.0  # seconds without a byte until a connection counts as broken; urllib by default waits forever
 ATTEMPTS = 10
@@ -90,10 +90,8 @@ def _attempt(url: str, part: Path, have: int, report: Report) -> None:
         raise Broken(_reason(error)) from error
     with answer:
         start, total = _extent(answer, have)
-        try:
+        with named_errors(part):
             _append(part, start, total, _blocks(answer), report)
-        except OSError as error:  # such as a full disk, which is reported without a name
-            raise OSError(error.errno, error.strerror, str(part)) from error
 
 
 def _extent(answer: http.client.HTTPResponse, have: int) -> tuple[int, int]:

@@ -45,7 +45,8 @@ def appearing_whole(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():
-        yield path
+        with named_errors(path):
+            yield path
         return
     target = Path(os.path.realpath(path))
     try:
@@ -55,15 +56,23 @@ def appearing_whole(path: Path) -> Iterator[Path]:
     os.close(handle)
     partial = Path(name)
     try:
-        yield partial
+        with named_errors(path):
+            yield partial
         partial.chmod(0o644)  # mkstemp lets only the owner read
         partial.replace(target)
-    except OSError as error:
-        if error.filename is None and error.errno:  # such as a full disk, which is reported without a name
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """An error of the system without a file's name, as that of writing to a full disk, becomes one about `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def sha256(path: Path) -> str:

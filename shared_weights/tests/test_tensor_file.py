@@ -69,10 +69,12 @@ def test_an_impossible_path_is_named_as_the_user_gave_it(tmp_path: Path):
     assert caught.value.filename == str(tmp_path / "missing" / "file")
 
 
-def test_a_full_disk_is_told_with_the_path_that_the_user_gave(tmp_path: Path):
-    with pytest.raises(OSError) as caught, tensor_file.appearing_whole(tmp_path / "file"):
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_a_full_disk_is_told_with_the_path_that_the_user_gave(kind: str, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError) as caught, tensor_file.appearing_whole(tmp_path / kind):
         raise OSError(errno.ENOSPC, "No space left on device")  # as a file's write does, without a name
-    assert caught.value.filename == str(tmp_path / "file") and caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == str(tmp_path / kind) and caught.value.errno == errno.ENOSPC
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path):

@@ -33,6 +33,11 @@ class Task:
         return same and not (retry_failed and entry["status"] == "failed")
 
 
+def may_begin(content: bytes) -> bool:
+    """Whether a file of lines can begin like this; it may end in the middle of the first."""
+    return BEGINNING.startswith(content[: len(BEGINNING)])
+
+
 def to_line(entry: Entry) -> bytes:
     """The entry as a line; a name that is not UTF-8 survives."""
     return json.dumps(entry).encode() + b"\n"

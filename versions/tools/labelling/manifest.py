@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from labelling.entries import BEGINNING, Entry, Task, from_line, to_line
+from labelling.entries import BEGINNING, Entry, Task, from_line, may_begin, to_line
 from ladder.core import csv_file, terminal
 from ladder.core.errors import LadderError
-from shared_weights.tensor_file import appearing_whole
+from shared_weights.tensor_file import appearing_whole, named_errors
 
 COLUMNS = ("path", "status", "label", "score", "reason")
 BLOCK = 1 << 16
@@ -58,8 +58,7 @@ class Manifest:
     def _cut_torn_line(self) -> None:
         """Cut off the end of a line that was being written when its process was killed."""
         self.file.seek(0)
-        begins = self.file.read(len(BEGINNING))
-        if not BEGINNING.startswith(begins) and begins != BEGINNING:
+        if not may_begin(self.file.read(len(BEGINNING))):
             raise LadderError(f"{self.path}: is there already, and no such manifest; it is left as it is")
         end = place = self.file.seek(0, os.SEEK_END)
         while place:
@@ -94,11 +93,9 @@ class Manifest:
     def add(self, entry: Entry, here: bool = True) -> None:
         """Append an entry: it survives whatever happens to this process. `here`: the picture was seen in this run."""
         line = rest = to_line(entry)
-        while rest:
-            try:
+        with named_errors(self.path):
+            while rest:
                 rest = rest[self.file.write(rest) :]
-            except OSError as error:  # such as a full disk, which is reported without a name
-                raise OSError(error.errno, error.strerror, str(self.path)) from error
         self._note(entry, line, here)
 
     def needs(self, task: Task, retry_failed: bool) -> bool:

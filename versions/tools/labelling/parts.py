@@ -3,12 +3,18 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from labelling.entries import Entry, from_line
+from labelling.entries import BEGINNING, Entry, from_line, may_begin
 
 
 def named(folder: Path, shard: str = "*") -> list[Path]:
-    """The part files of a shard, or of all; none if there is no such folder."""
-    return sorted(folder.glob(f"{shard}.*.jsonl"))
+    """The part files of a shard, or of all; none if there is no such folder. Files of others are none."""
+    return sorted(part for part in folder.glob(f"{shard}.*.jsonl") if part.is_file() and is_one(part))
+
+
+def is_one(file: Path) -> bool:
+    """Whether a file can be a part: it is removed when it has been used, so nobody else's may be taken for one."""
+    with open(file, "rb") as opened:
+        return may_begin(opened.read(len(BEGINNING)))
 
 
 def taken(parts: Iterable[Path]) -> Iterator[Entry]:

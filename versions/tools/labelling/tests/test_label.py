@@ -183,6 +183,14 @@ def test_a_file_that_is_none_of_ours_is_left_as_it_is(content: str, label: Label
     assert (tmp_path / "results.jsonl").read_text() == content and not (tmp_path / "results.csv").exists()
 
 
+def test_files_of_others_in_a_folder_called_as_that_of_the_parts_are_left_as_they_are(label: Label, tmp_path: Path):
+    write(tmp_path / "results.parts" / "my.own.jsonl", '{"my": "own"}\n')
+    (tmp_path / "results.parts" / "a.folder.jsonl").mkdir()
+    assert label() == 0
+    assert names(tmp_path / "results.parts") == {"my.own.jsonl"}
+    assert (tmp_path / "results.parts" / "my.own.jsonl").read_text() == '{"my": "own"}\n'
+
+
 def test_a_table_without_a_manifest_is_left_as_it_is(label: Label, tmp_path: Path, capsys):
     write(tmp_path / "results.csv", "my own table\n")
     assert label() == 2 and "is there already, but not results.jsonl" in capsys.readouterr().err
