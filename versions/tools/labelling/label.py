@@ -43,19 +43,15 @@ def label(
     settings = Settings(chosen.name, python, weights_folder.absolute(), processes, time_limit, memory_limit)
     refused, parts = list[Refused](), out.absolute().with_suffix(".parts")
     with opened(out) as manifest:
-
-        def due(complaints: list[Refused]) -> Iterator[Task]:
-            found = collection.tasks(folder, network, complaints)
-            return (task for task in found if manifest.needs(task, retry_failed))
-
-        for entry in taken(named(parts)):
-            manifest.add(entry, here=False)
         with terminal.working("looking for pictures"):
-            total = sum(1 for _ in due(refused))
+            for entry in taken(named(parts)):
+                manifest.add(entry, here=False)
+            total = sum(1 for _ in manifest.due(collection.tasks(folder, network, refused), retry_failed))
         started = time.monotonic()
         if total:
             with engine(settings, scheduler, parts) as labeller:
-                run(labeller, folder, due([]), manifest, total)
+                due = manifest.due(collection.tasks(folder, network, []), retry_failed)
+                run(labeller, folder, due, manifest, total)
         finish(manifest, out, parts)
         summarise(manifest, out, total, time.monotonic() - started)
     return report(refused)
@@ -108,7 +104,7 @@ def run(labeller: Labeller, folder: Path, tasks: Iterator[Task], manifest: Manif
 
 
 def finish(manifest: Manifest, out: Path, parts: Path) -> None:
-    """Write the table, if one is wanted, and remove the folder of the parts."""
+    """Remove the folder of the parts, and write the table if one is asked for."""
     with contextlib.suppress(OSError):  # there is none, or a worker that was cut off still writes there
         parts.rmdir()
     if out.suffix == ".csv":

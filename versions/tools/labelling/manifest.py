@@ -3,7 +3,7 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -97,6 +97,10 @@ class Manifest:
             while rest:
                 rest = rest[self.file.write(rest) :]
         self._note(entry, line, here)
+
+    def due(self, tasks: Iterable[Task], retry_failed: bool) -> Iterator[Task]:
+        """Those of the tasks that need to be done."""
+        return (task for task in tasks if self.needs(task, retry_failed))
 
     def needs(self, task: Task, retry_failed: bool) -> bool:
         """Whether a picture is to be labelled; and note that it is there, so that it gets a row."""
