@@ -156,7 +156,11 @@ def add_outputs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--write",
         action="store_true",
-        help="time all versions at 64 and at 224 pixels, and put the tables and the chart into README.md",
+        help="time all versions at 64 and at 224 pixels, keep the results in versions/bench.json, and put them into "
+        "README.md: its first sentence, chart and tables",
+    )
+    command.add_argument(
+        "--renew", action="store_true", help="put versions/bench.json into README.md again, without timing anything"
     )
     command.add_argument("--json", dest="as_json", action="store_true", help="print all results as JSON, not the table")
 

@@ -163,3 +163,20 @@ def test_the_words_of_a_gain():
     assert Gain(2, ratio, False, "here", "").words() == "2.04 times as fast with 2 threads (95 % interval 1.96 to 2.10)"
     assert Gain(1, ratio, True, "here", "old").words() == "2.0 times as fast (95 % interval 2.0 to 2.1)"
     assert Gain(1, ratio, True, "here", "old").source == "here; stale: old"
+
+
+def test_in_a_fresh_clone_gains_are_those_of_the_published_runs(three: Tree):
+    file = keep(three, "1", both(2.0))
+    history.publish(three.root, [json.loads(file.read_text())])
+    file.unlink()
+    assert gain(three) == [("2.00", "")] and history.of_all(three.root) is None
+    three.write("02_two/src/a.py", "a = 1.0\n")
+    assert gain(three) == [("2.00", "02_two changed since")]
+    keep(three, "2", both(3.0))
+    assert gain(three) == [("3.00", "")] and names(three) == ["2", "1"]
+
+
+def test_a_run_that_is_published_and_kept_counts_once(three: Tree):
+    file = keep(three, "1", both(2.0))
+    history.publish(three.root, [json.loads(file.read_text())])
+    assert names(three) == ["1"]

@@ -7,13 +7,16 @@ from markdown_it import MarkdownIt
 
 from ladder.__main__ import main
 from ladder.core.versions import ROOT
-from ladder.timing import bench, bench_readme
+from ladder.timing import bench, bench_readme, chart, history
 
 from .conftest import Tree, write
-from .test_chart import line, results
+from .test_chart import line, results, texts
 from .test_neighbours import counted
 
-TEXT = f"# A ladder\n\nbefore\n\n{bench_readme.BEGIN}\nold\n{bench_readme.END}\n\nafter\n"
+SUMMARY, BENCH = ([f"<!-- {name}: {place} -->" for place in ("begin", "end")] for name in ("summary", "bench"))
+TEXT = (
+    f"# A ladder\n\n{SUMMARY[0]}\nold\n{SUMMARY[1]}\n\nbefore\n\n{BENCH[0]}\nold\n{BENCH[1]}\n\nafter\n"
+)
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -80,11 +83,47 @@ def test_only_what_is_between_the_markers_changes(tree: Tree):
     found = measured(tree.root)
     for _ in range(2):  # to write again changes nothing
         bench_readme.write(tree.root, found)
-        before, _, rest = (tree.root / "README.md").read_text().partition(bench_readme.BEGIN)
-        between, _, after = rest.partition(bench_readme.END)
-        assert (before, after) == ("# A ladder\n\nbefore\n\n", "\n\nafter\n")
-        assert between.strip() == bench_readme.section(found)
+        text = (tree.root / "README.md").read_text()
+        for name, content in bench_readme.sections(found).items():
+            text = text.replace(f"<!-- {name}: begin -->\n\n{content}\n\n", f"<!-- {name}: begin -->\nold\n")
+        assert text == TEXT
     assert (tree.root / "versions" / "bench.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_the_first_sentence_goes_from_the_first_version_to_the_last_and_to_the_fastest_peer(tree: Tree):
+    found = measured(tree.root)
+    found[64]["versions"].append(line("04_four", 0.005))
+    found[64]["versions"].append(line("04_four", 0.003, threads=2))
+    found[224]["peers"] += [line("ONNX Runtime", 0.08, 0.625), line("ncnn", 0.02, 2.0, threads=2)]
+    found[224]["peers"].append(line("of bytes", 0.01, 5.0, int8=True))
+    sentence, chart, *_ = bench_readme.summary(found).split("\n\n")
+    assert (
+        "for a picture of 64 x 64 pixels, `01_one` takes 12.6 s and `04_four` 5.00 ms, **2500 times as fast**; at 224 x "
+        "224 it is **0.800 times as fast as ncnn**, the fastest of the libraries tried, and 1.60 times as fast as ONNX "
+        "Runtime. One thread each, on a slide rule."
+    ) in sentence
+    assert chart.endswith("](versions/bench.svg)")
+    found[224]["peers"] = []
+    assert "**2500 times as fast**. One thread" in bench_readme.summary(found)
+
+
+def test_what_was_measured_is_kept_and_can_be_written_again(tree: Tree):
+    found = measured(tree.root)
+    bench_readme.write(tree.root, found)
+    assert history.published(tree.root) == [found[64], found[224]]
+    written = (tree.root / "README.md").read_text()
+    write(tree.root / "README.md", TEXT)
+    assert main(["bench", "--renew"], tree.root) == 0
+    assert (tree.root / "README.md").read_text() == written
+
+
+def test_without_results_there_is_nothing_to_write_again(tree: Tree, capsys):
+    write(tree.root / "README.md", TEXT)
+    assert main(["bench", "--renew"], tree.root) == 2
+    assert main(["bench", "--renew", "--peers"], tree.root) == 2
+    none, other = capsys.readouterr().err.splitlines()
+    assert "versions/bench.json has no results: `nox -s bench -- --peers --write` makes it" in none
+    assert "--renew times nothing: no other option goes with it" in other
 
 
 def test_bench_measures_both_sizes_and_writes_them(machine, tree: Tree, capsys):
@@ -93,7 +132,7 @@ def test_bench_measures_both_sizes_and_writes_them(machine, tree: Tree, capsys):
     machine("03_three", 2.0, previous="01_one")
     machine("04_four", 0.5, previous="03_three")
     assert main(["bench", "--write", "--rounds", "12"], tree.root) == 0
-    assert "written: README.md and versions/bench.svg\n" in capsys.readouterr().err
+    assert "written: README.md and versions/bench.svg, from versions/bench.json\n" in capsys.readouterr().err
     [versions] = tables((tree.root / "README.md").read_text())
     assert versions[1][1:] == ["the idea of 01_one", "4000 ms", "", "", "0.017 %"]
     assert versions[3][1:] == ["the idea of 04_four", "500 ms", "500 ms", "4.00 (4.00 to 4.00)", "1.6 %"]
@@ -109,7 +148,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_measured(more: lis
 def test_a_readme_without_markers_is_refused_before_anything_is_measured(tree: Tree, capsys):
     write(tree.root / "README.md", "# no markers\n")
     assert main(["bench", "--write"], tree.root) == 2
-    assert "has no lines <!-- bench: begin --> and <!-- bench: end -->" in capsys.readouterr().err
+    assert "has no lines <!-- summary: begin --> and <!-- summary: end -->" in capsys.readouterr().err
 
 
 def test_a_run_that_was_interrupted_or_disturbed_is_not_written(machine, steady, tree: Tree, capsys, monkeypatch):
@@ -126,9 +165,27 @@ def test_a_run_that_was_interrupted_or_disturbed_is_not_written(machine, steady,
     assert (tree.root / "README.md").read_text() == TEXT and not (tree.root / "versions" / "bench.svg").exists()
 
 
+def test_this_repositorys_readme_and_chart_are_of_the_committed_results(tmp_path: Path):
+    found = {run["size"]: run for run in reversed(history.published(ROOT))}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert list(found) == [64, 224] and bench_readme.filled(ROOT / "README.md", bench_readme.sections(found)) == text
+    chart.draw(chart.of_ladder(found[64], found[224]), tmp_path / "chart.svg")
+    assert texts(ROOT / bench_readme.CHART) == texts(tmp_path / "chart.svg")
+
+
+def test_the_sentence_the_chart_and_the_commands_come_before_any_table():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = text.partition("\n|")[0]
+    places = ["<!-- summary: begin -->", "](versions/bench.svg)", "$ nox -s classify", "pipx run nox", "New to all this"]
+    found = [first.index(place) for place in places]
+    assert found == sorted(found)
+    transcript = first.partition("$ nox")[2].partition("```")[0]
+    assert transcript.count("\n") <= 10
+
+
 def test_this_repositorys_table_parses_and_names_versions_that_there_are():
-    before, begin, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(bench_readme.BEGIN)
-    between, end, _ = rest.partition(bench_readme.END)
+    before, begin, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(BENCH[0])
+    between, end, _ = rest.partition(BENCH[1])
     assert begin and end and "## The ladder" in before
     versions = tables(between)[0]
     assert versions[0] == ["version", "the idea", "64 x 64", "224 x 224", "against the one before", "of peak"]

@@ -36,7 +36,8 @@ class Settings:
     `threads`: the numbers of threads with which to time peers and versions that have threads, by default 1 and one for
     each processor; `rounds`: the most rounds; `seconds`: the most time for loading, warming up and timing, without
     builds; `peers`: time them too; `neighbours`: beside how many busy processes to time; `write`: time all versions at
-    the sizes of the README's tables, and renew these and the chart; `as_json`: print the results as JSON instead of the
+    the sizes of the README's tables, keep the results in versions/bench.json, and renew tables and chart; `renew`: do
+    the last alone, without timing anything; `as_json`: print the results as JSON instead of the
     table.
     """
 
@@ -48,6 +49,7 @@ class Settings:
     peers: bool = False
     neighbours: int = 0
     write: bool = False
+    renew: bool = False
     as_json: bool = False
 
     @property
@@ -64,10 +66,15 @@ def bench(root: Path, **settings: Any) -> int:
     if README.md was to be written and neighbours left too few rounds.
     """
     wanted, found, code = Settings(**settings), dict[int, Any](), 0
+    if wanted.renew:
+        if wanted != Settings(renew=True):
+            raise LadderError("--renew times nothing: no other option goes with it")
+        bench_readme.renew(root)
+        return 0
     if wanted.write:
         if wanted.names or wanted.size or wanted.as_json or wanted.neighbours:
             raise LadderError("--write measures all versions at both sizes: only --peers, --threads, ... go with it")
-        bench_readme.parts(root / "README.md")
+        bench_readme.filled(root / "README.md", {"summary": "", "bench": ""})
     for size in bench_readme.SIZES if wanted.write else [wanted.size or USUAL]:
         results, unknown, code = run(root, replace(wanted, size=size))
         found[size] = results.as_json()
@@ -112,9 +119,10 @@ def run(root: Path, wanted: Settings) -> tuple[Results, str, int]:
         interrupted=field.interrupted,
     )
     kept = history.keep(root, results.as_json())
-    chart.draw(results.as_json(), kept.with_suffix(".svg"))
+    drawing = [chart.of_run(results.as_json())]
+    chart.draw(drawing, kept.with_suffix(".svg"))
     if not wanted.names and not wanted.neighbours:
-        chart.draw(results.as_json(), home / "chart.svg")
+        chart.draw(drawing, home / "chart.svg")
     return results, unknown, 130 if field.interrupted else int(not field.peers_agree)
 
 

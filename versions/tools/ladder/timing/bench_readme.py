@@ -1,40 +1,96 @@
-"""`bench --write`: makes the tables of README.md from the results of one run, at both sizes."""
+"""`bench --write`: makes README.md's first sentence, chart and tables from the results of one run, at both sizes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ladder.core import terminal
 from ladder.core.errors import LadderError
-from ladder.timing import chart
-from ladder.timing.bench_text import NOISE, rounded
+from ladder.timing import chart, history
+from ladder.timing.bench_text import NOISE, duration, rounded
 from ladder.timing.ratios import CONFIDENCE
 from shared_weights.tensor_file import appearing_whole
 
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 SIZES = (64, 224)  # 01 is timed only at the first
 CHART = Path("versions/bench.svg")
+FAMOUS = "ONNX Runtime"  # what most would take: the comparison with it is told, also if another peer is faster
 
 Found = dict[int, dict[str, Any]]  # size -> its results, `Results.as_json`
 Measured = dict[int, dict[str, Any]]  # size -> a version's or peer's line in them
 
 
 def write(root: Path, found: Found) -> None:
-    """Put the tables and the chart into README.md, between its markers, and draw the chart."""
+    """Keep the results in their file, and renew README.md and the chart."""
+    history.publish(root, found.values())
+    renew(root)
+
+
+def renew(root: Path) -> None:
+    """Put what the results' file says into README.md, between the markers, and draw the chart.
+
+    Raises LadderError if there is no such file, or if README.md has no markers.
+    """
+    found = {run["size"]: run for run in history.published(root)}
+    if not found:
+        raise LadderError(f"{history.PUBLISHED.as_posix()} has no results: `nox -s bench -- --peers --write` makes it")
     readme = root / "README.md"
-    before, begin, end, after = parts(readme)
-    chart.draw(found[max(found)], root / CHART)
+    text = filled(readme, sections(dict(sorted(found.items()))))
+    chart.draw(chart.of_ladder(found[min(found)], found[max(found)]), root / CHART)
     with appearing_whole(readme) as partial:
-        partial.write_text(f"{before}{begin}\n\n{section(found)}\n\n{end}{after}", encoding="utf-8")
-    terminal.note(f"written: {readme.name} and {CHART.as_posix()}")
+        partial.write_text(text, encoding="utf-8")
+    terminal.note(f"written: {readme.name} and {CHART.as_posix()}, from {history.PUBLISHED.as_posix()}")
 
 
-def parts(readme: Path) -> tuple[str, str, str, str]:
-    """What is before the markers, the first, the second, what is after them; raises LadderError if there are none."""
-    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise LadderError(f"{readme} has no lines {BEGIN} and {END} to write between")
-    return before, begin, end, after
+def sections(found: Found) -> dict[str, str]:
+    """The README's sections by the names in their markers."""
+    return {"summary": summary(found), "bench": tables(found)}
+
+
+def filled(readme: Path, contents: Mapping[str, str]) -> str:
+    """The README's text with these contents between their markers; raises LadderError if there are none."""
+    text = readme.read_text(encoding="utf-8")
+    for name, content in contents.items():
+        begin, end = (f"<!-- {name}: {place} -->" for place in ("begin", "end"))
+        before, _, rest = text.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise LadderError(f"{readme} has no lines {begin} and {end} to write between")
+        text = f"{before}{begin}\n\n{content}\n\n{end}{after}"
+    return text
+
+
+def summary(found: Found) -> str:
+    """The whole ladder in a sentence, in float32 and with one thread; and the chart, in Markdown."""
+    run = found[min(found)]
+    versions = [line for line in run["versions"] if plain(line)]
+    first, last, size = versions[0], versions[-1], f"{run['size']} x {run['size']}"
+    text = (
+        "A neural network that names what is in a photograph, written from scratch, version after version, each with "
+        f"one more idea: for a picture of {size} pixels, `{first['name']}` takes {duration(first)} and `{last['name']}` "
+        f"{duration(last)}, **{rounded(first['median'] / last['median'], rough=True)} times as fast**{libraries(found)}. "
+        f"One thread each, on {run['processor']['name']}."
+    )
+    return f"{text}\n\n![How long one picture takes with each version, and with libraries]({CHART.as_posix()})"
+
+
+def libraries(found: Found) -> str:
+    """The end of the sentence: the comparison with the fastest of the peers at the larger size, and with FAMOUS."""
+    size = max(found)
+    peers = [line for line in found[size]["peers"] if plain(line) and line["faster"]]
+    best = max(peers, key=lambda line: line["faster"]["median"], default=None)
+    if not best:
+        return ""
+    told = {line["name"]: rounded(1 / line["faster"]["median"]) for line in peers if line["name"] == FAMOUS}
+    famous = "".join(f", and {ratio} times as fast as {name}" for name, ratio in told.items() if name != best["name"])
+    return (
+        f"; at {size} x {size} it is **{rounded(1 / best['faster']['median'])} times as fast as {best['name']}**, the "
+        f"fastest of the libraries tried{famous}"
+    )
+
+
+def plain(line: dict[str, Any]) -> bool:
+    """Whether a version or peer computes in float32 with one thread."""
+    return line["threads"] == 1 and not line["int8"]
 
 
 def command(size: int, peers: bool) -> str:
@@ -43,13 +99,12 @@ def command(size: int, peers: bool) -> str:
     return " ".join(["nox -s bench", *["--"] * bool(options), *options])
 
 
-def section(found: Found) -> str:
-    """The chart, the tables, and how they were measured, in Markdown."""
+def tables(found: Found) -> str:
+    """The tables, and how they were measured, in Markdown."""
     times = [f"{size} x {size}" for size in SIZES]
     versions = lines(found, "versions")
-    texts = [f"![The ladder as a chart]({CHART.as_posix()})"]
     heads = ["version", "the idea", *times, "against the one before", "of peak"]
-    texts.append(table(heads, [row(f"[`{one}`](versions/{one})", threads, of) for (one, threads), of in versions]))
+    texts = [table(heads, [row(f"[`{one}`](versions/{one})", threads, of) for (one, threads), of in versions])]
     if peers := lines(found, "peers"):
         heads = ["peer", "how it is run", *times, f"against `{versions[-1][0][0]}`", "of peak"]
         texts.append(table(heads, [row(one, threads, of) for (one, threads), of in peers]))
@@ -85,12 +140,6 @@ def share(line: dict[str, Any]) -> str:
         return ""
     counted, done = (rounded(100 * line["share_of_peak"] * part, rough=True) for part in (1, line["done"] or 1))
     return f"{counted} %" if line["done"] in (None, 1) else f"{counted} % ({done} %)"
-
-
-def duration(line: dict[str, Any]) -> str:
-    """The median time in milliseconds, as text."""
-    seconds, noisy = line["median"], line["spread"] > NOISE
-    return f"{rounded(seconds, noisy)} s" if seconds >= 10 else f"{rounded(1e3 * seconds, noisy)} ms"
 
 
 def ratio(measured: Measured) -> str:

@@ -1,6 +1,7 @@
 """A benchmark's results as a table and sentences for the terminal."""
 
 import math
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -67,6 +68,12 @@ def rounded(value: float, rough: bool = False) -> str:
     digits = 2 if rough else 3
     value = float(f"{value:.{digits}g}")
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
+
+
+def duration(line: dict[str, Any]) -> str:
+    """The median time of a line of the results, as text: in milliseconds, or in seconds from 10 on."""
+    seconds, noisy = line["median"], line["spread"] > NOISE
+    return f"{rounded(seconds, noisy)} s" if seconds >= 10 else f"{rounded(1e3 * seconds, noisy)} ms"
 
 
 def explain(results: Results, unknown: str) -> list[str]:

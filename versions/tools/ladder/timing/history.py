@@ -1,11 +1,13 @@
 """The runs of the benchmark, kept in build/bench/runs, a file each: a new run does not replace what others measured.
 
+The runs that the README shows are committed, in a file of their own, so that there are some in a fresh clone.
+
 Only figures of one run are compared with each other. They are current if the run was made of the versions as they are
 now, on this processor, with this compiler; otherwise they are stale, which is said where they are shown.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from shared_weights.tensor_file import appearing_whole
 Run = dict[str, Any]  # the content of a run's file: `Results.as_json`
 Line = dict[str, Any]  # a version or a peer in it
 FOLDER = Path("build/bench/runs")
+PUBLISHED = Path("versions/bench.json")
 
 
 def keep(root: Path, run: Run) -> Path:
@@ -27,7 +30,7 @@ def keep(root: Path, run: Run) -> Path:
     file = folder / f"{run['id']}.json"
     with appearing_whole(file) as partial:
         partial.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-    for other in runs(root):
+    for other in kept(root):
         if other["id"] < run["id"] and measured(other) <= measured(run):
             for old in folder.glob(f"{other['id']}.*"):
                 old.unlink(missing_ok=True)
@@ -50,17 +53,45 @@ def seconds(line: Line) -> dict[int, float]:
     return dict(zip(line["rounds"], line["seconds"]))
 
 
+def publish(root: Path, found: Iterable[Run]) -> None:
+    """Write the runs that the README shows to their file, a line each."""
+    with appearing_whole(root / PUBLISHED) as partial:
+        partial.write_text("[\n" + ",\n".join(map(json.dumps, found)) + "\n]\n", encoding="utf-8")
+
+
+def published(root: Path) -> list[Run]:
+    """The runs that the README shows; none if there is no such file, or it is damaged."""
+    return read([root / PUBLISHED])
+
+
+def kept(root: Path) -> list[Run]:
+    """The runs that were made here."""
+    return read((root / FOLDER).glob("*.json"))
+
+
 def runs(root: Path) -> list[Run]:
-    """All runs, the newest first. Files that are damaged or of another form are left out."""
-    found = []
-    for file in sorted((root / FOLDER).glob("*.json"), reverse=True):
+    """All runs, the newest first."""
+    found = {run["id"]: run for run in published(root) + kept(root)}
+    return [found[name] for name in sorted(found, reverse=True)]
+
+
+def read(files: Iterable[Path]) -> list[Run]:
+    """The runs in these files, the newest first. Files that are damaged or of another form are left out."""
+    found: list[Run] = []
+    for file in files:
         try:
-            run = json.loads(file.read_text(encoding="utf-8"))
-            if all(complete(line) for line in run["versions"]) and {*measured(run), where(run), run["id"]}:
-                found.append(run)
+            content = json.loads(file.read_text(encoding="utf-8"))
+            inside = content if isinstance(content, list) else [content]
+            if all(usable(run) for run in inside):
+                found += inside
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             continue
-    return found
+    return sorted(found, key=lambda run: run["id"], reverse=True)
+
+
+def usable(run: Run) -> bool:
+    """Whether a run's figures can be used; raises LookupError, TypeError or AttributeError if one is missing or wrong."""
+    return all(map(complete, run["versions"])) and bool({*measured(run), where(run), run["id"]})
 
 
 def complete(line: Line) -> bool:
@@ -96,7 +127,7 @@ class Today:
 
 def of_all(root: Path) -> Run | None:
     """The newest run of all versions, which has drawn build/bench/chart.svg; None if there is none."""
-    return next((run for run in runs(root) if not run["options"]["names"] and not run["conditions"]["busy"]), None)
+    return next((run for run in kept(root) if not run["options"]["names"] and not run["conditions"]["busy"]), None)
 
 
 def today() -> Today:
