@@ -64,11 +64,12 @@ def summary(found: Found) -> str:
     run = found[min(found)]
     versions = [line for line in run["versions"] if plain(line)]
     first, last, size = versions[0], versions[-1], f"{run['size']} x {run['size']}"
+    ratio = rounded(first["median"] / last["median"], rough=True)
     text = (
         "A neural network that names what is in a photograph, written from scratch, version after version, each with "
-        f"one more idea: for a picture of {size} pixels, `{first['name']}` takes {duration(first)} and `{last['name']}` "
-        f"{duration(last)}, **{rounded(first['median'] / last['median'], rough=True)} times as fast**{libraries(found)}. "
-        f"One thread each, on {run['processor']['name']}."
+        f"one more idea: for a picture of {size} pixels, `{first['name']}` takes {duration(first)} and "
+        f"`{last['name']}` {duration(last)}, **{ratio} times as fast**{libraries(found)} "
+        f"(one thread each, on {run['processor']['name']})."
     )
     return f"{text}\n\n![How long one picture takes with each version, and with libraries]({CHART.as_posix()})"
 

@@ -58,7 +58,7 @@ def of_run(run: dict[str, Any]) -> Panel:
 
 
 def of_ladder(small: dict[str, Any], large: dict[str, Any]) -> list[Panel]:
-    """How far each version comes, in a run that all are in; and peers beside what they are compared with, in another."""
+    """All versions, from one run; and from another the peers beside the versions that they are compared with."""
     versions, peers = rows(small["versions"]), rows(large["peers"], fastest_first=True)
     rivals = {line["previous"] for line in large["peers"]}
     compared = {name: row for name, row in rows(large["versions"]).items() if name in rivals}
@@ -72,7 +72,7 @@ def title(run: dict[str, Any]) -> str:
 
 
 def rows(lines: list[Line], fastest_first: bool = False) -> Rows:
-    """The lines by name and number of threads; in the order of their times, with the fewest threads, if that is asked."""
+    """The lines by name and number of threads; `fastest_first`: in the order of the times with the fewest threads."""
     found: Rows = {}
     for line in lines:
         found.setdefault(line["name"], {})[line["threads"]] = line
@@ -111,11 +111,11 @@ def head(page: Axes, panel: Panel) -> None:
     page.text(EDGE, 16, panel.title, color=LIGHT["ink"], **text(TEXT, weight="bold"))
     kind = "logarithmic: x 10 from line to line" if panel.logarithmic else "linear, from zero"
     page.text(EDGE, 38, kind, color=LIGHT["quiet"], **text(SMALL))
-    right = WIDTH - EDGE
+    right = float(WIDTH - EDGE)
     for said, colour, full in reversed(panel.legend):
-        page.text(right, 38, said, color=LIGHT["quiet"], **text(SMALL, ha="right"))
         right -= LETTER * len(said) + MARK
         mark(page, right, 38, colour, full)
+        page.text(right + MARK, 38, said, color=LIGHT["quiet"], **text(SMALL))
         right -= 2 * MARK
 
 

@@ -90,7 +90,7 @@ def read(files: Iterable[Path]) -> list[Run]:
 
 
 def usable(run: Run) -> bool:
-    """Whether a run's figures can be used; raises LookupError, TypeError or AttributeError if one is missing or wrong."""
+    """Whether a run can be used; raises LookupError, TypeError or AttributeError if a figure is missing or wrong."""
     return all(map(complete, run["versions"])) and bool({*measured(run), where(run), run["id"]})
 
 
