@@ -75,9 +75,10 @@ class Crew:
         return self.hire() if len(self.members) < self.size else None
 
     def hire(self) -> Member:
-        """Fork a new member. It inherits the pipes of those before it, so the members end one after the other."""
+        """Fork a new member. It closes the parent's ends of all pipes: they end when the parent does."""
         ours, theirs = FORK.Pipe()
-        process = FORK.Process(target=work, args=(self.net, ours, theirs, self.seconds, self.bytes), daemon=True)
+        others = [ours, *(member.pipe for member in self.members)]
+        process = FORK.Process(target=work, args=(self.net, theirs, others, self.seconds, self.bytes), daemon=True)
         process.start()
         theirs.close()
         self.members.append(Member(process, ours))
@@ -132,15 +133,16 @@ def cause(code: int | None, seconds: float) -> str:
     return f"the process that looked at it ended {how}"
 
 
-def work(net: ResNet50, parents: Connection, pipe: Connection, seconds: float, bytes: int) -> None:
-    """A member's life: for each path an answer, until the pipe ends. `parents`: the pipe's other end.
+def work(net: ResNet50, pipe: Connection, others: list[Connection], seconds: float, bytes: int) -> None:
+    """A member's life: for each path an answer, until the pipe ends. `others`: connections that are the parent's.
 
     The alarm ends the process even inside a decoder in C, and also if there is no parent left to do it.
     """
-    parents.close()  # while it is open here, too, the pipe does not end when the parent is killed
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):  # the parent's input and output; libtiff writes to the third
         os.dup2(nowhere, descriptor)
+    for other in others:
+        other.close()
     limit_memory(bytes)
     with suppress(EOFError, ConnectionError):
         while True:

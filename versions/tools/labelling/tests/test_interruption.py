@@ -112,6 +112,7 @@ def test_if_the_processes_are_all_killed_the_run_ends_with_a_line(
     assert "01_one ended with code -9" in capsys.readouterr().err
     assert main(arguments, project.root) == 2  # the ten are kept
     assert (tmp_path / "a.jsonl").read_bytes().count(b"\n") >= 20
+    wait_for_all_to_end(tmp_path)
 
 
 @pytest.mark.parametrize("killed", ["the run", "its first process"])
@@ -127,8 +128,13 @@ def test_no_process_outlives_a_killed_run(killed: str, start: Start, many: Path,
     else:
         os.kill(int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]), signal.SIGKILL)
     process.communicate(timeout=30)  # they all hold its stderr or what it gave them; the hanging one is ended too
-    deadline = time.monotonic() + 30
-    while found := [pid for pid in os.listdir("/proc") if pid.isdigit() and str(tmp_path).encode() in command_of(pid)]:
+    wait_for_all_to_end(tmp_path)
+
+
+def wait_for_all_to_end(folder: Path) -> None:
+    """Fail if a process with this folder on its command line is still there after a minute."""
+    deadline = time.monotonic() + 60
+    while found := [pid for pid in os.listdir("/proc") if pid.isdigit() and str(folder).encode() in command_of(pid)]:
         assert time.monotonic() < deadline, found
         time.sleep(0.05)
 
