@@ -156,8 +156,7 @@ def add_outputs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--write",
         action="store_true",
-        help="time all versions at 64 and at 224 pixels, keep the results in versions/bench.json, and put them into "
-        "README.md: its first sentence, chart and tables",
+        help="time all versions at 64 and at 224 pixels, and put that into versions/bench.json and README.md",
     )
     command.add_argument(
         "--renew", action="store_true", help="put versions/bench.json into README.md again, without timing anything"

@@ -46,10 +46,9 @@ class Panel:
     @property
     def legend(self) -> list[tuple[str, str, bool]]:
         """For each kind of mark what it means, its colour, and whether it is full."""
-        colour = VERSION if self.versions else PEER
         counts = sorted({threads for row in self.rows.values() for threads in row})
-        said = [(f"{count} thread{'s' * (count > 1)}", colour, count == 1) for count in counts]
-        return said + [("libraries", PEER, True)] * bool(self.versions and self.peers)
+        said = [(f"{count} thread{'s' * (count > 1)}", VERSION, count == 1) for count in counts]
+        return said + [("libraries", PEER, True)] * bool(self.peers)
 
 
 def of_run(run: dict[str, Any]) -> Panel:
