@@ -40,10 +40,8 @@ def classify(command: argparse.ArgumentParser) -> None:
     add_viewer(command)
     command.add_argument("--top", type=positive, default=5, metavar="N", help="how many labels to show (default: 5)")
     forms = command.add_mutually_exclusive_group()
-    for form, what in (("json", "an object"), ("csv", "a row")):
-        forms.add_argument(
-            f"--{form}", dest="form", action="store_const", const=form, help=f"print {what} for each picture, no table"
-        )
+    for form, what in (("json", "print JSON"), ("csv", "print a row")):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=f"{what} for each picture")
     command.add_argument(
         "--html", type=path, metavar="FILE", help="write a page, too: what the network was given, and where it looked"
     )
