@@ -151,5 +151,5 @@ def test_shards_that_fail_are_told_and_the_others_are_kept(
 
 
 def test_a_part_that_holds_anything_else_counts_for_nothing(tmp_path: Path):
-    write(tmp_path / "x.y.jsonl", 'hello\n{}\n{"path": "a"}\n')
+    write(tmp_path / "x.y.jsonl", '{"path": "a"}\nhello\n{}\n')
     assert list(taken(named(tmp_path))) == [] and not list(tmp_path.iterdir())
