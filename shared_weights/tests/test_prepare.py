@@ -17,12 +17,12 @@ from .conftest import ROOT
 
 torch = pytest.importorskip("torch")
 
-from shared_weights import imagenet, torch_reference  # noqa: E402  (they import torch)
+from shared_weights import imagenet, torch_reference  # noqa: E402  (the latter imports torch)
 
 STATISTICS = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 RULES = {
     "cifar10": {"steps": [["center_square"], ["resize", 32], ["resize", 64]], "filter": "bilinear"} | STATISTICS,
-    "imagenet": imagenet.preprocessing(imagenet.ResNet50_Weights.IMAGENET1K_V2),
+    "imagenet": imagenet.preprocessing(imagenet.V2.shorter, imagenet.V2.side),
     "bicubic": {"steps": [["resize_shorter", 57], ["center_crop", 48]], "filter": "bicubic"} | STATISTICS,
     "lanczos": {"steps": [["resize", 47], ["center_crop", 33]], "filter": "lanczos"} | STATISTICS,
     "hamming": {"steps": [["resize_shorter", 33]], "filter": "hamming"} | STATISTICS,
