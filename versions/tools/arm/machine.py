@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ladder.core.errors import BuildError, LadderError
+from ladder.core import environment
+from ladder.core.errors import LadderError
 
 COMPILER = "aarch64-linux-gnu-gcc"
 OBJDUMP = "aarch64-linux-gnu-objdump"
@@ -134,15 +135,5 @@ def install_packages(machine: Machine, requirements: Sequence[str]) -> None:
 
 
 def step(command: Sequence[str], **more: str) -> None:
-    """Run a command silently; raises BuildError with its output if it fails."""
-    done = subprocess.run(
-        command,
-        env=os.environ | more,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    )
-    if done.returncode:
-        raise BuildError(f"{command[0]} failed; its output is above", done.stdout)
+    """Run a command silently, with `more` variables; raises BuildError with its output if it fails."""
+    environment.step(command, os.environ | more, f"{command[0]} failed; its output is above")

@@ -11,7 +11,7 @@ import pytest
 
 from labelling.__main__ import main
 from ladder.core import environment
-from ladder.tests.conftest import LABELS, Tree, write
+from ladder.tests.conftest import Tree, make_weights, write
 
 # A "picture" of this version is a text: a label's number and its probability, or what is to become of its process.
 FAKE = """
@@ -88,11 +88,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    """A weight set with labels."""
-    folder = tmp_path / "sets" / "small"
-    for name, content in (("weights.safetensors", "w"), ("preprocess.json", "{}"), ("labels.txt", "\n".join(LABELS))):
-        write(folder / name, content)
-    return folder
+    """A weight set, made up."""
+    return make_weights(tmp_path / "sets" / "small")
 
 
 @pytest.fixture

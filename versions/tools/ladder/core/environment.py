@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -172,9 +173,15 @@ def build_wheel(version: Version, build: str, home: Path) -> Path:
 
 def call(version: Version, command: list[str], **more: str) -> None:
     """Run a step of the build silently, with `more` variables; raises BuildError with its output if it fails."""
+    failure = f"{version.name} could not be built; the output of the failed step is above"
+    step(command, installing.variables(variables()) | more, failure)
+
+
+def step(command: Sequence[str], environment: Mapping[str, str], failure: str) -> None:
+    """Run a command silently; if it fails, raises BuildError that says `failure`, with the command's output."""
     done = subprocess.run(
         command,
-        env=installing.variables(variables()) | more,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -182,7 +189,7 @@ def call(version: Version, command: list[str], **more: str) -> None:
         errors="replace",
     )
     if done.returncode:
-        raise BuildError(f"{version.name} could not be built; the output of the failed step is above", done.stdout)
+        raise BuildError(failure, done.stdout)
 
 
 def waiting_lock(path: Path, name: str) -> AbstractContextManager[None]:

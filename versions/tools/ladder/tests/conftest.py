@@ -163,8 +163,12 @@ def pics(tree: Tree) -> Path:
 
 @pytest.fixture
 def weight_set(tmp_path: Path) -> Path:
-    """A weight set called cifar10 with the labels above; its values are of no interest to the fakes."""
-    folder = tmp_path / "sets" / "cifar10"
+    """A weight set called cifar10, made up."""
+    return make_weights(tmp_path / "sets" / "cifar10")
+
+
+def make_weights(folder: Path) -> Path:
+    """A weight set with the labels above; its values are of no interest to the fakes."""
     for name, content in (("weights.safetensors", "w"), ("preprocess.json", "{}"), ("labels.txt", "\n".join(LABELS))):
         write(folder / name, content)
     return folder
