@@ -1,4 +1,4 @@
-"""How far a run is, how fast, and how long it will take: a bar on a terminal, elsewhere a line a minute."""
+"""How far a run is, how fast, and how long it will take: a bar on a terminal, elsewhere a line per minute."""
 
 import time
 from collections.abc import Iterator
