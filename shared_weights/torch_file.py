@@ -131,7 +131,7 @@ def _five_pickles(content: bytes) -> tuple[Any, ReadStorage]:
         storage = storages[key]
         places[key] = place + 8
         if int.from_bytes(content[place : place + 8], "little") != storage.size:
-            raise ValueError(f"the storage {key} has not the {storage.size:,} numbers that are announced")
+            raise ValueError(f"the storage {key} does not have the {storage.size:,} numbers that are announced")
         place += 8 + storage.size * BYTES[storage.dtype]
     if place > len(content):
         raise ValueError(f"it ends after {len(content):,} bytes, and its storages take {place:,}")
