@@ -78,7 +78,9 @@ def preprocessing(side: int, mean: list[float] | None, std: list[float] | None) 
 
 def folder_of(name: str) -> Path:
     """Where the set of this name goes; raises `WeightSetError` if there is one, or if it is no name."""
-    if not PLAIN_NAME.fullmatch(name) or name in NAMES:
+    if name in NAMES:
+        raise WeightSetError(f"{name} is one of the repository's own sets: give another name with --name")
+    if not PLAIN_NAME.fullmatch(name):
         raise WeightSetError(f"{name!r} can't be a set's name: give one with --name, of letters, digits, _, - and .")
     folder = sets.IMPORTED / name
     if folder.exists():

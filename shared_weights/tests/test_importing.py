@@ -122,7 +122,7 @@ def test_labels_keep_their_bytes(home: Path, model: Path):
         (["model.pth", "--labels", "latin.txt"], "latin.txt: is not text in UTF-8"),
         (["model.pth", "--labels", "."], ".: it is not a file"),
         (["labels.txt", "--labels", "labels.txt"], "labels.txt: can't be imported: it is neither"),
-        (["model.pth", "--labels", "labels.txt", "--name", "cifar10"], "'cifar10' can't be a set's name"),
+        (["model.pth", "--labels", "labels.txt", "--name", "cifar10"], "cifar10 is one of the repository's own sets"),
         (["model.pth", "--labels", "labels.txt", "--name", "../up"], "'../up' can't be a set's name"),
         (["model.pth", "--labels", "labels.txt", "--name", ".."], "'..' can't be a set's name"),
         (["model.pth", "--labels", "labels.txt", "--preprocess", "none"], "none: No such file or directory"),

@@ -1,5 +1,6 @@
 """Finds the pictures to classify, and knows what those in pics/ really show."""
 
+import codecs
 import os
 import re
 import stat
@@ -80,8 +81,8 @@ def label(path: Path, name: str, truth: dict[str, object], weight_set: str) -> P
 def listed(given: Iterable[Path]) -> list[Path]:
     """`given`, with the names that are read from standard input in place of `NAMES`.
 
-    A name ends with a line break; if there is a NUL, with that (`find -print0`), and a name may hold line breaks.
-    Raises LadderError if there is no name.
+    A name ends with a line break; if there is a NUL, with that (`find -print0`), and a name may hold line breaks. The
+    mark with which some editors begin a file in UTF-8 is not part of the first. Raises LadderError if there is no name.
     """
     found: list[Path] = []
     for path in given:
@@ -89,7 +90,7 @@ def listed(given: Iterable[Path]) -> list[Path]:
             found.append(path)
             continue
         with open(0, "rb", closefd=False) as stdin:
-            data = stdin.read()
+            data = stdin.read().removeprefix(codecs.BOM_UTF8)
         names = data.split(b"\0") if b"\0" in data else data.splitlines()
         named = [Path(os.fsdecode(name)) for name in names if name]
         if not named:

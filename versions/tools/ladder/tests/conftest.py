@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from ladder.__main__ import main
 from ladder.core import environment
 from ladder.machine.peak import Peak
 from ladder.timing import bench
@@ -59,6 +60,9 @@ class ResNet50:
     def preprocess(self, picture):
         return numpy.full((64, 64, 3), len(open(picture, "rb").read()), dtype=numpy.float32)
 """
+
+CAT, HORSE = [4.0, 1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 3.0, 0.0, 0.0, 0.0]
+ANSWERS = {"chelsea.png": CAT, "horse.png": CAT, "coin.png": HORSE}
 
 Answers = dict[str, list[float] | str]
 
@@ -233,3 +237,17 @@ def results(tree: Tree) -> dict:
     """What the last run has kept."""
     [*_, newest] = sorted((tree.root / "build" / "bench" / "runs").glob("*.json"), key=os.path.getmtime)
     return json.loads(newest.read_text())
+
+
+@pytest.fixture
+def classify(tree: Tree, fake, pics: Path, weight_set: Path, capsys: pytest.CaptureFixture, monkeypatch):
+    """Runs `ladder classify` on the made-up project; returns exit code, stdout and stderr."""
+    monkeypatch.setenv("COLUMNS", "80")
+    fake("01_one", ANSWERS)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = main(["classify", "--weights", str(weight_set), *map(str, arguments)], tree.root)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
