@@ -167,8 +167,8 @@ def how(found: Found) -> str:
         "that are really done)"
     )
     return (
-        f"Median of one inference; how many times as fast as the other, in the rounds of one run, with the "
-        f"{CONFIDENCE} % interval of the median; and the share of what as many cores do with FMA alone"
+        "Median time of one inference; speed-up over the row that it is compared with (the ratio within each round: "
+        f"median and its {CONFIDENCE} % confidence interval); and the share of that many cores' FMA peak"
         f"{really * others}. Measured on "
         f"{' and '.join(sorted(machines))}; {commands} {'print' if len(found) > 1 else 'prints'} it for your machine."
     )
