@@ -43,7 +43,7 @@ class Reader:
 
 
 def readings(reader: Reader, style: str, beside: str, count: int, seed: int = MEASURED) -> tuple[Array, Array]:
-    """Of `count` cells, which are named correctly and which of the answers are doubted: bool (count,) each."""
+    """Of `count` cells, which are read correctly and which of the answers are doubted: bool (count,) each."""
     results = [(reader.read(grey), label) for grey, label in cells(style, beside, count, seed)]
     return np.array([answer == label for (answer, _), label in results]), np.array(
         [bool(why) for (_, why), _ in results]
@@ -117,13 +117,13 @@ def main(count: int = 50) -> None:
     console.print(table)
     right, doubts = (np.concatenate(column) for column in zip(*every))
     doubted = Table("picture", "doubted")
-    doubted.add_row("a cell, named correctly", f"{doubts[right].mean():.1%}")
+    doubted.add_row("a cell, read correctly", f"{doubts[right].mean():.1%}")
     test = embedded().test
     alone = [(*reader.read(grey), label) for grey, label in zip(digits_alone(len(test)), test.labels)]
     correct = np.mean([why != "" for answer, why, label in alone if answer == label])
     incorrect = np.mean([why != "" for answer, why, label in alone if answer != label])
-    doubted.add_row("a test digit, named correctly", f"{correct:.1%}")
-    doubted.add_row("a test digit, named incorrectly", f"{incorrect:.0%}")
+    doubted.add_row("a test digit, read correctly", f"{correct:.1%}")
+    doubted.add_row("a test digit, read incorrectly", f"{incorrect:.0%}")
     for name, pictures in ODD.items():
         doubted.add_row(name, f"{np.mean([bool(reader.read(grey)[1]) for grey in pictures(count)]):.0%}")
     console.print(doubted)
