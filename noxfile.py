@@ -91,7 +91,7 @@ def classify(session: nox.Session) -> None:
 
 @nox.session
 def label(session: nox.Session) -> None:
-    """Name what is in every picture of a folder, of any size, and go on after a break: -- FOLDER --out results.csv."""
+    """Label every picture in a folder of any size; a stopped run resumes: -- FOLDER --out results.csv."""
     many = any(word.startswith("--scheduler") for word in session.posargs)
     python_here(session, "-m", "labelling", *session.posargs, group="dask" if many else "tools")
 
@@ -127,15 +127,15 @@ for part in [*VERSIONS, *PROJECT["tool"]["ladder"]["parts"]]:
 COMMANDS = """
 ladder compare: Compare all versions' logits with each other and torchvision's: -- --versions 02_numpy_dot 03_naive_c.
 ladder bench: Time the versions against each other, in alternating rounds: -- --versions 04 05 --size 224 --peers.
-ladder peaks: Measure this machine's peaks in float32 and 8-bit integers, and the least time that follows: -- --size 64.
+ladder peaks: Measure this machine's peaks in float32 and 8-bit integers, and the time limits that follow: -- --size 64.
 ladder lineage: Check that each version differs from its predecessor only where it declares it.
 ladder carry: Carry changes in one version forward to all later ones: -- VERSION [--from REVISION].
 ladder new: Create the next version as a copy of the last: -- NN_name --idea "...".
 ladder supply: Test each version's sdist and wheel offline, with the oldest and the newest libraries: -- --every-test.
 scrutiny rounding: Compare the versions with float64 on random networks: -- --seeds 200; or -- --layers 12.
-scrutiny soak: Look for leaks in many inferences and loads, for ten minutes: -- --inferences 10000 --minutes 5.
+scrutiny soak: Look for leaks over many inferences and loads, for ten minutes: -- --inferences 10000 --minutes 5.
 scrutiny mutants: Change the versions' sources and see whether the tests notice: -- --versions 05 --count 5.
-scrutiny sensitivity: See whether bench finds a slowdown of 2 %: -- --version 08 --runs 20.
+scrutiny sensitivity: See whether bench detects a slowdown of 2 %: -- --version 08 --runs 20.
 """
 for tool, name, explained in re.findall(r"(\w+) (\w+): (.*)", COMMANDS):
 
@@ -148,7 +148,7 @@ for tool, name, explained in re.findall(r"(\w+) (\w+): (.*)", COMMANDS):
 
 @nox.session
 def accuracy(session: nox.Session) -> None:
-    """Say how often versions name pictures rightly: -- FOLDER_OF_CLASSES --set cifar10 --versions 09 12."""
+    """Measure how often versions classify pictures correctly: -- FOLDER_OF_CLASSES --set cifar10 --versions 09 12."""
     python_here(session, "-m", "ladder", "accuracy", *session.posargs)
 
 
@@ -203,7 +203,7 @@ def site(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff, mypy and clang-format over everything: -- --fix fixes what it can."""
+    """Check everything with ruff, mypy and clang-format: -- --fix fixes what it can."""
     fix = "--fix" in session.posargs
     python(session, "-m", "ruff", "check", *(["--fix"] if fix else []), ".", group="lint")
     python(session, "-m", "ruff", "format", *([] if fix else ["--check"]), ".", group="lint")
@@ -245,7 +245,7 @@ def arm(session: nox.Session) -> None:
 
 @nox.session
 def weights(session: nox.Session) -> None:
-    """Make a weight set or its scales, show the structure: -- imagenet | import | synthetic | quantise | structure."""
+    """Make a weight set or its scales, or show the structure: -- imagenet, import, synthetic, quantise or structure."""
     group = "reference" if "--onnx" in session.posargs else "tools"
     python_here(session, "-m", "shared_weights", *session.posargs, group=group)
 

@@ -148,7 +148,7 @@ LESSONS = {
             "squared": Option(False, "magnitude sqrt(dx**2 + dy**2) instead of |dx| + |dy|"),
         },
     ),
-    "otsu": Lesson(run_otsu, "the threshold that separates dark from bright best", "coins.png"),
+    "otsu": Lesson(run_otsu, "the threshold that best separates dark from bright", "coins.png"),
 }
 
 

@@ -183,7 +183,7 @@ def training_options(command: argparse.ArgumentParser) -> None:
         "--plain", action="store_true", help="learn from the digits as they are, without varied copies"
     )
     command.add_argument(
-        "--resume", action="store_true", help="continue a run that was stopped, or prolong it with --epochs"
+        "--resume", action="store_true", help="continue a run that was stopped, or extend it with --epochs"
     )
 
 
@@ -195,7 +195,7 @@ def dropout_options(command: argparse.ArgumentParser) -> None:
 def digit_options(command: argparse.ArgumentParser) -> None:
     source = command.add_mutually_exclusive_group()
     source.add_argument("--data", type=Path, metavar="FOLDER", help="the full MNIST's four files, gzipped or not")
-    source.add_argument("--download", action="store_true", help="fetch those files first (11.6 MB)")
+    source.add_argument("--download", action="store_true", help="download those files first (11.6 MB)")
 
 
 def picture_options(command: argparse.ArgumentParser) -> None:

@@ -73,16 +73,16 @@ def _parser() -> argparse.ArgumentParser:
 def _add_imagenet(commands: "argparse._SubParsersAction[Parser]") -> None:
     imagenet = commands.add_parser(
         "imagenet",
-        help="get torchvision's trained ResNet-50, which knows a thousand things",
+        help="get torchvision's trained ResNet-50, which knows a thousand classes",
         description="Make a weight set of torchvision's ResNet-50, trained on ImageNet. The checkpoint is taken from "
         "torch's cache ($TORCH_HOME or ~/.cache/torch, hub/checkpoints) if it is there, else downloaded to it "
-        "(102 MB); a download that broke off goes on where it was. torch itself is not needed.",
+        "(102 MB); an interrupted download resumes. torch itself is not needed.",
     )
     imagenet.add_argument(
         "--v1", action="store_true", help="the older IMAGENET1K_V1 (top-1 76.1 %%) instead of IMAGENET1K_V2 (80.9 %%)"
     )
     imagenet.add_argument(
-        "--from", dest="given", type=_path, metavar="FILE", help="the checkpoint, if it lies somewhere else already"
+        "--from", dest="given", type=_path, metavar="FILE", help="the checkpoint, if you already have it elsewhere"
     )
     imagenet.set_defaults(run=_imagenet)
 
@@ -91,14 +91,14 @@ def _add_import(commands: "argparse._SubParsersAction[Parser]") -> None:
     own = commands.add_parser(
         "import",
         help="make a weight set of a ResNet-50 that you have trained, or found",
-        description="Make a weight set of a trained ResNet-50: a file of torch.save (.pth, .pt, .bin; a state dict, or "
-        "a checkpoint that has one in it), safetensors, an index of shards, or a folder of Hugging Face. The names of "
-        "its tensors may be torchvision's, timm's or transformers'. torch is not needed, and nothing in the file is "
-        "ever run. Without --preprocess or --size the pictures are prepared as for ImageNet, at 224 pixels.",
+        description="Make a weight set of a trained ResNet-50: a file from torch.save (.pth, .pt, .bin; a state dict, "
+        "or a checkpoint that holds one), safetensors, an index of shards, or a Hugging Face folder. The names of its "
+        "tensors may be torchvision's, timm's or transformers'. torch is not needed, and nothing in the file is ever "
+        "run. Without --preprocess or --size the pictures are prepared as for ImageNet, at 224 pixels.",
     )
     own.add_argument("model", type=_path, metavar="MODEL", help="the file or folder")
     own.add_argument(
-        "--labels", type=_path, required=True, metavar="FILE", help="the names of the classes, one a line, in order"
+        "--labels", type=_path, required=True, metavar="FILE", help="the names of the classes, one per line, in order"
     )
     own.add_argument("--name", help="what to call the set, for `classify -- --weights NAME` (default: the file's name)")
     own.add_argument("--preprocess", type=_path, metavar="FILE", help="a preprocess.json: how pictures become numbers")
@@ -106,10 +106,10 @@ def _add_import(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--size",
         type=_size,
         metavar="N",
-        help="resize the shorter side to 8/7 N, cut N x N pixels out (default: 224)",
+        help="resize the shorter side to 8/7 N, crop to N x N pixels (default: 224)",
     )
     for option, what in (("--mean", "is subtracted from"), ("--std", "divides")):
-        help_ = f"what {what} red, green and blue, which are 0 to 1 (default: ImageNet's)"
+        help_ = f"what {what} red, green and blue, from 0 to 1 (default: ImageNet's)"
         own.add_argument(option, type=_number, nargs=3, metavar=("R", "G", "B"), help=help_)
     own.add_argument("--version", metavar="NAME", help="the version that runs it once (default: the newest)")
     own.set_defaults(run=_import)
@@ -119,31 +119,31 @@ def _add_quantise(commands: "argparse._SubParsersAction[Parser]") -> None:
     quantise = commands.add_parser(
         "quantise",
         help="measure the scales that a set needs for 8-bit integers",
-        description="Run the float32 network on the pictures in a folder and write the scale of each of its values to "
+        description="Run the float32 network on the pictures in a folder and write the scales of its activations to "
         "the set's quantisation.json, which the versions in 8-bit integers need.",
     )
     quantise.add_argument("set", metavar="SET", help="the weight set: its name or folder")
     quantise.add_argument(
-        "--pictures", type=_path, required=True, metavar="FOLDER", help="pictures like those to be classified; 100 do"
+        "--pictures", type=_path, required=True, metavar="FOLDER", help="typical pictures; 100 are enough"
     )
     quantise.add_argument(
         "--range",
         dest="rule",
         choices=("max", "mse"),
         default="mse",
-        help="reach as far as the largest value seen, or as far as the mean squared error is least (default: mse)",
+        help="reach to the largest value seen, or as far as gives the least mean squared error (default: mse)",
     )
     quantise.add_argument(
         "--noise",
         type=_count,
         default=0,
         metavar="N",
-        help="look at N images of random numbers as well, such as `bench` uses (for synthetic)",
+        help="also run on N images of random numbers, such as `bench` uses (for synthetic)",
     )
     quantise.add_argument(
         "--version",
         metavar="NAME",
-        help="the version that runs the network (default: the newest that tells of each layer)",
+        help="the version that runs the network (default: the newest that reports each layer)",
     )
     quantise.set_defaults(run=_quantise)
 
@@ -245,12 +245,12 @@ def _import(options: argparse.Namespace) -> None:
     made = importing.import_(options.model, options.labels, options.name, preprocessing, options.version)
     print("\n".join(map(_printable, str(made).splitlines())))
     if not options.preprocess and not numbers:
-        print("Assumed as well: pictures are prepared as for ImageNet, at 224 pixels; if not: --preprocess or --size.")
+        print("Also assumed: pictures are prepared as for ImageNet, at 224 pixels; if not: --preprocess or --size.")
 
 
 def _structure(options: argparse.Namespace) -> None:
     if options.int8 and not options.onnx:
-        raise WeightSetError("--int8 says how --onnx FILE is written, and there is no --onnx FILE")
+        raise WeightSetError("--int8 says how --onnx FILE is written, but there is no --onnx FILE")
     table = structure.table(options.size)
     console = Console()
     # A table squeezed into a narrow window would lose digits; rather let the window wrap its lines.

@@ -66,7 +66,7 @@ def quantise(folder: Path, given: Path, rule: str, name: str | None = None, nois
     version = observer(name)
     python = environment.python(version)
     rounds = 1 if rule == "max" else 2
-    looking = f"{folder.name}: {version.name} looks at the pictures"
+    looking = f"{folder.name}: {version.name} runs on the pictures"
     with (
         Observer(version.name, python, folder) as worker,
         terminal.progress(looking, rounds * len(inputs)) as begin,
@@ -89,7 +89,7 @@ def observer(name: str | None) -> Version:
         return [version for version in discover(ROOT) if not version.fuses and obstacle(version) is None][-1]
     [version] = select(ROOT, [name], must_run=True)
     if version.fuses:
-        raise LadderError(f"{version.name} does several layers in one step and tells of the last: take an earlier one")
+        raise LadderError(f"{version.name} fuses layers and reports only the last of each step: choose an earlier one")
     return version
 
 

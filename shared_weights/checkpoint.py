@@ -105,7 +105,7 @@ def content_of(path: Path, largest: int) -> bytes:
         raise ValueError(f"it has {status.st_size:,} bytes, more than {largest:,}")
     content = path.read_bytes()
     if content.startswith(b"version https://git-lfs"):
-        raise ValueError("it is a pointer of Git LFS, which stands for the file: `git lfs pull` gets the file itself")
+        raise ValueError("it is a Git LFS pointer to the file: `git lfs pull` gets the file itself")
     return content
 
 
@@ -121,7 +121,7 @@ def _state_dict(tree: Any) -> tuple[str, dict[str, Tensor]]:
         tree = tree[inner]
     found = {name: one for name, one in tree.items() if isinstance(one, Tensor)} if isinstance(tree, dict) else {}
     if not found or not all(isinstance(name, str) for name in found):
-        raise ValueError("there is no state dict in it, nor under a key that one has in a checkpoint")
+        raise ValueError("it holds no state dict, nor one under any of the usual keys of a checkpoint")
     return ".".join(keys), found
 
 
@@ -148,7 +148,7 @@ def _safetensors(content: bytes) -> dict[str, Stored]:
     try:
         entries = deserialize(content)
     except SafetensorError as error:
-        raise ValueError(f"it is neither a file of torch.save nor safetensors ({error})") from error
+        raise ValueError(f"it is neither a file from torch.save nor safetensors ({error})") from error
     return {name: Stored(one["dtype"], tuple(one["shape"]), partial(_raw, one)) for name, one in entries}
 
 
@@ -181,10 +181,10 @@ def _sharded(path: Path, content: bytes) -> dict[str, Stored]:
         index = json.loads(content[:LARGEST_INDEX])["weight_map"]
         names = {name: file for name, file in index.items() if isinstance(file, str)}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError("it is no index of shards: JSON with a weight_map") from error
+        raise ValueError("it is not an index of shards, which is JSON with a weight_map") from error
     files = sorted(set(names.values()))
     if len(names) != len(index) or len(files) > MOST_SHARDS:
-        raise ValueError(f"its weight_map does not lead from names to files, at most {MOST_SHARDS}")
+        raise ValueError(f"its weight_map does not map names to files, at most {MOST_SHARDS}")
     found: dict[str, Stored] = {}
     room = LARGEST
     for file in files:

@@ -47,7 +47,7 @@ def download(url: str, target: Path, prefix: str) -> None:
             _persist(url, part, report)
         if not sha256(part).startswith(prefix):
             part.unlink()
-            raise WeightSetError(f"{url}: what came was another file, whose SHA-256 does not begin with {prefix}")
+            raise WeightSetError(f"{url}: this is another file: its SHA-256 does not begin with {prefix}")
         part.replace(target)
 
 
@@ -63,7 +63,7 @@ def _persist(url: str, part: Path, report: Report) -> None:
             break
         time.sleep(PAUSE)
     if here := _size(part):
-        advice = f"{here / 1e6:.0f} MB are here, and the same command goes on from there"
+        advice = f"{here / 1e6:.0f} MB are here, and the same command resumes there"
     else:
         advice = f"without a network, put the file into {part.parent}"
     raise WeightSetError(f"{url} could not be downloaded ({reason}); {advice}")
@@ -99,7 +99,7 @@ def _extent(answer: http.client.HTTPResponse, have: int) -> tuple[int, int]:
     if answer.status == HTTPStatus.PARTIAL_CONTENT:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
         if not found or int(found[1]) != have:
-            raise Broken("the server sends another part than it was asked for")
+            raise Broken("the server sends another part than the one requested")
         return have, int(found[2])
     length = answer.headers.get("Content-Length", "")
     return 0, int(length) if length.isdecimal() else 0

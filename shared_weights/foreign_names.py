@@ -33,12 +33,12 @@ TRANSFORMERS = (  # a pattern, and what torchvision calls it; stages and layers 
 STRANGERS = (  # a pattern of names, and what the network is that has them
     (r"(stem\.|res[2-5]).*|conv\d_block\d.*|.*branch2[abc].*",
      "it has the names of Detectron, Caffe or Keras, whose ResNet-50 is v1: its stride is in the first 1x1 convolution "
-     "of a block, and here, as in torchvision, it is in the 3x3 (v1.5)"),
-    (r"conv1\.\d\..*", "its stem has several convolutions, as a ResNet-50-C, -D or -S has, and not one of 7x7"),
+     "of a block; here, as in torchvision, it is in the 3x3 (v1.5)"),
+    (r"conv1\.\d\..*", "its stem has several convolutions, like a ResNet-50-C, -D or -S, not one of 7x7"),
     (r"layer\d\.\d+\.se\..*", "it has squeeze-and-excitation layers (SE-ResNet)"),
-    (r"layer\d\.\d+\.downsample\.2\..*", "it averages in its shortcuts, as a ResNet-50-D does"),
-    (r"(visual\.)?attnpool\..*|visual\..*", "it is CLIP's network, which ends in attention and not in an average"),
-    (r"layer\d\.\d+\.(conv|bn)\d\..*_packed_params.*|.*\.zero_point", "it is quantised: take the float32 network"),
+    (r"layer\d\.\d+\.downsample\.2\..*", "it averages in its shortcuts, like a ResNet-50-D"),
+    (r"(visual\.)?attnpool\..*|visual\..*", "it is CLIP's network, which ends in attention, not in an average"),
+    (r"layer\d\.\d+\.(conv|bn)\d\..*_packed_params.*|.*\.zero_point", "it is quantised: import the float32 network"),
 )  # fmt: skip
 DEPTHS = {(3, 4, 23, 3): "ResNet-101", (3, 8, 36, 3): "ResNet-152", (2, 2, 2, 2): "ResNet-18"}
 UNSEEN = re.compile(r"(tv_|gluon_)?resnet50(_v1b)?")  # timm's architectures that are this one; others share its names
@@ -60,7 +60,7 @@ def renamed(found: Checkpoint) -> dict[str, Stored]:
     given: dict[str, Stored] = {}
     for name, tensor in found.tensors.items():
         if len(name) > LONGEST_NAME:
-            raise ValueError(f"a tensor in it has a name of {len(name):,} letters")
+            raise ValueError(f"a tensor in it has a name of {len(name):,} characters")
         own = torchvisions(name)
         if own.rpartition(".")[2] in COUNTERS:
             continue
@@ -96,9 +96,9 @@ def check_depth(given: Mapping[str, Stored]) -> None:
     if any(counts) and counts != BLOCKS:
         name = f" ({DEPTHS[counts]})" if counts in DEPTHS else ""
         has = ", ".join(map(str, counts))
-        raise ValueError(f"not a ResNet-50: its stages have {has} blocks{name}, and not {', '.join(map(str, BLOCKS))}")
+        raise ValueError(f"not a ResNet-50: its stages have {has} blocks{name}, not {', '.join(map(str, BLOCKS))}")
     if blocks and not any(re.match(r"layer1\.0\.(conv|bn)3\.", name) for name in given):
-        raise ValueError("not a ResNet-50: its blocks have two convolutions, as a ResNet-34's, and not three")
+        raise ValueError("not a ResNet-50: its blocks have two convolutions, like a ResNet-34's, not three")
 
 
 def with_head(given: Mapping[str, Stored]) -> dict[str, Stored]:
@@ -107,7 +107,7 @@ def with_head(given: Mapping[str, Stored]) -> dict[str, Stored]:
     linear = {name: one for name, one in given.items() if name not in inside and len(one.shape) == 2}
     heads = sorted(name.rpartition(".")[0] for name in linear)
     if len(heads) != 1:
-        what = f"several layers ({', '.join(heads[:3])})" if heads else "none: it ends without naming anything"
+        what = f"several layers ({', '.join(heads[:3])})" if heads else "none: it ends without classifying"
         raise ValueError(f"a ResNet-50's head is one linear layer with a bias, and this one has {what}")
     head = heads[0]
     if f"{head}.weight" not in linear or f"{head}.bias" not in given:
@@ -124,8 +124,8 @@ def fitting(given: Mapping[str, Stored]) -> dict[str, Stored]:
         if name not in given:
             raise ValueError(f"not a ResNet-50: it has no {name}")
         if given[name].shape != shape:
-            wider = ", as a ResNeXt or a wide ResNet has" if re.match(r"layer1\.0\.(conv|bn)[12]", name) else ""
-            raise ValueError(f"not a ResNet-50: {name} has shape {given[name].shape}{wider}, and not {shape}")
+            wider = ", like a ResNeXt or a wide ResNet" if re.match(r"layer1\.0\.(conv|bn)[12]", name) else ""
+            raise ValueError(f"not a ResNet-50: {name} has shape {given[name].shape}{wider}, not {shape}")
     if more := sorted(given.keys() - expected.keys()):
         raise ValueError(f"not a ResNet-50, which has no {more[0]}")
     return {name: given[name] for name in expected}
@@ -148,6 +148,6 @@ def check_settings(path: Path) -> None:
     if transformers and config.get("downsample_in_bottleneck"):
         raise ValueError("its config.json says downsample_in_bottleneck: it is v1, with the stride in the 1x1")
     if transformers and (config.get("downsample_in_first_stage") or config.get("hidden_act", "relu") != "relu"):
-        raise ValueError("its config.json tells of another stride or activation than a ResNet-50's")
+        raise ValueError("its config.json states another stride or activation than a ResNet-50's")
     if isinstance(name, str) and "num_features" in config and not UNSEEN.fullmatch(name.partition(".")[0]):
         raise ValueError(f"its config.json calls it {name}, which is not the plain resnet50")

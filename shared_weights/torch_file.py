@@ -43,7 +43,7 @@ def read(content: bytes) -> tuple[Any, ReadTensor]:
     elif content.startswith(LEGACY):
         tree, read_storage = _five_pickles(content)
     else:
-        raise ValueError("it has the tar layout of before torch 0.2: load it with torch 1 and save its state_dict anew")
+        raise ValueError("it has the tar layout from before torch 0.2: load it with torch 1, save its state_dict again")
     read_storage = lru_cache(maxsize=1)(read_storage)  # all tensors may be views of one storage
     return tree, lambda tensor: _numbers(tensor, read_storage(tensor.storage), order)
 
@@ -72,11 +72,11 @@ def _archive(content: bytes) -> tuple[Any, ReadStorage, Order]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OverflowError) as error:
-        raise ValueError(f"it is no whole ZIP archive ({error}): perhaps a download that broke off") from error
+        raise ValueError(f"it is not a complete ZIP archive ({error}): perhaps an interrupted download") from error
     members = _members(archive, len(content))
     found = [name for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(found) != 1:
-        raise ValueError("it is a ZIP archive, but not one of torch.save: there is no data.pkl in its folder")
+        raise ValueError("it is a ZIP archive, but not from torch.save: there is no data.pkl in its folder")
     folder = found[0].removesuffix("data.pkl")
     if f"{folder}constants.pkl" in members:
         raise ValueError("it is a program (TorchScript): save model.state_dict() of the network that it was made from")
@@ -85,7 +85,7 @@ def _archive(content: bytes) -> tuple[Any, ReadStorage, Order]:
         if name not in members:
             raise ValueError(f"it has no member {name}")
         if size is not None and members[name].file_size != size:
-            raise ValueError(f"its member {name} has {members[name].file_size:,} bytes, but {size:,} are announced")
+            raise ValueError(f"its member {name} has {members[name].file_size:,} bytes, but {size:,} are declared")
         try:
             return archive.read(members[name])
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OverflowError) as error:
@@ -125,14 +125,14 @@ def _five_pickles(content: bytes) -> tuple[Any, ReadStorage]:
     if version != VERSION:
         raise ValueError("it has a layout that torch has never written")
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(storages):
-        raise ValueError("its list of storages is not that of its tensors")
+        raise ValueError("its list of storages is not the one that its tensors use")
     places, place = {}, stream.tell()
     for key in keys:
         storage = storages[key]
         places[key] = place + 8
         if int.from_bytes(content[place : place + 8], "little") != storage.size:
-            raise ValueError(f"the storage {key} does not have the {storage.size:,} numbers that are announced")
+            raise ValueError(f"the storage {key} does not have the {storage.size:,} numbers that are declared")
         place += 8 + storage.size * BYTES[storage.dtype]
     if place > len(content):
-        raise ValueError(f"it ends after {len(content):,} bytes, and its storages take {place:,}")
+        raise ValueError(f"it ends after {len(content):,} bytes, but its storages take {place:,}")
     return tree, lambda storage: content[places[storage.key] : places[storage.key] + storage.nbytes]

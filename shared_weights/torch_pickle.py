@@ -81,9 +81,9 @@ class Tensor(NamedTuple):
 def tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: object) -> Tensor:
     """What torch's _rebuild_tensor_v2 is given first; raises `ValueError` unless it lies within its storage."""
     if not isinstance(storage, Storage) or not whole_numbers((offset,)):
-        raise ValueError("a tensor in it has no storage, or begins nowhere in it")
+        raise ValueError("a tensor in it has no storage, or no place in it")
     if not (whole_numbers(shape) and whole_numbers(strides) and len(shape) == len(strides)):
-        raise ValueError("the shape or the strides of a tensor in it are not whole numbers, one for each dimension")
+        raise ValueError("the shape or the strides of a tensor in it are not integers, one for each dimension")
     made = Tensor(storage, offset, tuple(shape), tuple(strides))
     if 0 in made.shape:
         return made
@@ -166,13 +166,13 @@ class Unpickler(PYTHONS):
                 made = Storage(dtype, key, size)
                 if dtype in BYTES and 0 <= size < 1 << 48 and self.storages.setdefault(key, made) == made:
                     return made
-        raise ValueError("a storage in it is described in a way that torch.save does not")
+        raise ValueError("a storage in it is described in a way that torch.save never uses")
 
     def load_reduce(self) -> None:
         """As in a pickle, but only with few arguments."""
         arguments = self.stack[-1]
         if not isinstance(arguments, tuple) or len(arguments) > MOST_ARGUMENTS:
-            raise ValueError("it calls a function with more arguments than any has that torch.save writes")
+            raise ValueError("it calls a function with more arguments than torch.save ever writes")
         super().load_reduce()
 
     def load_build(self) -> None:

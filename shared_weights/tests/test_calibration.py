@@ -122,7 +122,7 @@ def test_the_command_prints_the_file(folder: Path, pictures: Callable[..., Path]
         ([1.0, float("nan")], [], "1.png: the output of image is not finite"),
         ([1.0, float("inf")], [], "1.png: the output of image is not finite"),
         ([1.0, 99.0], [], "ended with code 7"),
-        ([1.0], ["--version", "12"], "12_winograd does several layers in one step"),
+        ([1.0], ["--version", "12"], "12_winograd fuses layers and reports only the last of each step"),
         ([1.0], ["--version", "nonsense"], "there is no version 'nonsense'"),
     ],
 )

@@ -168,12 +168,12 @@ def test_json_that_is_no_index_is_refused(text: str, save: Save):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "neither a file of torch.save nor safetensors"),
-        (b"<!DOCTYPE html><html>please log in", "neither a file of torch.save nor safetensors"),
+        (b"", "neither a file from torch.save nor safetensors"),
+        (b"<!DOCTYPE html><html>please log in", "neither a file from torch.save nor safetensors"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
-        (safetensors(W)[:-1], "neither a file of torch.save nor safetensors"),
-        ((1 << 63).to_bytes(8, "little") + b"{}", "neither a file of torch.save nor safetensors"),
-        (zipped(W)[:-1], "broke off"),
+        (safetensors(W)[:-1], "neither a file from torch.save nor safetensors"),
+        ((1 << 63).to_bytes(8, "little") + b"{}", "neither a file from torch.save nor safetensors"),
+        (zipped(W)[:-1], "an interrupted download"),
     ],
 )
 def test_what_is_no_checkpoint_is_named_with_the_reason(content: bytes, complaint: str, save: Save):

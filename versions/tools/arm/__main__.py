@@ -23,8 +23,8 @@ def parser() -> argparse.ArgumentParser:
         description="Builds each version in float32 for 64-bit ARM Linux and tests it on emulated processors: the "
         "operators' tests, a whole narrow network, whose layers must have the same bits as on x86-64, and the machine "
         "code of the innermost loops, which must not touch the stack. Needs Debian's gcc-aarch64-linux-gnu and "
-        "qemu-user; what else it takes, an ARM Python with its libraries, it downloads into build/arm. Says nothing "
-        "about speed: an emulated processor has none.",
+        "qemu-user; an ARM Python with its libraries is downloaded into build/arm. Gives no times: those of an "
+        "emulated processor mean nothing.",
         epilog="Exit code 0; 1 if something differs or fails; 2 if something is missing, with a one-line message.",
     )
     add_versions(top)

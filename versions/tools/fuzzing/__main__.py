@@ -22,11 +22,11 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     epilog = "Exit code 0; 1 if a promise was broken; 2 for bad input, with a one-line message."
     top = Parser(prog="fuzzing", description=__doc__, epilog=epilog)
-    top.add_argument("--minutes", type=minutes, metavar="N", help="in all (default: 2 s for each target and version)")
+    top.add_argument("--minutes", type=minutes, metavar="N", help="in total (default: 2 s for each target and version)")
     top.add_argument("--targets", nargs="+", choices=TARGETS, default=[], metavar="NAME", help=", ".join(TARGETS))
     add_versions(top)
-    top.add_argument("--seed", type=int, default=0, metavar="N", help="another number, other inputs (default: 0)")
-    top.add_argument("--again", type=path, metavar="FILE", help="only try this input from build/fuzz once more")
+    top.add_argument("--seed", type=int, default=0, metavar="N", help="another seed gives other inputs (default: 0)")
+    top.add_argument("--again", type=path, metavar="FILE", help="only try this input from build/fuzz again")
     return top
 
 

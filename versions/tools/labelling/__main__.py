@@ -1,8 +1,8 @@
-"""Name what is in every picture of a folder, however many there are; run again, it goes on where it was ended.
+"""Label every picture in a folder, however many there are; run again, it resumes where it stopped.
 
-What is known of each picture is appended to a manifest, FILE.jsonl: a line with its path, size and time of change, the
-network, and its label and score, or the reason why there is none. The last line about a picture counts. FILE.csv is
-written from it at the end. A picture is looked at again if it has changed, or if another network is asked.
+For each picture a line is appended to a manifest, FILE.jsonl: its path, size and time of change, the network, and its
+label and score, or the reason why there is none. The last line about a picture counts. FILE.csv is written from the
+manifest at the end. A picture is labelled again if it has changed, or if the network has.
 """
 
 if __name__ == "__main__":
@@ -44,14 +44,14 @@ def up_to(most: int) -> Callable[[str], int]:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    epilog = "Exit code 0, also if pictures failed; 2 for bad input or a folder that cannot be read; 130 for Ctrl-C."
+    epilog = "Exit code 0, even if pictures failed; 2 for bad input or a folder that cannot be read; 130 for Ctrl-C."
     top = Parser(prog="labelling", description=__doc__, epilog=epilog)
     top.add_argument("folder", type=path, metavar="FOLDER", help="searched recursively, as `classify` does")
     top.add_argument(
         "--out", type=table, required=True, metavar="FILE", help="FILE.csv, or FILE.jsonl for the manifest alone"
     )
     add_viewer(top)
-    top.add_argument("--retry-failed", action="store_true", help="try again the pictures that failed")
+    top.add_argument("--retry-failed", action="store_true", help="retry the pictures that failed")
     top.add_argument("--processes", type=up_to(1024), metavar="N", help="how many (default: one for each processor)")
     top.add_argument(
         "--time-limit", type=up_to(MILLION), default=60, metavar="SECONDS", help="for each picture (default: 60)"

@@ -73,7 +73,7 @@ class Cluster:
                     yield from taken(named(self.parts, future.key))
         if failed:
             shards = "1 shard" if len(failed) == 1 else f"{len(failed)} shards"
-            raise LadderError(f"{shards} failed; the same command tries the rest again: {failed[0]}")
+            raise LadderError(f"{shards} failed; the same command does the rest: {failed[0]}")
 
     def wait(self, running: set[Future]) -> tuple[set[Future], set[Future]]:
         """The futures that have ended, at least one, and the others; says so where there is no worker to end one."""

@@ -64,7 +64,7 @@ def opened(out: Path) -> Manifest:
     """
     path = out.with_suffix(".jsonl")
     if out != path and out.exists() and not path.exists():
-        raise LadderError(f"{out}: is there already, but not {path.name}, from which it would be written anew")
+        raise LadderError(f"{out}: exists already, but not {path.name}, from which it would be rewritten")
     return Manifest(path)
 
 
@@ -99,7 +99,7 @@ def run(labeller: Labeller, folder: Path, tasks: Iterator[Task], manifest: Manif
                 manifest.add(entry)
                 counter.step()
     except KeyboardInterrupt:
-        terminal.note("stopped; the same command goes on from here")
+        terminal.note("stopped; the same command resumes here")
         raise
 
 
@@ -121,11 +121,11 @@ def report(refused: list[Refused]) -> int:
 def summarise(manifest: Manifest, out: Path, total: int, seconds: float) -> None:
     """Print what there is now, and what was done, in so many `seconds`."""
     labelled, failed, gone = manifest.counts()
-    lines = [f"{printable(str(out))}: {labelled + failed:,} pictures, {labelled:,} of them with a label."]
+    lines = [f"{printable(str(out))}: {labelled + failed:,} pictures, {labelled:,} of them labelled."]
     if failed:
-        lines.append(f"{failed:,} failed: each has a reason in its place; --retry-failed tries them again.")
+        lines.append(f"{failed:,} failed: the reasons are in their rows; --retry-failed tries them again.")
     if gone:
-        lines.append(f"{gone:,} of earlier runs are not in the folder any more, and left out.")
+        lines.append(f"{gone:,} of earlier runs are no longer in the folder, and left out.")
     if total:
-        lines.append(f"{total:,} were looked at in this run: {total / seconds:.3g} pictures/s.")
+        lines.append(f"{total:,} were done in this run: {total / seconds:.3g} pictures/s.")
     terminal.output().print("\n".join(lines), markup=False, soft_wrap=True)

@@ -59,7 +59,7 @@ class Manifest:
         """Cut off the end of a line that was being written when its process was killed."""
         self.file.seek(0)
         if not may_begin(self.file.read(len(BEGINNING))):
-            raise LadderError(f"{self.path}: is there already, and no such manifest; it is left as it is")
+            raise LadderError(f"{self.path}: exists already and is not a manifest; it is left as it is")
         end = place = self.file.seek(0, os.SEEK_END)
         while place:
             start = max(0, place - BLOCK)
@@ -84,7 +84,7 @@ class Manifest:
                     self._note(entry, line, here=False)
         if damaged:
             lines = "1 line is" if damaged == 1 else f"{damaged:,} lines are"
-            terminal.note(f"{self.path}: {lines} damaged and count for nothing")
+            terminal.note(f"{self.path}: {lines} damaged and ignored")
 
     def _note(self, entry: Entry, line: bytes, here: bool) -> None:
         row = os.fsencode(entry["path"]), line, entry["status"] == "failed", here

@@ -143,7 +143,7 @@ def report(seconds: dict[tuple[int, ...], list[float]], found: dict[tuple[int, .
     console = terminal.output()
     console.print(table)
     best = max(PIPELINES, key=lambda one: rates[one])
-    console.print(f"label does {rates[()] / rates[best]:.2f} times as many as the best of the others.")
+    console.print(f"label has {rates[()] / rates[best]:.2f} times the throughput of the best of the others.")
     different = sum(found[()][file] != label for file, label in found[best].items())
     if different or found[()].keys() != found[best].keys():
         console.print(f"{different} classes differ.")

@@ -35,7 +35,7 @@ def classify(command: argparse.ArgumentParser) -> None:
         nargs="*",
         type=pictures,
         metavar="PICTURE",
-        help="picture files, or folders of them; -: their names are on standard input, a line or NUL after each",
+        help="picture files, or folders of them; -: read names from standard input, separated by newlines or NULs",
     )
     add_viewer(command)
     command.add_argument("--top", type=positive, default=5, metavar="N", help="how many labels to show (default: 5)")
@@ -43,7 +43,7 @@ def classify(command: argparse.ArgumentParser) -> None:
     for form, what in (("json", "print JSON"), ("csv", "print a row")):
         forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=f"{what} for each picture")
     command.add_argument(
-        "--html", type=path, metavar="FILE", help="write a page, too: what the network was given, and where it looked"
+        "--html", type=path, metavar="FILE", help="also write a page: what the network was given, and where it looked"
     )
     command.set_defaults(form="table")
 
@@ -65,10 +65,10 @@ def features(command: argparse.ArgumentParser) -> None:
 
 
 def accuracy(command: argparse.ArgumentParser) -> None:
-    """say how often versions name pictures rightly
+    """measure how often versions classify pictures correctly
 
-    FOLDER holds a folder of pictures for each class, named as the label is. Top 1 and top 5 with their 95 % intervals,
-    and the difference of each further version to the first, picture by picture.
+    FOLDER holds a folder of pictures for each class, named like its label. Top-1 and top-5 accuracy with 95 %
+    intervals, and the difference of each further version from the first, picture by picture.
     """
     command.add_argument("folder", type=path, metavar="FOLDER", help="a folder with a folder for each class")
     command.add_argument(
@@ -130,7 +130,7 @@ def bench(command: argparse.ArgumentParser) -> None:
         action=Several,
         type=thread_count,
         metavar="N",
-        help="for versions that have threads: time them with each of these numbers (default: 1 and all processors)",
+        help="for versions with threads: time them with each of these numbers (default: 1 and all processors)",
     )
     add_limits(command, 170)
     add_outputs(command)
@@ -142,7 +142,7 @@ def add_outputs(command: argparse.ArgumentParser) -> None:
         "--peers",
         action="store_true",
         help="time torch, ONNX Runtime, OpenVINO and ncnn too, with the same numbers of threads (installs 6 GB), and "
-        "in 8-bit integers beside a version in these",
+        "beside an 8-bit version in 8-bit integers",
     )
     command.add_argument(
         "--neighbours",
@@ -154,10 +154,10 @@ def add_outputs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--write",
         action="store_true",
-        help="time all versions at 64 and at 224 pixels, and put that into versions/bench.json and README.md",
+        help="time all versions at 64 and at 224 pixels, and write versions/bench.json and README.md",
     )
     command.add_argument(
-        "--renew", action="store_true", help="put versions/bench.json into README.md again, without timing anything"
+        "--renew", action="store_true", help="write versions/bench.json into README.md again, without timing anything"
     )
     command.add_argument("--json", dest="as_json", action="store_true", help="print all results as JSON, not the table")
 
@@ -180,7 +180,7 @@ def profile(command: argparse.ArgumentParser) -> None:
         "--threads",
         type=thread_count,
         metavar="N",
-        help="for versions that have threads (default: one for each processor)",
+        help="for versions with threads (default: one for each processor)",
     )
     add_limits(command, 20)
     command.add_argument("--json", dest="as_json", action="store_true", help="print the JSON instead of the table")
@@ -191,8 +191,8 @@ def peaks(command: argparse.ArgumentParser) -> None:
     """measure how fast this machine multiplies and copies, in float32 and in 8-bit integers
 
     The most that loops of multiply-adds reach with each kind of number and instruction, and that copying reaches; and
-    the least time that follows for ResNet-50: if every byte came from memory, and if none did, with convolutions that
-    are computed as they are defined (Winograd's take fewer multiplications). Leave the machine alone meanwhile.
+    the least time that follows for ResNet-50, if every byte came from memory and if none did, with direct convolutions
+    (Winograd's take fewer multiplications). Leave the machine alone meanwhile.
     """
     command.add_argument(
         "--size", type=pixels, default=224, metavar="N", help="for a picture of N x N pixels, 32 to 1024 (default: 224)"
@@ -200,7 +200,7 @@ def peaks(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--threads", type=thread_count, metavar="N", help="on one core and on N (default: one for each processor)"
     )
-    command.add_argument("--rounds", type=positive, default=30, metavar="N", help="the best of so many (default: 30)")
+    command.add_argument("--rounds", type=positive, default=30, metavar="N", help="take the best of N (default: 30)")
 
 
 def diff(command: argparse.ArgumentParser) -> None:
@@ -251,7 +251,7 @@ def carry(command: argparse.ArgumentParser) -> None:
     written. README.md and pyproject.toml are never carried.
     """
     command.add_argument("name", metavar="VERSION", help=VERSION_HELP)
-    command.add_argument("--from", dest="revision", default="HEAD", metavar="REV", help="count from this commit on")
+    command.add_argument("--from", dest="revision", default="HEAD", metavar="REV", help="carry changes since REV")
 
 
 def new(command: argparse.ArgumentParser) -> None:

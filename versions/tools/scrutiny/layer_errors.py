@@ -57,5 +57,5 @@ def report(name: str, rows: list[Row]) -> int:
     terminal.output().print(table)
     wrong = [layer for layer, _, _, share in rows if not share <= 1]
     for layer in wrong:
-        terminal.note(f"scrutiny: {name}: {layer} is past its bound")
+        terminal.note(f"scrutiny: {name}: {layer} exceeds its bound")
     return 1 if wrong else 0

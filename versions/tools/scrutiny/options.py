@@ -10,8 +10,8 @@ def rounding(command: argparse.ArgumentParser) -> None:
 
     Each seed makes two narrow networks, each with an image: one of four listed sizes, and one of any size, which
     versions that compile C for each size do not see. Special images follow: zeros, black, white, denormal numbers, NaN,
-    infinity. A version in 8-bit integers is compared with the same network in whole numbers, to the last bit. The bits
-    must be the same from run to run, in another process, and with other numbers of threads.
+    infinity. A version in 8-bit integers is compared with the same network in integers in NumPy, to the last bit. The
+    bits must be the same from run to run, in another process, and with other numbers of threads.
     """
     add_versions(command)
     command.add_argument("--seeds", type=positive, default=4, metavar="N", help="how many (default: 4)")
@@ -34,7 +34,7 @@ def soak(command: argparse.ArgumentParser) -> None:
 def checkers(command: argparse.ArgumentParser) -> None:
     """look for faults in the C with valgrind, gcc -fanalyzer and clang-tidy
 
-    Memcheck watches a narrow network that is loaded, run and freed, twice; the analyzers read all C, including the C
+    Memcheck watches a narrow network that is loaded, run and freed, twice; the analysers read all C, including the C
     generated for that network. The checks of clang-tidy are listed in .clang-tidy. Any finding is a failure.
     """
     add_versions(command)
@@ -49,15 +49,15 @@ def mutants(command: argparse.ArgumentParser) -> None:
     """
     add_versions(command)
     command.add_argument("--count", type=positive, default=22, metavar="N", help="of each version (default: 22)")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="another number, other mutants (default: 0)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, other mutants (default: 0)")
 
 
 def sensitivity(command: argparse.ArgumentParser) -> None:
-    """check whether `bench` finds a small slowdown, and none where there is none
+    """check whether `bench` detects a small slowdown, and none where there is none
 
-    Times three copies of a version in each run: one as it is, one that is the same, and one whose worker waits after
-    each inference for 2 % of the time that it took. The slowdown must be found in nine of ten runs, and one between
-    the two copies that are the same in at most one of ten. Leave the machine alone meanwhile.
+    Times three copies of a version in each run: two as it is, and one whose worker waits after each inference for 2 %
+    of the time that it took. The slowdown must be detected in nine of ten runs, and one between the two identical
+    copies in at most one of ten. Leave the machine alone meanwhile.
     """
     command.add_argument("--version", metavar="NAME", help=f"{VERSION_HELP} (default: the newest that runs here)")
     command.add_argument("--runs", type=positive, default=20, metavar="N", help="default: 20")

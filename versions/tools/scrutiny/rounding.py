@@ -117,10 +117,10 @@ def report(contestants: list[Contestant]) -> int:
     """Print the findings; the exit code is 1 if anything was wrong."""
     found = {contestant.version.name: contestant.tallies for contestant in contestants}
     tabulate("Random networks: differences from float64, relative to the largest logit", found, RANDOM_COLUMNS)
-    tabulate("Other images: the same; and whether what cannot be finite is not", found, OTHER_COLUMNS)
+    tabulate("Other images: the same; and whether results that cannot be finite are not", found, OTHER_COLUMNS)
     tabulate("The same bits from one ... to the next", found, BITS_COLUMNS)
     if whole := [contestant.version.name for contestant in contestants if contestant.version.int8]:
-        terminal.output().print(f"{' and '.join(whole)}: in place of float64, the same network in whole numbers.")
+        terminal.output().print(f"{' and '.join(whole)}: compared with the same network in integers, not with float64.")
     wrong = [line for name, tallies in found.items() for line in complaints(name, tallies)]
     for line in wrong:
         terminal.note(f"scrutiny: {line}")

@@ -99,7 +99,7 @@ def report(trials: list[Trial]) -> int:
     hits, alarms = sum(found(trial.slower) for trial in trials), sum(found(trial.same) for trial in trials)
     runs = len(trials)
     console.print(
-        f"A slowdown of {100 * SHARE:g} % was found in {hits} of {runs} runs, one that was not there in {alarms}."
+        f"A slowdown of {100 * SHARE:g} % was detected in {hits} of {runs} runs, one that was not there in {alarms}."
     )
     return int(runs - hits > runs // 10 or alarms > runs // 10)
 

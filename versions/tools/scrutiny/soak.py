@@ -143,7 +143,7 @@ def full(version: Version, minutes: float) -> Run:
 
 def report(runs: list[Run]) -> int:
     """Print the table, and the times of the last run; the exit code is 1 if anything is wrong."""
-    table = terminal.table("What a process holds at first, and how much more in the end")
+    table = terminal.table("What a process holds at first, and how much more at the end")
     for head in ("version", "what", "times", "memory", "files", "threads", "outputs"):
         table.add_column(head, justify="right" if head == "times" else "left")
     for run in runs:

@@ -10,7 +10,7 @@ from ladder.timing.conditions import sources as digest
 # The figures that `nox -s mnist` draws in build/mnist.
 DRAWN = {
     "curves": "loss and accuracy after each epoch",
-    "confusion": "the confusion matrix: which digit was named as which",
+    "confusion": "the confusion matrix: which digit was taken for which",
     "mistakes": "the worst mistakes",
     "filters": "the filters of conv1",
     "feature_maps": "what the filters see in one digit",
@@ -32,7 +32,7 @@ def stale(root: Path) -> str:
     names = {line["name"] for line in run["versions"]} if run else set()
     sources = {version.name: digest(version) for version in discover(root) if version.name in names}
     reason = run and history.today().stale(run, sources)
-    return f"\nThis chart is stale: {reason}; `nox -s bench` draws it anew.\n" if reason else ""
+    return f"\nThis chart is stale: {reason}; `nox -s bench` redraws it.\n" if reason else ""
 
 
 def curves(root: Path) -> str:

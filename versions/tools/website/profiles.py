@@ -30,7 +30,7 @@ def profile(root: Path, name: str) -> str:
         threads = f", {measured['threads']} threads" if measured["threads"] > 1 else ""
         where = f"{found['size']} x {found['size']} pixels{threads}, on {found['processor']}"
     except (ValueError, LookupError, TypeError):
-        return f"{title}build/profile/{file.name} can't be read: {command} writes it anew.\n"
+        return f"{title}build/profile/{file.name} can't be read: {command} writes it again.\n"
     note = f" {MARKED}" if marked(rows) else ""
     drawn = "![roofline: the speed of each layer over its operations for each byte](/build/profile/{}.png)\n\n"
     plot = drawn.format(name) if file.with_suffix(".png").exists() else ""

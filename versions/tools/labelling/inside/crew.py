@@ -128,9 +128,9 @@ def cause(code: int | None, seconds: float) -> str:
     if code == -signal.SIGALRM:
         return f"it took longer than {seconds:g} s"
     if code == -signal.SIGKILL:
-        return "the process that looked at it was killed, as the system does when memory is short"
+        return "its process was killed, as the system does when memory is short"
     how = f"by {signal.Signals(-code).name}" if code and code < 0 else f"with exit code {code}"
-    return f"the process that looked at it ended {how}"
+    return f"its process ended {how}"
 
 
 def work(net: ResNet50, pipe: Connection, others: list[Connection], seconds: float, bytes: int) -> None:

@@ -125,7 +125,7 @@ def test_parts_of_a_run_that_was_killed_are_taken_over(label: Label, photos: Pat
     (tmp_path / "many.parts" / "s-0.aaaa.jsonl").write_bytes(b"".join(whole[:25]) + whole[25][:-9])
     capsys.readouterr()
     assert label(out=tmp_path / "many.csv") == 0
-    assert "15 were looked at in this run" in capsys.readouterr().out
+    assert "15 were done in this run" in capsys.readouterr().out
     assert (tmp_path / "many.csv").read_bytes() == (tmp_path / "results.csv").read_bytes()
     assert not (tmp_path / "many.parts").exists()
 
@@ -144,7 +144,7 @@ def test_shards_that_fail_are_told_and_the_others_are_kept(
     write(weights / "weights.safetensors", "damaged")
     assert label("--scheduler", workers.scheduler_address) == 2
     err = capsys.readouterr().err
-    assert "2 shards failed; the same command tries the rest again: 01_one: " in err and "Traceback" not in err
+    assert "2 shards failed; the same command does the rest: 01_one: " in err and "Traceback" not in err
     assert not (tmp_path / "results.csv").exists()
     write(weights / "weights.safetensors", "w")
     assert label("--scheduler", workers.scheduler_address) == 0 and len(rows(tmp_path / "results.csv")) == 40

@@ -88,7 +88,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(start: Start, label: L
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 130 and b"stopped; the same command goes on from here" in err
+    assert process.returncode == 130 and b"stopped; the same command resumes here" in err
     assert b"Traceback" not in err and not (tmp_path / "killed.csv").exists()
     (many / "hang.jpg").unlink()
     assert ended(start()) == 0 and rows(tmp_path / "killed.csv").keys() == names(many)

@@ -32,7 +32,7 @@ def test_every_picture_gets_a_row_with_its_label(label: Label, photos: Path, tmp
         }
         assert float(row["score"]) == float(score)
     out = capsys.readouterr().out
-    assert "40 pictures, 40 of them with a label" in out and "40 were looked at in this run" in out
+    assert "40 pictures, 40 of them labelled" in out and "40 were done in this run" in out
 
 
 def test_the_rows_are_in_the_order_of_their_paths(label: Label, tmp_path: Path):
@@ -60,11 +60,11 @@ def test_the_manifest_alone_is_kept_if_that_is_asked_for(label: Label, tmp_path:
 
 BAD = {
     "hang": "it took longer than 1 s",
-    "crash": "the process that looked at it ended by SIGSEGV",
-    "kill": "the process that looked at it was killed, as the system does when memory is short",
-    "leave": "the process that looked at it ended with exit code 3",
+    "crash": "its process ended by SIGSEGV",
+    "kill": "its process was killed, as the system does when memory is short",
+    "leave": "its process ended with exit code 3",
     "eat": "not enough memory for this picture",
-    "bug": "the process that looked at it ended with exit code 1",
+    "bug": "its process ended with exit code 1",
     "junk": "is not a picture",
     "long": "x" * 300,
 }
@@ -123,7 +123,7 @@ def test_a_picture_that_has_changed_is_done_again(label: Label, photos: Path, tm
     write(photos / "0" / "0.jpg", "5 0.99")
     os.utime(photos / "1" / "1.jpg", ns=(1, 1))
     assert label() == 0
-    assert "2 were looked at in this run" in capsys.readouterr().out
+    assert "2 were done in this run" in capsys.readouterr().out
     assert rows(tmp_path / "results.csv")["0/0.jpg"]["label"] == LABELS[5]
 
 
@@ -136,7 +136,7 @@ def test_another_network_does_all_again(label: Label, project, weights: Path, tm
     ):
         change()
         capsys.readouterr()
-        assert label() == 0 and "40 were looked at in this run" in capsys.readouterr().out
+        assert label() == 0 and "40 were done in this run" in capsys.readouterr().out
     project.write("01_one/README.md", "# other words\n")
     assert label() == 0 and "looked at" not in capsys.readouterr().out
 
@@ -152,7 +152,7 @@ def test_bad_pictures_are_tried_again_only_if_asked(label: Label, photos: Path, 
     assert label("--retry-failed") == 0
     assert rows(tmp_path / "results.csv")["junk.jpg"]["status"] == "labelled"
     out = capsys.readouterr().out
-    assert "1 were looked at" in out and "failed" not in out
+    assert "1 were done" in out and "failed" not in out
 
 
 def test_a_picture_that_is_gone_has_no_row_but_keeps_its_line(label: Label, photos: Path, tmp_path: Path, capsys):
@@ -179,7 +179,7 @@ def test_two_runs_on_one_file_refuse_each_other(label: Label, tmp_path: Path, ca
 @pytest.mark.parametrize("content", ["a table\n", "{}\n", "hello", '{"path": 1}', "\n"])
 def test_a_file_that_is_none_of_ours_is_left_as_it_is(content: str, label: Label, tmp_path: Path, capsys):
     write(tmp_path / "results.jsonl", content)
-    assert label() == 2 and "no such manifest; it is left as it is" in capsys.readouterr().err
+    assert label() == 2 and "is not a manifest; it is left as it is" in capsys.readouterr().err
     assert (tmp_path / "results.jsonl").read_text() == content and not (tmp_path / "results.csv").exists()
 
 
@@ -193,7 +193,7 @@ def test_files_of_others_in_a_folder_called_as_that_of_the_parts_are_left_as_the
 
 def test_a_table_without_a_manifest_is_left_as_it_is(label: Label, tmp_path: Path, capsys):
     write(tmp_path / "results.csv", "my own table\n")
-    assert label() == 2 and "is there already, but not results.jsonl" in capsys.readouterr().err
+    assert label() == 2 and "exists already, but not results.jsonl" in capsys.readouterr().err
     assert (tmp_path / "results.csv").read_text() == "my own table\n" and not (tmp_path / "results.jsonl").exists()
 
 

@@ -23,5 +23,5 @@ def test_it_is_held_against_the_best_and_a_class_that_differs_is_a_failure(label
     found = {(): {"a": "cat", "b": "cat"}, **{one: {"a": "cat", "b": label} for one in PIPELINES}}
     assert report(seconds, found, 100) == code
     out = " ".join(capsys.readouterr().out.split())
-    assert words in out and "label does 2.00 times as many as the best of the others" in out
+    assert words in out and "label has 2.00 times the throughput of the best of the others" in out
     assert "label, 2 processes 50.0" in out and "DataLoader, workers: 1; ONNX Runtime, threads: 1, batch: 1 25.0" in out

@@ -19,8 +19,8 @@ from shared_weights.tensor_file import appearing_whole
 
 MEANING = (
     "FMA: multiply-adds; vector, scalar: other instructions on vector registers, on all lanes or on one float; loads, "
-    "stores: also those that compute with memory at once. Below a function stand its innermost loops, marked | in the "
-    "listing. Intel's notation: the target comes first."
+    "stores: including instructions with a memory operand. Below a function stand its innermost loops, marked | in the "
+    "listing. Intel syntax: the destination comes first."
 )
 
 
@@ -44,7 +44,7 @@ def asm(root: Path, name: str, wanted: str, out: Path | None = None) -> int:
     if reason := obstacle(version):
         raise LadderError(reason)
     if "x86_64" not in processor.features():
-        raise LadderError("asm knows the instructions of x86-64 only, and this is another processor")
+        raise LadderError("asm knows only the instructions of x86-64, and this is another processor")
     environment.python(version, "asm")
     meson = environment.home_of(version, "asm") / "meson"
     chosen = generated_units(version, wanted) or [choose(version, units(meson), wanted)]

@@ -71,7 +71,7 @@ def carry(root: Path, name: str, revision: str) -> int:
     versions = discover(root)
     version = find(versions, name)
     later = descendants(versions, version)
-    git.need("carry", "because an edit is measured against what was committed", root, "rev-parse", "--git-dir")
+    git.need("carry", "because an edit is measured against the last commit", root, "rev-parse", "--git-dir")
     git.check_commit(version.folder, revision)
     with alone(root / "build" / "carry.lock"):
         source = History(version, revision)
@@ -86,7 +86,7 @@ def carry(root: Path, name: str, revision: str) -> int:
             write(root, version, steps, ledger)
             show(steps)
         elif not edited(source):
-            terminal.note(f"{version.name} is as it was at {revision}: there is nothing to carry")
+            terminal.note(f"{version.name} has not changed since {revision}: there is nothing to carry")
         else:
             terminal.note(f"{version.name} is the last version: there is nowhere to carry its change")
     return 0
@@ -109,7 +109,7 @@ def alone(path: Path) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        terminal.note("another carry is at work: waiting for it to end")
+        terminal.note("another carry is running: waiting for it to end")
         lock.acquire()
     try:
         yield
@@ -173,7 +173,7 @@ def carry_into(history: History, path: str, edit: Edit, ledger: Ledger) -> Step 
             raise
         content = present
     if not declared and content != edit.new:
-        raise Conflict("has changes of its own, which a copy would destroy")
+        raise Conflict("has changes of its own, which a copy would overwrite")
     if content == present:
         word = "nothing to do"
     elif content is None:

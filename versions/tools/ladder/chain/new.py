@@ -34,6 +34,8 @@ nox -s diff -- {previous} {number}
 ## What holds it back
 
 ## Exercises
+
+## Read on
 """
 
 

@@ -85,7 +85,7 @@ def profile(root: Path, **settings: Any) -> int:
     loops, unknown = find_peak(home, any(version.int8 for version in versions))
     profiles, interrupted = measure(entries, size, wanted, loops)
     if not profiles:
-        terminal.note("ladder: interrupted before the first round had ended: there is nothing to show")
+        terminal.note("ladder: interrupted before the end of the first round: there is nothing to show")
         return 130
     plot = wanted.out or home / f"{'-'.join(profile.version for profile in profiles)}.png"
     found = {"processor": processor.name(), "size": size, "interrupted": interrupted}
@@ -177,8 +177,8 @@ def complaint(profile: Profile) -> str | None:
     if abs(profile.apart) <= CLOSE:
         return None
     first, median, third = ratios.quartiles(profile.whole)
-    noisy = "; the machine was noisy: end other programs and measure again" * ((third - first) / median > NOISE)
+    noisy = "; the machine was noisy: close other programs and measure again" * ((third - first) / median > NOISE)
     return (
-        f"{profile.version}: the whole takes {profile_text.difference(profile.apart)} than its layers together, and "
-        f"{100 * CLOSE:.0f} % are allowed{noisy}"
+        f"{profile.version}: the whole takes {profile_text.difference(profile.apart)} than its layers together, where "
+        f"{100 * CLOSE:.0f} % is allowed{noisy}"
     )

@@ -64,7 +64,7 @@ def labelled(root: Path, folder: Path, labels: Sequence[str]) -> Pictures:
     except OSError as error:
         raise LadderError(f"{folder}: {error.strerror}") from None
     if not classes:
-        raise LadderError(f"{folder}: there is no folder in it; it needs one for each class, named as the label")
+        raise LadderError(f"{folder}: there is no folder in it; it needs one for each class, named like its label")
     pictures: Pictures = []
     for place in classes:
         if place.name not in labels:
@@ -135,5 +135,5 @@ def difference(first: Score, second: Score) -> str:
     points = f"{100 * (gained - lost) / count:+.2f} points (95 %: {100 * low:+.2f} to {100 * high:+.2f})"
     return (
         f"{second.version.name} against {first.version.name}, picture by picture: {points}; "
-        f"{gained} only the former names rightly, {lost} only the latter"
+        f"{gained} correct only by the former, {lost} only by the latter"
     )

@@ -55,7 +55,7 @@ class Distance:
         if not self.beyond:
             return None
         how = "not comparable with" if math.isinf(self.value) else f"{shown(self.value)} away from"
-        where = f"past {self.limit:g} on {self.beyond} of {self.of} inputs"
+        where = f"beyond {self.limit:g} on {self.beyond} of {self.of} inputs"
         return f"{first} is {how} {second} on {self.trial}; {where}"
 
 
@@ -170,7 +170,7 @@ def report(title: str, versions: list[Version], outputs: Outputs, trials: list[T
     for version, distance in zip(versions, distances, strict=True):
         swapped = reordered(version, outputs[version.name], trials)
         if swapped and not version.int8:
-            complaints.append(f"{version.name} has another top 5 than torchvision on {', '.join(swapped)}")
+            complaints.append(f"{version.name}'s top 5 differ from torchvision's on {', '.join(swapped)}")
         furthest = max(
             (pair for pair in pairs if version.name in pair.names), key=lambda pair: pair.value, default=None
         )
@@ -184,7 +184,7 @@ def report(title: str, versions: list[Version], outputs: Outputs, trials: list[T
         )
     terminal.output().print(table)
     if whole := [version.name for version in versions if version.int8]:
-        judge = "that it gives ONNX Runtime's logits to the last bit, `nox -s reference` checks"
+        judge = "`nox -s reference` compares their logits with ONNX Runtime's, to the last bit"
         terminal.output().print(f"{' and '.join(whole)}: 8-bit integers, so no distance is wrong here; {judge}.")
     return complaints
 

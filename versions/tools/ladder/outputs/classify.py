@@ -63,7 +63,7 @@ def report(refused: list[Refused], others: int) -> int:
     """Say on stderr what has no label, and how many other files were left out. Returns the exit code."""
     if others:
         files = "1 other file was" if others == 1 else f"{others} other files were"
-        why = "it is no picture" if others == 1 else "they are not pictures"
+        why = "it is not a picture" if others == 1 else "they are not pictures"
         terminal.note(f"{files} left out: by name and content {why}")
     for one in refused:
         terminal.complain(f"ladder: {one}")
@@ -128,11 +128,11 @@ def summary(named: list[Named], elapsed: float) -> list[str]:
     lines = []
     if verdicts:
         others = len(named) - len(verdicts)
-        more = f"; no verdict on {others}, for which no label is known to be right" if others else ""
+        more = f"; no verdict on {others}, whose right label is not known" if others else ""
         lines.append(f"{sum(verdicts)} of {len(verdicts)} right ({100 * sum(verdicts) / len(verdicts):.1f}%){more}.")
     latency = sum(entry.seconds for entry in named) / len(named)
     lines.append(
-        f"Average latency {duration(latency)}, the inference alone; "
-        f"throughput {len(named) / elapsed:.3g} pictures/s, with all reading and preparing."
+        f"Mean latency {duration(latency)}, the inference alone; "
+        f"throughput {len(named) / elapsed:.3g} pictures/s, with reading and preparing."
     )
     return lines

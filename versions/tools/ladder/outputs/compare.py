@@ -63,7 +63,7 @@ def read_golden(folder: Path, pictures: Iterable[str]) -> dict[str, np.ndarray]:
     except (OSError, SafetensorError) as error:
         raise LadderError(f"{path} cannot be read: {error}; {RENEW}") from None
     if metadata.get("weights_sha256") != sha256(folder / "weights.safetensors"):
-        raise LadderError(f"{path} was made from other weights than those beside it; {RENEW}")
+        raise LadderError(f"{path} was not made from the weights beside it; {RENEW}")
     for name in (*pictures, SMALL):
         if name not in golden:
             raise LadderError(f"{path} has no logits for {name}; {RENEW}")

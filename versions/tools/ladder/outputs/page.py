@@ -33,15 +33,15 @@ def write(file: Path, named: Iterable[Named], version: Version, folder: Path, la
     cards = "".join(card(entry, entry.view, folder, linear) for entry in named if entry.view)
     about = f"Version {version.name} ({version.idea}). {known(folder, labels)}"
     if version.int8:
-        about += " Its numbers are 8-bit integers, so the sums below hold only nearly."
+        about += " Its numbers are 8-bit integers, so the sums below hold only approximately."
     if folder.name == "synthetic":
         about += f" {weights.MEANINGLESS}"
     body = (
         f"<body>\n<header>\n<h1>What a network sees</h1>\n<p>{text(about)}</p>\n"
         '<p>Where it saw the first answer: <b class="for">red</b> speaks for it, <b class="against">blue</b> against '
-        "it. The map is exact: its mean, plus a number that is the same for every picture, is what the network answers "
-        "with, before that is turned into a probability. Its places are 32 pixels apart, and each pixel has the colour "
-        "of the nearest; but a place knows of much that lies around it.</p>\n</header>\n"
+        "it. The map is exact: its mean, plus a number that is the same for every picture, is the network's answer, "
+        "before it is turned into a probability. Its places are 32 pixels apart, and each pixel has the colour of the "
+        "nearest; but a place also sees much of what lies around it.</p>\n</header>\n"
         f"<main>\n{cards}</main>\n</body>"
     )
     with appearing_whole(file) as partial:

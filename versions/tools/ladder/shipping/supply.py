@@ -50,7 +50,7 @@ def supply(root: Path, names: Sequence[str], every_test: bool) -> int:
     versions = select(root, names, int8=True)
     cage, missing = isolation()
     if missing:
-        terminal.note(f"the tests run with the network: {missing}")
+        terminal.note(f"the tests run with network access: {missing}")
     results: list[Result] = []
     code = 0
     try:
@@ -192,7 +192,7 @@ def uv(version: Version, *arguments: str) -> None:
 
 def show(results: list[Result]) -> None:
     """Print the results as a table."""
-    table = terminal.table("each version as it is installed from its built files")
+    table = terminal.table("each version, installed from its built files")
     for head in ("version", "from", "with", "network", "tests"):
         table.add_column(head)
     for result in results:

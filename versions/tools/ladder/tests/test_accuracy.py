@@ -55,7 +55,7 @@ def test_versions_are_compared_picture_by_picture_with_the_first(run):
     code, out, _ = run(RIGHT | {"a.png": DOG, "d.png": CAT}, RIGHT | {"c.png": CAT})
     assert code == 0
     assert "02_version against 01_version, picture by picture: +25.00 points (95 %: " in out
-    assert "; 2 only the former names rightly, 1 only the latter\n" in out
+    assert "; 2 correct only by the former, 1 only by the latter\n" in out
 
 
 def test_a_picture_that_a_version_refuses_counts_for_none_and_gives_code_2(run):

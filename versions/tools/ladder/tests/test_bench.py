@@ -112,7 +112,7 @@ def test_busy_processes_run_while_it_is_timed_and_are_ended(
     assert main(["bench", "--neighbours", "2"], tree.root) == 130
     own, *busy, _ = counted[0]
     assert own == os.getpid() and len(busy) == 2 and not any(map(psutil.pid_exists, busy))
-    assert "Beside 2 endless loops, started for this." in capsys.readouterr().out
+    assert "Beside 2 endless loops, started for this run." in capsys.readouterr().out
     assert results(tree)["conditions"]["busy"] == 2
 
 
@@ -141,7 +141,7 @@ def test_versions_are_started_anew_and_the_ratio_is_that_of_the_starts(machine, 
     assert [number for number, value in enumerate(found["versions"][1]["seconds"]) if value == 1.2] == found["starts"]
     assert found["versions"][1]["faster"] == {"median": 1.0, "interval": [1.0, 1.0], "pairs": 30}
     out = " ".join(capsys.readouterr().out.split())
-    assert "The processes were started 6 times, but for slow versions and peers." in out
+    assert "The processes were started 6 times, except slow versions and peers." in out
 
 
 def test_where_neighbours_leave_too_few_rounds_there_are_times_but_no_ratio(
@@ -155,7 +155,7 @@ def test_where_neighbours_leave_too_few_rounds_there_are_times_but_no_ratio(
     captured = capsys.readouterr()
     assert "ladder: other processes disturbed 7 of 12 rounds, so the times are of all rounds" in captured.err
     assert ["03_three", "500", "-", "-", "1.34", "0.50", "-"] in [line.split() for line in captured.out.splitlines()]
-    assert "No ratio for 03_three: that takes 6 rounds that both were in." in " ".join(captured.out.split())
+    assert "No ratio for 03_three: that takes 6 common rounds." in " ".join(captured.out.split())
     assert results(tree)["disturbed"] and len(results(tree)["versions"][1]["seconds"]) == 12
 
 
@@ -188,7 +188,7 @@ def test_fewer_than_six_rounds_give_times_but_no_ratio(machine, tree: Tree, caps
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
     assert ["03_three", "500", "-", "-", "1.34", "0.50", "-"] in lines
-    assert "No ratio for 03_three: that takes 6 rounds that both were in; give more --seconds" in " ".join(out.split())
+    assert "No ratio for 03_three: that takes 6 common rounds; give more --seconds" in " ".join(out.split())
     assert results(tree)["versions"][1]["faster"] is None
 
 

@@ -231,7 +231,7 @@ def test_two_carries_at_once_wait_for_each_other(ladder: Tree):
     code = "import sys, pathlib; from ladder.__main__ import main; sys.exit(main(['carry', '01'], pathlib.Path('.')))"
     with FileLock(ladder.root / "build" / "carry.lock"):
         other = subprocess.Popen([sys.executable, "-c", code], cwd=ladder.root, stderr=subprocess.PIPE, text=True)
-        assert other.stderr and "another carry is at work" in other.stderr.readline()
+        assert other.stderr and "another carry is running" in other.stderr.readline()
         assert ladder.read("02_two/same.py") == "same\n"
     assert other.wait() == 0
     assert ladder.read("04_four/same.py") == "better\n"
@@ -241,7 +241,7 @@ def test_carry_says_why_it_needs_git(ladder: Tree, capsys, monkeypatch):
     before = snapshot(ladder)
     (ladder.root / ".git").rename(ladder.root / "no_git")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(ladder.root.parent))
-    sentence = "carry needs git, because an edit is measured against what was committed: git "
+    sentence = "carry needs git, because an edit is measured against the last commit: git "
     assert main(["carry", "01"], ladder.root) == 2
     err = capsys.readouterr().err
     assert sentence + "rev-parse failed" in err and "not a git repository" in err and err.count("\n") == 1

@@ -53,7 +53,7 @@ def test_a_difference_below_the_tolerance_passes_and_is_shown(run):
 def test_a_wrong_output_fails_and_is_named(run):
     code, _, err = run({"coin.png": [10.0 + 2.1e-4, *LOGITS[1:]], "horse.png": [9.0, *LOGITS[1:]]})
     assert code == 1
-    assert "02_two is 1.0e-01 away from torchvision on farm/horse.png; past 2e-05 on 2 of 4 inputs" in err
+    assert "02_two is 1.0e-01 away from torchvision on farm/horse.png; beyond 2e-05 on 2 of 4 inputs" in err
     assert "01_one is 1.0e-01 away from 02_two on farm/horse.png" in err
     assert "01_one is 0" not in err
 
@@ -66,7 +66,7 @@ def test_a_wrong_output_on_the_thinned_picture_alone_fails(run):
 def test_an_output_that_is_not_finite_fails(run, value: float):
     code, out, err = run({"horse.png": [*LOGITS[:5], value]})
     assert code == 1 and "no number" in out
-    assert "02_two is not comparable with torchvision on farm/horse.png; past 2e-05 on 1 of 4 inputs" in err
+    assert "02_two is not comparable with torchvision on farm/horse.png; beyond 2e-05 on 1 of 4 inputs" in err
 
 
 def test_too_few_logits_fail(run):
@@ -125,7 +125,7 @@ def test_another_top_5_fails_even_within_the_tolerance(run, weight_set: Path):
     # Each logit moves by 1.9e-4, less than the 2e-4 allowed; together that swaps two labels that are 3e-4 apart.
     code, out, err = run(answers | {"coin.png": [*LOGITS[:4], 2.0 - 1.9e-4, 1.9997 + 1.9e-4]}, names=("02",))
     assert code == 1 and "1.9e-05" in out and "away from" not in err
-    assert "02_two has another top 5 than torchvision on coin.png" in err
+    assert "02_two's top 5 differ from torchvision's on coin.png" in err
 
 
 def test_slow_versions_see_only_the_small_picture(run):
@@ -150,7 +150,7 @@ def test_named_versions_only(run):
 @pytest.mark.parametrize(
     ("golden", "metadata", "complaint"),
     [
-        (dict.fromkeys(NAMES, LOGITS), {"weights_sha256": "0" * 64}, "made from other weights"),
+        (dict.fromkeys(NAMES, LOGITS), {"weights_sha256": "0" * 64}, "not made from the weights"),
         (dict.fromkeys(NAMES[:3], LOGITS), {}, "no logits for chelsea.png@32"),
         (dict.fromkeys(NAMES[1:], LOGITS), {}, "no logits for chelsea.png"),
         (dict.fromkeys(NAMES, LOGITS) | {"coin.png": [float("nan")]}, {}, "not finite"),
@@ -180,7 +180,7 @@ def test_imagenet_without_a_golden_file_compares_the_versions_with_one_another(r
     [line] = [line for line in out.splitlines() if "02_two" in line]
     assert line.split()[1:4] == ["4", "0.0e+00", "01"] and "top 5" not in out
     code, _, err = run({"coin.png": [10.0 + 2.1e-4, *LOGITS[1:]]}, folder=imagenet)
-    assert code == 1 and "01_one is 2.1e-05 away from 02_two on coin.png; past 2e-05 on 1 of 4 inputs" in err
+    assert code == 1 and "01_one is 2.1e-05 away from 02_two on coin.png; beyond 2e-05 on 1 of 4 inputs" in err
     assert run({"coin.png": [float("nan"), *LOGITS[1:]]}, folder=imagenet)[0] == 1
     code, out, _ = run(dict.fromkeys(("chelsea.png", "horse.png", "coin.png"), "die"), folder=imagenet, slow=True)
     assert code == 0 and "02_two        1 " in out

@@ -88,7 +88,7 @@ def test_a_peer_that_computes_something_else_is_an_error_and_not_a_bar(
     assert main(["bench", "--peers", "--threads", "1", "--rounds", "1"], tree.root) == 1
     captured = capsys.readouterr()
     assert "ladder: ncnn@1 is wrong and left out: its logits are " in captured.err
-    assert "away from 03_three's, past 0.00012" in captured.err
+    assert "away from 03_three's, beyond 0.00012" in captured.err
     assert [line["name"] for line in results(tree)["peers"]] == ["OpenVINO"]
     assert "ncnn" not in captured.out
 
@@ -116,7 +116,7 @@ def test_peers_in_8_bits_are_judged_by_and_compared_with_the_version_in_8_bits(
     )
     assert main(["bench", "--versions", "03,04", "--peers", "--threads", "1", "--rounds", "1"], tree.root) == 1
     captured = capsys.readouterr()
-    assert "OpenVINO int8@1 is wrong and left out: its logits are 1.1e+00 away from 04_four's, past 1" in captured.err
+    assert "OpenVINO int8@1 is wrong and left out: its logits are 1.1e+00 away from 04_four's, beyond 1" in captured.err
     assert "ONNX Runtime int8@1: its logits are 2.0e-01 away from 04_four's" in captured.err
     found = {line["name"]: line["previous"] for line in results(tree)["peers"]}
     assert found == {"ncnn": "03_three", "ONNX Runtime int8": "04_four"}

@@ -142,17 +142,17 @@ def test_layers_that_are_not_the_whole_give_code_1(machine, tree: Tree, capsys):
     machine("07_seven", whole=[1.06 * WHOLE])
     assert main(["profile", "07", "--rounds", "2"], tree.root) == 1
     captured = capsys.readouterr()
-    assert "07_seven: the whole takes 6.0 % more than its layers together, and 5 % are allowed\n" in captured.err
+    assert "07_seven: the whole takes 6.0 % more than its layers together, where 5 % is allowed\n" in captured.err
     assert f"the rows add up to {1e3 * WHOLE:.3f} ms" in " ".join(captured.out.split())
     machine("07_seven", whole=[0.94 * WHOLE])
     assert main(["profile", "07", "--rounds", "2"], tree.root) == 1
-    assert "6.0 % less than its layers together, and 5 % are allowed\n" in capsys.readouterr().err
+    assert "6.0 % less than its layers together, where 5 % is allowed\n" in capsys.readouterr().err
 
 
 def test_a_noisy_machine_is_named_as_the_reason(machine, tree: Tree, capsys):
     machine("07_seven", whole=[1.5 * WHOLE, 2 * WHOLE])
     assert main(["profile", "07", "--rounds", "4"], tree.root) == 1
-    assert "5 % are allowed; the machine was noisy: end other programs" in capsys.readouterr().err
+    assert "5 % is allowed; the machine was noisy: close other programs" in capsys.readouterr().err
 
 
 def test_two_versions_stand_side_by_side_with_their_ratio(machine, tree: Tree, capsys):
@@ -247,7 +247,7 @@ def test_ctrl_c_shows_what_was_measured_or_says_that_there_is_nothing(machine, s
     steady.interrupted_at = 0
     assert main(["profile", "07"], tree.root) == 130
     captured = capsys.readouterr()
-    assert captured.out == "" and "interrupted before the first round had ended" in captured.err
+    assert captured.out == "" and "interrupted before the end of the first round" in captured.err
 
 
 @pytest.mark.parametrize(

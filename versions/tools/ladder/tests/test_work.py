@@ -68,7 +68,7 @@ def test_versions_without_a_plan_do_what_is_counted(machine, tree: Tree, weight_
 
 def test_a_version_that_fails_is_named(planner: Path, tree: Tree, weight_set: Path):
     write(weight_set / "labels.txt", "none")
-    with pytest.raises(LadderError, match=r"12_twelve can't tell what it does: labels.txt: no class"):
+    with pytest.raises(LadderError, match=r"12_twelve can't report its operations: labels.txt: no class"):
         really_done(discover(tree.root)[0], planner, weight_set, 64)
 
 

@@ -169,7 +169,7 @@ def choose(root: Path, names: Sequence[str], size: int) -> list[Version]:
     versions = select(root, names, must_run=True)
     if not names:
         for version in [version for version in versions if version.slow and size > SLOW_LIMIT]:
-            terminal.note(f"{version.name} is left out: it is timed at up to {SLOW_LIMIT} pixels, or when it is named")
+            terminal.note(f"{version.name} is left out: it is timed only up to {SLOW_LIMIT} pixels, or when named")
             versions.remove(version)
     if not versions:
         raise LadderError("there is no version to time")

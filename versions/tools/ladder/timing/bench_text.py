@@ -84,7 +84,7 @@ def explain(results: Results, unknown: str) -> list[str]:
         f"{results.elapsed:.0f} s.",
         " ".join([f"{results.processor.name}:", *results.processor.sentences()]),
         *circumstances(results),
-        f"x previous, x {BASE}: the other version's time over this one's, the median of the rounds that both were in. "
+        f"x previous, x {BASE}: the other version's time over this one's, the median over their common rounds. "
         + started(len(results.starts)),
     ]
     if rivals := dict.fromkeys(line.previous for line in results.peers if line.previous):
@@ -107,7 +107,7 @@ def explain(results: Results, unknown: str) -> list[str]:
     too_few = {line.name: "" for line in [*results.versions, *results.peers] if line.previous and not line.faster}
     if too_few:
         wish = "" if results.disturbed else "; give more --seconds or --rounds"
-        lines.append(f"No ratio for {', '.join(too_few)}: that takes {FEWEST} rounds that both were in{wish}.")
+        lines.append(f"No ratio for {', '.join(too_few)}: that takes {FEWEST} common rounds{wish}.")
     return [*lines, f"Kept as {results.id} in build/bench/runs."]
 
 
@@ -149,7 +149,7 @@ def started(times: int) -> str:
     """A sentence that says how often the versions' processes were started, which the intervals depend on."""
     if times < FEWEST:
         return "The processes were started once; two of the same version can differ by half a percent."
-    return f"The processes were started {times} times, but for slow versions and peers."
+    return f"The processes were started {times} times, except slow versions and peers."
 
 
 def circumstances(results: Results) -> list[str]:
@@ -158,11 +158,11 @@ def circumstances(results: Results) -> list[str]:
     settings = "".join(f", {name}={value}" for name, value in made.variables.items())
     lines = [f"Compiler: {made.compiler or 'none'}{settings}."]
     if made.priority:
-        lines.append(f"Priority: {made.priority}, for all alike.")
+        lines.append(f"Priority: {made.priority}, the same for all.")
     if made.busy:
-        lines.append(f"Beside {plural(made.busy, 'endless loop')}, started for this.")
+        lines.append(f"Beside {plural(made.busy, 'endless loop')}, started for this run.")
     if taken is None:
-        return [*lines, "Neighbours cannot be noticed: that takes Linux's /proc/stat, and a second of rounds."]
+        return [*lines, "Neighbours could not be detected: that takes Linux's /proc/stat and a second of rounds."]
     return [
         *lines,
         f"Neighbours: other processes took {100 * taken.others:.1f} % of the processors' time, steal (the host's other "
@@ -186,12 +186,12 @@ def warn(results: Results) -> None:
     if results.disturbed:
         terminal.note(
             f"ladder: other processes disturbed {results.dropped} of {results.rounds} rounds, so the times are of all "
-            "rounds, and no ratio is taken; end other programs and measure again"
+            "rounds, and there is no ratio; close other programs and measure again"
         )
     lines = [*results.versions, *results.peers]
     noisy = [f"{line.name} ({100 * line.spread:.0f} %)" for line in lines if line.spread > NOISE]
     if noisy:
         terminal.note(
             f"ladder: the machine was noisy: the middle half of the times spreads by more than {100 * NOISE:.0f} % "
-            f"of the median in {', '.join(noisy)}; end other programs and measure again"
+            f"of the median in {', '.join(noisy)}; close other programs and measure again"
         )

@@ -99,7 +99,7 @@ def start_peers(started: Field, threads: Iterable[int], kit: Kit, size: int) -> 
             terminal.note(f"ladder: {error}; it is left out")
             continue
         if distance > limit:
-            how = f"its logits are {agreement.shown(distance)} away from {version.name}'s, past {limit:g}"
+            how = f"its logits are {agreement.shown(distance)} away from {version.name}'s, beyond {limit:g}"
             terminal.note(f"ladder: {peer.name} is wrong and left out: {how}")
             rival.close()
             started.peers_agree = False

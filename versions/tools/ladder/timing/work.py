@@ -24,7 +24,7 @@ def really_done(version: Version, python: Path, weights: Path, size: int) -> dic
     done = subprocess.run(command, env=variables(), capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         words = done.stderr.strip().splitlines() or ["(no word on stderr)"]
-        raise LadderError(f"{version.name} can't tell what it does: {words[-1]}")
+        raise LadderError(f"{version.name} can't report its operations: {words[-1]}")
     return {name: work and Work(*work) for name, work in json.loads(done.stdout).items()}
 
 

@@ -41,7 +41,7 @@ def test_a_layer_past_its_bound_is_wrong(share: float, capsys: pytest.CaptureFix
     rows = [("conv1", 0, 1e-7, 0.5), ("layer1.0.conv2", 4, 1e-6, share)]
     assert report("12_twelve", rows) == 1
     captured = capsys.readouterr()
-    assert captured.err == "scrutiny: 12_twelve: layer1.0.conv2 is past its bound\n"
+    assert captured.err == "scrutiny: 12_twelve: layer1.0.conv2 exceeds its bound\n"
     assert ["conv1", "direct", "1.0e-07", "50.00%"] in [line.split() for line in captured.out.splitlines()]
     assert report("12_twelve", rows[:1]) == 0
 

@@ -136,7 +136,7 @@ def test_a_version_in_8_bit_integers_must_give_the_logits_in_whole_numbers_to_th
         attempt(contestant, trial, folder, trial.image(), whole)
         assert rounding.report([contestant]) == code
         out, err = capsys.readouterr()
-        assert "in place of float64, the same network in whole numbers" in out
+        assert "compared with the same network in integers, not with float64" in out
         assert ("random: 1 of 1 are wrong" in err) == bool(code)
 
 

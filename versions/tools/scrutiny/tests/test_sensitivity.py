@@ -43,10 +43,10 @@ def test_a_worker_that_cannot_be_slowed_is_an_error():
 def test_one_wrong_answer_of_ten_is_allowed(missed: int, alarms: int, code: int, capsys):
     trials = [Trial(SLOWER if n < alarms else SAME, SAME if n < missed else SLOWER) for n in range(20)]
     assert report(trials) == code
-    sentence = f"was found in {20 - missed} of 20 runs, one that was not there in {alarms}."
+    sentence = f"was detected in {20 - missed} of 20 runs, one that was not there in {alarms}."
     assert sentence in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_run_without_a_ratio_has_found_nothing(capsys):
     assert report([Trial(None, None)]) == 1
-    assert "was found in 0 of 1 runs, one that was not there in 0." in " ".join(capsys.readouterr().out.split())
+    assert "was detected in 0 of 1 runs, one that was not there in 0." in " ".join(capsys.readouterr().out.split())
