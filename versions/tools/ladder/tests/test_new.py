@@ -46,6 +46,7 @@ def test_the_readme_has_the_frame_and_waits_for_its_text(ladder: Tree):
         "What did not help",
         "What holds it back",
         "Exercises",
+        "Read on",
     ]
 
 
