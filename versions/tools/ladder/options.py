@@ -154,10 +154,10 @@ def add_outputs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--write",
         action="store_true",
-        help="time all versions at 64 and at 224 pixels, and write versions/bench.json and README.md",
+        help="time all versions at 64 and at 224 pixels, and put that into versions/bench.json and README.md",
     )
     command.add_argument(
-        "--renew", action="store_true", help="write versions/bench.json into README.md again, without timing anything"
+        "--renew", action="store_true", help="put versions/bench.json into README.md again, without timing anything"
     )
     command.add_argument("--json", dest="as_json", action="store_true", help="print all results as JSON, not the table")
 
@@ -251,7 +251,7 @@ def carry(command: argparse.ArgumentParser) -> None:
     written. README.md and pyproject.toml are never carried.
     """
     command.add_argument("name", metavar="VERSION", help=VERSION_HELP)
-    command.add_argument("--from", dest="revision", default="HEAD", metavar="REV", help="carry changes since REV")
+    command.add_argument("--from", dest="revision", default="HEAD", metavar="REV", help="count from this commit on")
 
 
 def new(command: argparse.ArgumentParser) -> None:
