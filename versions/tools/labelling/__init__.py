@@ -1,1 +1,1 @@
-"""Labels collections of pictures, of any size: goes on where it was ended, and says of a bad picture what is wrong."""
+"""Labels collections of pictures of any size: a stopped run resumes, and of a bad picture it says what is wrong."""

@@ -1,7 +1,7 @@
-"""How many pictures per second `label` does, beside pipelines of torch's DataLoader and ONNX Runtime.
+"""Measure the throughput of `label` against pipelines of torch's DataLoader and ONNX Runtime.
 
-Both prepare pictures with the same code, and must find the same classes. Runs take turns, in another order each round;
-of each there is the median. `label` is timed with the loading of its network, the pipelines without. Leave the machine
+Both prepare pictures with the same code, and must find the same classes. Runs take turns, in another order each round,
+and the medians count. `label` is timed with the loading of its network, the pipelines without. Leave the machine
 alone meanwhile.
 """
 
