@@ -43,7 +43,7 @@ def test_all_own_pictures_are_judged_by_default(classify):
     assert "wrong" in row(out, "farm/horse.png")
     assert " - " in row(out, "coin.png")
     assert "1 of 2 right (50.0%); no verdict on 1" in out
-    assert "Average latency 250 ms" in out and "pictures/s" in out
+    assert "Mean latency 250 ms" in out and "pictures/s" in out
     assert "Version 01_one (the idea of 01_one), weight set cifar10." in out
     for label in LABELS[:5]:
         assert f"{label} " in out
