@@ -154,10 +154,10 @@ def add_outputs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--write",
         action="store_true",
-        help="time all versions at 64 and at 224 pixels, and put that into versions/bench.json and README.md",
+        help="time all versions at 64 and at 224 pixels, and put that into versions/bench.json and the READMEs",
     )
     command.add_argument(
-        "--renew", action="store_true", help="put versions/bench.json into README.md again, without timing anything"
+        "--renew", action="store_true", help="put versions/bench.json into the READMEs again, without timing"
     )
     command.add_argument("--json", dest="as_json", action="store_true", help="print all results as JSON, not the table")
 

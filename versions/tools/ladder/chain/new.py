@@ -17,6 +17,9 @@ README = """\
 
 ## Measured
 
+<!-- bench: begin -->
+<!-- bench: end -->
+
 ## Why it is faster
 
 ## Where to look

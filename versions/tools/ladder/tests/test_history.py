@@ -176,6 +176,16 @@ def test_in_a_fresh_clone_gains_are_those_of_the_published_runs(three: Tree):
     assert gain(three) == [("3.00", "")] and names(three) == ["2", "1"]
 
 
+def test_a_version_has_changed_if_a_file_that_is_built_is_another_or_it_is_gone(three: Tree):
+    run = json.loads(keep(three, "1", both(2.0)).read_text())
+    three.write("02_two/README.md", "# more\n")
+    assert history.changed(three.root, [run]) == set()
+    three.write("02_two/src/a.py", "a = 1.0\n")
+    assert history.changed(three.root, [run]) == {"02_two"}
+    (three.root / "versions" / "01_one").rename(three.root / "versions" / "04_one")
+    assert history.changed(three.root, [run]) == {"01_one", "02_two"}
+
+
 def test_a_run_that_is_published_and_kept_counts_once(three: Tree):
     file = keep(three, "1", both(2.0))
     history.publish(three.root, [json.loads(file.read_text())])

@@ -37,6 +37,7 @@ def test_the_readme_has_the_frame_and_waits_for_its_text(ladder: Tree):
     assert readme.startswith("# 03: fast path\n\n**The idea:** registers only.\n")
     for command in ('nox -s "test(03_fast_path)"', "nox -s bench -- --versions 02 03", "nox -s diff -- 02 03"):
         assert f"\n{command}\n" in readme
+    assert "\n## Measured\n\n<!-- bench: begin -->\n<!-- bench: end -->\n" in readme
     headings = [line[3:] for line in readme.splitlines() if line.startswith("## ")]
     assert headings == [
         "Measured",

@@ -16,7 +16,7 @@ from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.machine import peak
 from ladder.machine.peak import Peak
-from ladder.timing import bench_readme, chart, history, neighbours, peers, rounds
+from ladder.timing import bench_readme, chart, history, neighbours, peers, readmes, rounds
 from ladder.timing.bench_text import show, warn
 from ladder.timing.conditions import Conditions, compiler, priority, variables
 from ladder.timing.contestants import Contestant, contestants
@@ -36,7 +36,7 @@ class Settings:
     `threads`: the numbers of threads with which to time peers and versions that have threads, by default 1 and one for
     each processor; `rounds`: the most rounds; `seconds`: the most time for loading, warming up and timing, without
     builds; `peers`: time them too; `neighbours`: beside how many busy processes to time; `write`: time all versions at
-    the sizes of the README's tables, keep the results in versions/bench.json, and renew tables and chart; `renew`: do
+    the sizes of the READMEs' tables, keep the results in versions/bench.json, and renew tables and chart; `renew`: do
     the last alone, without timing anything; `as_json`: print the results as JSON instead of the
     table.
     """
@@ -63,18 +63,18 @@ def bench(root: Path, **settings: Any) -> int:
 
     `settings`: the fields of `Settings`. Raises LadderError if a version can't be built or run. After Ctrl-C, the
     measurements so far are shown, and the exit code is 130; it is 1 if a peer's outputs differ from the versions', or
-    if README.md was to be written and neighbours left too few rounds.
+    if READMEs were to be written and neighbours left too few rounds.
     """
     wanted, found, code = Settings(**settings), dict[int, Any](), 0
     if wanted.renew:
         if wanted != Settings(renew=True):
             raise LadderError("--renew times nothing: no other option goes with it")
-        bench_readme.renew(root)
+        readmes.renew(root)
         return 0
     if wanted.write:
         if wanted.names or wanted.size or wanted.as_json or wanted.neighbours:
             raise LadderError("--write measures all versions at both sizes: only --peers, --threads, ... go with it")
-        bench_readme.filled(root / "README.md", {"summary": "", "bench": ""})
+        readmes.check(root)
     for size in bench_readme.SIZES if wanted.write else [wanted.size or USUAL]:
         results, unknown, code = run(root, replace(wanted, size=size))
         found[size] = results.as_json()
@@ -87,9 +87,9 @@ def bench(root: Path, **settings: Any) -> int:
         if code:
             break
     if wanted.write and code:
-        terminal.note("ladder: README.md stays as it is")
+        terminal.note("ladder: the READMEs stay as they are")
     elif wanted.write:
-        bench_readme.write(root, found)
+        readmes.write(root, found)
     return code
 
 

@@ -1,75 +1,38 @@
-"""`bench --write`: makes README.md's first sentence, chart and tables from the results of one run, at both sizes."""
+"""The first sentence and the tables of README.md, from the results of one run at both sizes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from ladder.core import terminal
-from ladder.core.errors import LadderError
-from ladder.timing import chart, history
 from ladder.timing.bench_text import NOISE, duration, rounded
 from ladder.timing.ratios import CONFIDENCE
-from shared_weights.tensor_file import appearing_whole
 
 SIZES = (64, 224)  # 01 is timed only at the first
 CHART = Path("versions/bench.svg")
 FAMOUS = "ONNX Runtime"  # what most would take: the comparison with it is told, also if another peer is faster
+CHANGED = r"\*"  # after the name of a version that is no longer what was timed
 
 Found = dict[int, dict[str, Any]]  # size -> its results, `Results.as_json`
 Measured = dict[int, dict[str, Any]]  # size -> a version's or peer's line in them
 
 
-def write(root: Path, found: Found) -> None:
-    """Keep the results in their file, and renew README.md and the chart."""
-    history.publish(root, found.values())
-    renew(root)
+def sections(found: Found, changed: Collection[str]) -> dict[str, str]:
+    """The sections by the names in their markers; `changed`: the versions that are no longer what was timed."""
+    return {"summary": summary(found, changed), "bench": tables(found, changed)}
 
 
-def renew(root: Path) -> None:
-    """Put what the results' file says into README.md, between the markers, and draw the chart.
-
-    Raises LadderError if there is no such file, or if README.md has no markers.
-    """
-    found = {run["size"]: run for run in history.published(root)}
-    if not found:
-        raise LadderError(f"{history.PUBLISHED.as_posix()} has no results: `nox -s bench -- --peers --write` makes it")
-    readme = root / "README.md"
-    text = filled(readme, sections(dict(sorted(found.items()))))
-    chart.draw(chart.of_ladder(found[min(found)], found[max(found)]), root / CHART)
-    with appearing_whole(readme) as partial:
-        partial.write_text(text, encoding="utf-8")
-    terminal.note(f"written: {readme.name} and {CHART.as_posix()}, from {history.PUBLISHED.as_posix()}")
-
-
-def sections(found: Found) -> dict[str, str]:
-    """The README's sections by the names in their markers."""
-    return {"summary": summary(found), "bench": tables(found)}
-
-
-def filled(readme: Path, contents: Mapping[str, str]) -> str:
-    """The README's text with these contents between their markers; raises LadderError if there are none."""
-    text = readme.read_text(encoding="utf-8")
-    for name, content in contents.items():
-        begin, end = (f"<!-- {name}: {place} -->" for place in ("begin", "end"))
-        before, _, rest = text.partition(begin)
-        _, found, after = rest.partition(end)
-        if not found:
-            raise LadderError(f"{readme} has no lines {begin} and {end} to write between")
-        text = f"{before}{begin}\n\n{content}\n\n{end}{after}"
-    return text
-
-
-def summary(found: Found) -> str:
+def summary(found: Found, changed: Collection[str]) -> str:
     """The whole ladder in a sentence, in float32 and with one thread; and the chart, in Markdown."""
     run = found[min(found)]
     versions = [line for line in run["versions"] if plain(line)]
     first, last, size = versions[0], versions[-1], f"{run['size']} x {run['size']}"
     ratio = rounded(first["median"] / last["median"], rough=True)
+    since = "".join(f"; `{line['name']}` has changed since" for line in (first, last) if line["name"] in changed)
     text = (
         "A neural network that names what is in a photograph, written from scratch, version after version, each with "
         f"one more idea: for a picture of {size} pixels, `{first['name']}` takes {duration(first)} and "
         f"`{last['name']}` {duration(last)}, **{ratio} times as fast**{libraries(found)} "
-        f"(one thread each, on {run['processor']['name']})."
+        f"(one thread each, on {run['processor']['name']}{since})."
     )
     return f"{text}\n\n![How long one picture takes with each version, and with libraries]({CHART.as_posix()})"
 
@@ -94,22 +57,24 @@ def plain(line: dict[str, Any]) -> bool:
     return line["threads"] == 1 and not line["int8"]
 
 
-def command(size: int, peers: bool) -> str:
+def command(size: int, *options: str) -> str:
     """The command that measures this size."""
-    options = ["--peers"] * peers + [f"--size {size}"] * (size != 224)
+    options = (*options, *[f"--size {size}"] * (size != 224))
     return " ".join(["nox -s bench", *["--"] * bool(options), *options])
 
 
-def tables(found: Found) -> str:
+def tables(found: Found, changed: Collection[str]) -> str:
     """The tables, and how they were measured, in Markdown."""
     times = [f"{size} x {size}" for size in SIZES]
     versions = lines(found, "versions")
-    heads = ["version", "the idea", *times, "against the one before", "of peak"]
-    texts = [table(heads, [row(f"[`{one}`](versions/{one})", threads, of) for (one, threads), of in versions])]
+    rows = [
+        row(f"[`{one}`](versions/{one})" + CHANGED * (one in changed), threads, of) for (one, threads), of in versions
+    ]
+    texts = [table(["version", "the idea", *times, "against the one before", "of peak"], rows, texts=2)]
     if peers := lines(found, "peers"):
         heads = ["peer", "how it is run", *times, f"against `{versions[-1][0][0]}`", "of peak"]
-        texts.append(table(heads, [row(one, threads, of) for (one, threads), of in peers]))
-    return "\n\n".join([*texts, how(found)])
+        texts.append(table(heads, [row(one, threads, of) for (one, threads), of in peers], texts=2))
+    return "\n\n".join([*texts, how(found, changed)])
 
 
 def lines(found: Found, kind: str) -> list[tuple[tuple[str, int], Measured]]:
@@ -121,9 +86,9 @@ def lines(found: Found, kind: str) -> list[tuple[tuple[str, int], Measured]]:
     return sorted(merged.items()) if kind == "versions" else list(merged.items())
 
 
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table with two columns of text, then numbers."""
-    rules = ["---", "---", *["---:"] * (len(heads) - 2)]
+def table(heads: list[str], rows: list[list[str]], texts: int) -> str:
+    """A Markdown table with so many columns of text, then numbers."""
+    rules = ["---"] * texts + ["---:"] * (len(heads) - texts)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, rules, *rows])
 
 
@@ -148,19 +113,20 @@ def ratio(measured: Measured) -> str:
     size = max((size for size, line in measured.items() if line["faster"]), default=None)
     if size is None:
         return ""
-    faster, noisy = measured[size]["faster"], measured[size]["spread"] > NOISE
-    interval = " to ".join(rounded(end, noisy) for end in faster["interval"])
-    where = f" at {size} x {size}" if size != max(SIZES) else ""
-    return f"{rounded(faster['median'], noisy)} ({interval}){where}"
+    return speed_up(measured[size]) + f" at {size} x {size}" * (size != max(SIZES))
 
 
-def how(found: Found) -> str:
-    """The sentences that say what the figures mean, and where, when and with which commands they were measured."""
-    commands = " and ".join(f"`{command(size, bool(results['peers']))}`" for size, results in found.items())
-    machines = {
-        f"{results['processor']['name']} ({results['processor']['threads']} processors), {results['began'][:10]}"
-        for results in found.values()
-    }
+def speed_up(line: dict[str, Any]) -> str:
+    """How many times as fast as the other a version or peer is, with the interval; empty if that is unknown."""
+    faster, noisy = line["faster"], line["spread"] > NOISE
+    if not faster:
+        return ""
+    return f"{rounded(faster['median'], noisy)} ({' to '.join(rounded(end, noisy) for end in faster['interval'])})"
+
+
+def how(found: Found, changed: Collection[str]) -> str:
+    """The sentences that say what the figures mean, and how they were measured."""
+    commands = [command(size, *["--peers"] * bool(results["peers"])) for size, results in found.items()]
     others = any(line["done"] not in (None, 1) for results in found.values() for line in results["versions"])
     really = (
         ", where every convolution counts as if it were direct, so that it may pass 100 % (in brackets, the operations "
@@ -169,6 +135,18 @@ def how(found: Found) -> str:
     return (
         "Median time of one inference; speed-up over the row that it is compared with (the ratio within each round: "
         f"median and its {CONFIDENCE} % confidence interval); and the share of that many cores' FMA peak"
-        f"{really * others}. Measured on "
-        f"{' and '.join(sorted(machines))}; {commands} {'print' if len(found) > 1 else 'prints'} it for your machine."
+        f"{really * others}. {provenance(found, commands, bool(changed))}"
+    )
+
+
+def provenance(found: Found, commands: list[str], marked: bool) -> str:
+    """Where, when and with which commands it was measured; `marked`: whether a version has changed since."""
+    machines = {
+        f"{results['processor']['name']} ({results['processor']['threads']} processors), {results['began'][:10]}"
+        for results in found.values()
+    }
+    return (
+        f"Measured on {' and '.join(sorted(machines))}; {' and '.join(f'`{one}`' for one in commands)} "
+        f"{'print' if len(commands) > 1 else 'prints'} it for your machine."
+        + " A version with an asterisk has changed since." * marked
     )

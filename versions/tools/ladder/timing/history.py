@@ -1,6 +1,6 @@
 """The runs of the benchmark, kept in build/bench/runs, a file each: a new run does not replace what others measured.
 
-The runs that the README shows are committed, in a file of their own, so that there are some in a fresh clone.
+The runs that the READMEs show are committed, in a file of their own, so that there are some in a fresh clone.
 
 Only figures of one run are compared with each other. They are current if the run was made of the versions as they are
 now, on this processor, with this compiler; otherwise they are stale, which is said where they are shown.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ladder.core import processor
+from ladder.core.versions import discover
 from ladder.timing import conditions
 from ladder.timing.ratios import FEWEST
 from shared_weights.tensor_file import appearing_whole
@@ -54,13 +55,13 @@ def seconds(line: Line) -> dict[int, float]:
 
 
 def publish(root: Path, found: Iterable[Run]) -> None:
-    """Write the runs that the README shows to their file, a line each."""
+    """Write the runs that the READMEs show to their file, a line each."""
     with appearing_whole(root / PUBLISHED) as partial:
         partial.write_text("[\n" + ",\n".join(map(json.dumps, found)) + "\n]\n", encoding="utf-8")
 
 
 def published(root: Path) -> list[Run]:
-    """The runs that the README shows; none if there is no such file, or it is damaged."""
+    """The runs that the READMEs show; none if there is no such file, or it is damaged."""
     return read([root / PUBLISHED])
 
 
@@ -97,6 +98,12 @@ def usable(run: Run) -> bool:
 def complete(line: Line) -> bool:
     """Whether a version's times can be used; raises LookupError or TypeError if something is missing or wrong."""
     return all(value > 0 for value in [line["threads"], *line["seconds"]]) and line["spread"] >= 0
+
+
+def changed(root: Path, found: Iterable[Run]) -> set[str]:
+    """The versions that are no longer what these runs timed: a file that is built is another, or they are gone."""
+    digests = {version.name: conditions.sources(version) for version in discover(root)}
+    return {line["name"] for run in found for line in run["versions"] if line["sources"] != digests.get(line["name"])}
 
 
 def where(run: Run) -> str:
