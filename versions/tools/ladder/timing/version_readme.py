@@ -28,7 +28,7 @@ def section(found: Found, name: str, changed: Collection[str]) -> str:
         if any(ratios):
             rows.append([f"times as fast as {previous[:2]}", *ratios])
     heads = ["one inference", *(f"{size} x {size}" for size in SIZES)]
-    return f"{table(heads, rows, texts=1)}\n\n{how(found, [*[previous] * bool(previous), name], changed)}"
+    return f"{table(heads, rows, texts=1)}\n\n{how(found, [*filter(None, (previous, name))], changed)}"
 
 
 def entries(found: Found, name: str) -> Entries:
