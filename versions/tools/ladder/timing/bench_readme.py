@@ -145,8 +145,6 @@ def provenance(found: Found, commands: list[str], marked: bool) -> str:
         f"{results['processor']['name']} ({results['processor']['threads']} processors), {results['began'][:10]}"
         for results in found.values()
     }
-    return (
-        f"Measured on {' and '.join(sorted(machines))}; {' and '.join(f'`{one}`' for one in commands)} "
-        f"{'print' if len(commands) > 1 else 'prints'} it for your machine."
-        + " A version with an asterisk has changed since." * marked
-    )
+    told = " and ".join(f"`{one}`" for one in commands)
+    verb, since = "prints" if len(commands) == 1 else "print", " A version with an asterisk has changed since." * marked
+    return f"Measured on {' and '.join(sorted(machines))}; {told} {verb} it for your machine.{since}"
