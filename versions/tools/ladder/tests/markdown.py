@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import dropwhile
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -11,7 +12,8 @@ from markdown_it.token import Token
 from ladder.core.files import names
 from ladder.core.versions import ROOT
 
-COMMAND = re.compile(r"(\$ )?(pipx run )?(nox -|python -m |diff -r |build/\S+/python )")
+ASSIGNMENT = re.compile(r"[A-Z]\w*=")  # of a variable, before a command
+COMMAND = re.compile(r"(\$ )?([A-Z]\w*=\S* )*(pipx run )?(nox -|python -m |diff -r |build/\S+/python )")
 
 
 def documents() -> list[Path]:
@@ -44,12 +46,16 @@ def anchors(document: Path) -> set[str]:
 
 
 def commands(document: Path) -> list[list[str]]:
-    """The commands that it tells the reader to type, in words; not those with a gap to fill in, such as FILE."""
+    """The commands that it tells the reader to type, in words, without variables that are set for them.
+
+    Those with a gap to fill in, such as FILE, are left out.
+    """
     lines = [
         line
         for token in tokens(document)
         if token.type == "code_inline" or (token.type == "fence" and not token.info)
         for line in token.content.splitlines()
     ]
-    typed = [shlex.split(line.removeprefix("$ "), comments=True) for line in lines if COMMAND.match(line)]
+    split = (shlex.split(line.removeprefix("$ "), comments=True) for line in lines if COMMAND.match(line))
+    typed = [list(dropwhile(ASSIGNMENT.match, words)) for words in split]
     return [words for words in typed if not any(word.isupper() and word.isalpha() for word in words)]

@@ -1,5 +1,6 @@
 """The commands that the READMEs tell the reader to type: each is understood, and the quick ones are run."""
 
+import argparse
 import os
 import re
 import subprocess
@@ -60,13 +61,21 @@ def test_a_command_is_understood_and_run_if_it_is_quick(document: Path, words: l
         if module == "resnet50":
             subprocess.run([environment.python(version), "-c", PARSE, *arguments], env=variables(module), check=True)
         elif module in PARSERS and arguments[:1] != ["test"]:  # which hands arguments on to pytest
-            PARSERS[module]().parse_args([word for word in arguments if word != "--help"])
+            parse(PARSERS[module](), arguments)
         else:
             assert module in (*NO_PARSER, "ladder")
         folder = document.parent if module == "resnet50" and words[0] == "python" else ROOT
         if is_quick(module, arguments, folder):
             python = environment.python(version) if module == "resnet50" else sys.executable
             subprocess.run([python, "-m", module, *arguments], cwd=folder, env=variables(module), check=True)
+
+
+def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
+    """Let a tool's parser read the arguments of a command; with --help it prints its help and exits with 0."""
+    try:
+        parser.parse_args(arguments)
+    except SystemExit as end:
+        assert "--help" in arguments and end.code == 0
 
 
 def python_calls(words: list[str], monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""The lessons in versions/README.md: examples are typed in anew, figures computed from the network's structure."""
+"""The lessons: examples are typed in anew; in versions/README.md figures are computed from the network's structure."""
 
 import re
 import subprocess
@@ -9,20 +9,33 @@ from pathlib import Path
 import pytest
 
 from ladder.core import environment
-from ladder.core.versions import ROOT, discover, find
+from ladder.core.versions import ROOT, Version, discover, find, obstacle
 from ladder.timing import cost
 from shared_weights.architecture import Layer, layers
 
 LESSONS = ROOT / "versions" / "README.md"
 NETWORK = layers(224, 224)
+WITH_EXAMPLES = [version for version in discover() if ">>> " in (version.folder / "README.md").read_text("utf-8")]
 
 
 @pytest.mark.parametrize("number", ["01", "02", "03"])
 def test_the_examples_give_what_the_text_says_in_each_version_that_it_names(number: str, tmp_path: Path):
-    text = LESSONS.read_text(encoding="utf-8")
-    copy = tmp_path / LESSONS.name
+    assert_examples(LESSONS, find(discover(), number), tmp_path)
+
+
+@pytest.mark.parametrize("version", WITH_EXAMPLES, ids=lambda version: version.name)
+def test_the_examples_of_a_version_give_what_its_readme_says(version: Version, tmp_path: Path):
+    if reason := obstacle(version):
+        pytest.skip(reason)
+    assert_examples(version.folder / "README.md", version, tmp_path)
+
+
+def assert_examples(document: Path, version: Version, folder: Path) -> None:
+    """Every example of a document gives with a version what stands below it; `folder`: for a copy."""
+    text = document.read_text(encoding="utf-8")
+    copy = folder / document.name
     copy.write_text(text.replace("\n```\n", "\n\n```\n"), encoding="utf-8")  # doctest reads on to an empty line
-    python = environment.python(find(discover(), number))
+    python = environment.python(version)
     done = subprocess.run(
         [python, "-m", "doctest", "-v", copy], cwd=ROOT, env=environment.variables(), capture_output=True, text=True
     )
