@@ -29,7 +29,7 @@ def results(size: int, versions: list[dict[str, Any]], peers: list[dict[str, Any
     """A results file, as far as charts and tables read it."""
     made = {"compiler": "cc 1", "variables": {}, "busy": 0}
     common = {"id": f"1-{size}", "size": size, "began": "2026-01-02T03:04:05+00:00", "conditions": made}
-    machine = {"processor": {"name": "a slide rule", "threads": 3}, "disturbed": False}
+    machine = {"processor": {"name": "a slide rule", "threads": 3, "vectors": ["avx", "avx2"]}, "disturbed": False}
     return common | machine | {"versions": versions, "peers": peers or []}
 
 

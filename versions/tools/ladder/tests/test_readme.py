@@ -76,7 +76,7 @@ def test_the_tables_say_what_was_measured_at_both_sizes(tree: Tree):
     assert cells["[`04_four`](versions/04_four), 2 threads"] == ["", "", "25 ms", "120 (120 to 120)", "30 %"]
     assert peers[0] == ["peer", "how it is run", "64 x 64", "224 x 224", "against `04_four`", "of peak"]
     assert peers[1:] == [["ncnn", "ncnn 1: told so", "", "40.0 ms", "1.25 (1.24 to 1.26)", "30 %"]]
-    assert "a slide rule (3 processors), 2026-01-02; `nox -s bench -- --size 64` and `nox -s bench -- --peers`" in text
+    assert "with AVX2 (3 processors), 2026-01-02; `nox -s bench -- --size 64` and `nox -s bench -- --peers`" in text
     assert "really done" not in text
 
 

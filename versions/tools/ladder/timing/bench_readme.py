@@ -11,6 +11,7 @@ SIZES = (64, 224)  # 01 is timed only at the first
 CHART = Path("versions/bench.svg")
 FAMOUS = "ONNX Runtime"  # what most would take: the comparison with it is told, also if another peer is faster
 CHANGED = r"\*"  # after the name of a version that is no longer what was timed
+WIDEST = {"AVX-512": "avx512f", "AVX2": "avx2"}  # instructions, and how /proc/cpuinfo spells them
 
 Found = dict[int, dict[str, Any]]  # size -> its results, `Results.as_json`
 Measured = dict[int, dict[str, Any]]  # size -> a version's or peer's line in them
@@ -139,12 +140,15 @@ def how(found: Found, changed: Collection[str]) -> str:
     )
 
 
+def machine(processor: dict[str, Any]) -> str:
+    """The processor with its widest instructions: in a virtual machine several generations have the same name."""
+    widest = (f" with {name}" for name, flag in WIDEST.items() if flag in processor["vectors"])
+    return f"{processor['name']}{next(widest, '')} ({processor['threads']} processors)"
+
+
 def provenance(found: Found, commands: list[str], marked: bool) -> str:
     """Where, when and with which commands it was measured; `marked`: whether a version has changed since."""
-    machines = {
-        f"{results['processor']['name']} ({results['processor']['threads']} processors), {results['began'][:10]}"
-        for results in found.values()
-    }
+    machines = {f"{machine(results['processor'])}, {results['began'][:10]}" for results in found.values()}
     told = " and ".join(f"`{one}`" for one in commands)
     verb, since = "prints" if len(commands) == 1 else "print", " A version with an asterisk has changed since." * marked
     return f"Measured on {' and '.join(sorted(machines))}; {told} {verb} it for your machine.{since}"
