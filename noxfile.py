@@ -154,7 +154,7 @@ def accuracy(session: nox.Session) -> None:
 
 @nox.session
 def diff(session: nox.Session) -> None:
-    """Show what changes from one version to another: -- 05 06 [--full | --stat] [--html FILE]; by default each step."""
+    """Show what changes from one version to another: -- 05 06 [FILE] [--full | --stat] [--html FILE]; or each step."""
     python_here(session, "-m", "ladder", "diff", *session.posargs)
 
 

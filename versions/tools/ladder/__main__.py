@@ -10,12 +10,13 @@ import pkgutil
 from pathlib import Path
 
 from ladder import options
+from ladder.chain import options as chain_options
 from ladder.core import terminal
 from ladder.core.arguments import Parser, add_commands
 from ladder.core.versions import ROOT
 
 # Each command and its function, which is imported only when it is needed, so that no command pays for another's
-# libraries. The function receives the project's root and the command's arguments from options.py.
+# libraries. The function receives the project's root and the command's arguments, which ARGUMENTS declares.
 COMMANDS = {
     "classify": "ladder.outputs.classify:classify",
     "accuracy": "ladder.outputs.accuracy:accuracy",
@@ -34,6 +35,7 @@ COMMANDS = {
     "supply": "ladder.shipping.supply:supply",
     "reference": "ladder.outputs.reference:reference",
 }
+ARGUMENTS = vars(options) | vars(chain_options)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         epilog="Exit code 0; 1 if a comparison failed; 2 for bad input, with a one-line message.",
     )
-    add_commands(top, (getattr(options, name) for name in COMMANDS))
+    add_commands(top, (ARGUMENTS[name] for name in COMMANDS))
     return top
 
 

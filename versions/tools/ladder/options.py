@@ -1,4 +1,4 @@
-"""The arguments of the ladder's commands, each in a function with the command's name.
+"""The arguments of the ladder's commands, each in a function with the command's name; of some in chain/options.py.
 
 A function's docstring is the command's help: the summary, and below it the details. An argument has the name of the
 parameter that receives it.
@@ -203,23 +203,6 @@ def peaks(command: argparse.ArgumentParser) -> None:
     command.add_argument("--rounds", type=positive, default=30, metavar="N", help="take the best of N (default: 30)")
 
 
-def diff(command: argparse.ArgumentParser) -> None:
-    """show how two versions differ, or the ladder as a table
-
-    With two versions: the idea, the measured gain, the changed files, and then their lines, source first. With one
-    version: the same against its predecessor. Lines far from any change and most of a long new test are left out.
-    Without versions: a table of all, with their sizes and gains. Gains are those that `bench` has measured; a gain is
-    stale if a version, the compiler or the processor has changed since.
-    """
-    command.add_argument("names", nargs="*", metavar="VERSION", help=f"{VERSION_HELP}; the older one first")
-    extent = command.add_mutually_exclusive_group()
-    extent.add_argument("--full", action="store_true", help="show unchanged lines and long tests too")
-    extent.add_argument("--stat", action="store_true", help="show the table of files only")
-    command.add_argument(
-        "--html", type=path, metavar="FILE", help="write a page with both versions side by side instead"
-    )
-
-
 def asm(command: argparse.ArgumentParser) -> None:
     """show the machine code that the compiler made from a version's C
 
@@ -233,34 +216,6 @@ def asm(command: argparse.ArgumentParser) -> None:
         help="conv2d or conv2d.c: a file; else a function in one; where C is generated, a layer: layer1.0.relu2",
     )
     command.add_argument("--out", type=path, metavar="FILE", help="write there instead of printing")
-
-
-def lineage(command: argparse.ArgumentParser) -> None:
-    """check that each version is the one before it plus what it declares
-
-    Every file outside `changes` in [tool.ladder] of its pyproject.toml, except README.md and pyproject.toml themselves,
-    must be its predecessor's, byte for byte; every file in `changes` must differ.
-    """
-
-
-def carry(command: argparse.ArgumentParser) -> None:
-    """carry a change made in one version forward into all later ones
-
-    The change is the working tree's against the last commit. A file that a later version does not declare in `changes`
-    is copied; if it is declared, the edit is merged by git's three-way merge. On any conflict nothing at all is
-    written. README.md and pyproject.toml are never carried.
-    """
-    command.add_argument("name", metavar="VERSION", help=VERSION_HELP)
-    command.add_argument("--from", dest="revision", default="HEAD", metavar="REV", help="count from this commit on")
-
-
-def new(command: argparse.ArgumentParser) -> None:
-    """start the next version as a copy of the last
-
-    Its README is a template to fill in.
-    """
-    command.add_argument("name", metavar="NAME", help="such as fast_path; the number is added")
-    command.add_argument("--idea", required=True, metavar="TEXT", help="what is new in it, in a few words")
 
 
 def test(command: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ def difference(root: Path, name: str) -> str:
     if version == versions[0]:
         return ""
     comparison = diff.prepare(root, [name])
-    html = diff_html.fragment(comparison.changes)
+    html = diff_html.fragment(comparison.changes, comparison.read)
     return (
         f"\n\n## The difference to {comparison.before.name}\n\n{comparison.measured} "
         f"{diff.total(comparison.changes)}\n\n{FENCE}{{raw}} html\n<div class='wide'>\n{html}</div>\n{FENCE}\n"

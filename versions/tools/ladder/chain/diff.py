@@ -1,39 +1,36 @@
-"""`diff`: shows how two versions differ, for a reader; or the whole ladder as a table."""
+"""`diff`: shows how two versions differ, for a reader."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ladder.chain import diff_html, diff_text
+from ladder.chain import diff_html, diff_text, overview, passages
+from ladder.chain.diff_text import Difference
 from ladder.chain.difference import Change, compare
-from ladder.chain.lineage import Size, Step, check
-from ladder.core import highlight, terminal
+from ladder.chain.passages import REST, Passage
+from ladder.core import terminal
 from ladder.core.errors import LadderError
-from ladder.core.files import working_tree
-from ladder.core.versions import OWN, Version, discover, find, predecessor
+from ladder.core.files import Tree, working_tree
+from ladder.core.versions import Version, discover, find, predecessor
 from ladder.timing import gains as measurements
-from ladder.timing.gains import HOW, Gain, Measured
 from shared_weights.tensor_file import appearing_whole
 
-BAR = 24  # characters for the file with the most changed lines
-# The headings of the ladder's table -> the part of a step whose size is below it.
-HEADS = {
-    "src\nboth": ("src", True),
-    "src\nnew": ("src", False),
-    "tests\nboth": ("tests", True),
-    "tests\nnew": ("tests", False),
-}
+LONGEST, SHORTEST = 24, 8  # characters for the file with the most changed lines, ...
+REST_OF_ROW = 68  # ... of which a table with the longest names leaves these
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Two versions, `before` on the left, their differences, and the measured gain.
 
-    `steps`: the versions whose ideas make the difference, from the one after the earlier to the later one.
+    `steps`: the versions whose ideas make the difference, from the one after the earlier to the later one. `read`: of a
+    version and its predecessor, the lines that hold the idea.
     """
 
     before: Version
@@ -41,40 +38,116 @@ class Comparison:
     steps: list[Version]
     measured: str
     changes: list[Change]
+    read: list[Passage]
 
 
-def diff(root: Path, names: Sequence[str], full: bool = False, stat: bool = False, html: Path | None = None) -> int:
+def diff(
+    root: Path,
+    names: Sequence[str],
+    full: bool = False,
+    stat: bool = False,
+    html: Path | None = None,
+    pager: bool = True,
+) -> int:
     """Print the difference of two versions, or of one and its predecessor; without names the ladder. Returns 0.
 
-    `full`: unchanged parts too; `stat`: only the table of files; `html`: write a page there instead.
-    Raises LadderError if a version does not exist, has no predecessor or is compared with itself, and for options that
-    exclude each other.
+    `names`: also of a file, at the end, of which alone the difference is shown. `full`: all lines of all files; `stat`:
+    only the table of files; `html`: write a page there instead; `pager`: use one on a terminal.
+    Raises LadderError if a version does not exist, has no predecessor or is compared with itself, if no file or several
+    could be meant, and for options that exclude each other.
     """
     if html and (stat or not names):
         raise LadderError("--html needs one or two versions, and is not for --stat: the page has both")
     if not names:
         if full or stat:
             raise LadderError("--full and --stat need one or two versions")
-        show_ladder(root)
+        overview.show(root)
         return 0
-    comparison = prepare(root, names)
+    versions, file = split(names)
+    if len(names) == 1 and not (html or full or stat) and show_first(root, names[0], pager):
+        return 0
+    comparison = prepare(root, versions)
+    if file is not None:
+        comparison = replace(comparison, changes=[only(comparison, file)], read=[])
     if html:
-        with appearing_whole(html) as partial:
-            partial.write_text(page(comparison, full), encoding="utf-8")
-        terminal.note(f"written to {html}")
+        write(html, page(comparison, full))
         return 0
-    with terminal.paged() as console:
-        show_head(console, comparison)
-        if not stat:
-            diff_text.show(console, comparison.changes, full)
+    with opened(pager) as console:
+        if stat:
+            show_head(console, comparison)
+            show_files(console, comparison.changes)
+        elif file is not None:
+            diff_text.show_file(console, comparison.changes[0], full)
+        else:
+            show(console, comparison, full)
     return 0
+
+
+def write(file: Path, page: str) -> None:
+    """Write a page, and say so."""
+    with appearing_whole(file) as partial:
+        partial.write_text(page, encoding="utf-8")
+    terminal.note(f"written to {file}")
+
+
+def show(console: Console, comparison: Comparison, full: bool) -> None:
+    """Print the idea, the gain, the lines to read, and then everything else."""
+    show_head(console, comparison)
+    text = Difference(console, comparison.changes)
+    text.show_passages(comparison.read)
+    if comparison.read:
+        text.announce(REST)
+    show_files(console, comparison.changes)
+    text.show_files(full)
+
+
+def opened(pager: bool) -> AbstractContextManager[Console]:
+    """The console for the results, on a terminal through a pager unless that is not wanted."""
+    return terminal.paged() if pager else nullcontext(terminal.output())
+
+
+def show_first(root: Path, name: str, pager: bool) -> bool:
+    """Print the lines that hold the first version's idea; False if this is another one, or declares none."""
+    versions = discover(root)
+    version = find(versions, name)
+    tree = working_tree(version.folder)
+    read = [] if predecessor(versions, version) else to_read(version, tree)
+    if read:
+        with opened(pager) as console:
+            console.print(Text.assemble((version.name, "bold"), f", the first version: {version.idea}"))
+            Difference(console, compare({}, tree)).show_passages(read)
+    return bool(read)
+
+
+def split(names: Sequence[str]) -> tuple[Sequence[str], str | None]:
+    """The names of versions, and that of a file if there is one: the third, or one that can't be a version's."""
+    if len(names) > 3:
+        raise LadderError(f"two versions and a file can be compared, not {len(names)} names")
+    is_file = len(names) == 3 or (len(names) == 2 and re.search(r"[./]", names[1]))
+    return (names[:-1], names[-1]) if is_file else (names, None)
+
+
+def only(comparison: Comparison, name: str) -> Change:
+    """The change of the file with this path, or with this end of a path; a version's folder in front does no harm."""
+    wanted = re.sub(r"^(.*/)?\d\d_[a-z0-9_]+/", "", name)
+    found = [change for change in comparison.changes if wanted in (change.old, change.new)]
+    found = found or [
+        change
+        for change in comparison.changes
+        if any(path and path.endswith(f"/{wanted}") for path in (change.old, change.new))
+    ]
+    if len(found) == 1:
+        return found[0]
+    pair = f"{comparison.before.name} and {comparison.after.name}"
+    if found:
+        paths = ", ".join(change.path for change in found)
+        raise LadderError(f"{name} could be {paths}, which all differ between {pair}: give more of the path")
+    raise LadderError(f"no file that differs between {pair} is called {name}; --stat lists those that do")
 
 
 def prepare(root: Path, names: Sequence[str]) -> Comparison:
     """Find the versions and compare them; raises LadderError as `diff` does."""
     versions = discover(root)
-    if len(names) > 2:
-        raise LadderError(f"two versions can be compared, not {len(names)}")
     chosen = [find(versions, name) for name in names]
     if len(chosen) == 1:
         earlier = predecessor(versions, chosen[0])
@@ -85,13 +158,24 @@ def prepare(root: Path, names: Sequence[str]) -> Comparison:
     if before == after:
         raise LadderError(f"{before.name} has no difference from itself: name two versions")
     first, last = sorted(versions.index(version) for version in chosen)
+    tree = working_tree(after.folder)
     return Comparison(
         before,
         after,
         ideas(versions, versions[first], versions[last]),
         measurements.read(root).sentence(versions[first], versions[last]),
-        compare(working_tree(before.folder), working_tree(after.folder)),
+        compare(working_tree(before.folder), tree),
+        to_read(after, tree) if before == predecessor(versions, after) else [],
     )
+
+
+def to_read(version: Version, tree: Tree) -> list[Passage]:
+    """The lines that hold the version's idea; if a name is not there, a note in their place: it may be being edited."""
+    try:
+        return list(passages.declared(version, tree))
+    except LadderError as error:
+        terminal.note(f"ladder: {error}")
+        return []
 
 
 def ideas(versions: list[Version], first: Version, last: Version) -> list[Version]:
@@ -105,19 +189,23 @@ def ideas(versions: list[Version], first: Version, last: Version) -> list[Versio
 
 
 def show_head(console: Console, comparison: Comparison) -> None:
-    """Print the idea, the gain and the table of files."""
+    """Print which versions are compared, the idea and the gain."""
     console.print(Text.assemble((comparison.after.name, "bold"), " against ", (comparison.before.name, "bold")))
     console.print()
     for version in comparison.steps:
         console.print(Text.assemble((version.number, "bold"), f"  {version.idea}"))
     console.print()
     console.print(comparison.measured, markup=False)
-    console.print(tabulate(comparison.changes))
-    console.print(total(comparison.changes), markup=False)
 
 
-def tabulate(changes: list[Change]) -> Table:
-    """The files with their numbers of lines added and removed, also as a bar."""
+def show_files(console: Console, changes: list[Change]) -> None:
+    """Print the table of files and the size of the difference."""
+    console.print(tabulate(changes, max(SHORTEST, min(LONGEST, console.width - REST_OF_ROW))))
+    console.print(total(changes), markup=False)
+
+
+def tabulate(changes: list[Change], width: int) -> Table:
+    """The files with their numbers of lines added and removed, also as a bar of at most this width."""
     table = terminal.table()
     table.add_column("file", overflow="fold")
     table.add_column("")
@@ -131,7 +219,7 @@ def tabulate(changes: list[Change]) -> Table:
             Text(change.state, style="dim"),
             Text(str(change.added or ""), style="green"),
             Text(str(change.removed or ""), style="red"),
-            bar(change, min(1.0, BAR / most)),
+            bar(change, min(1.0, width / most)),
         )
     return table
 
@@ -158,68 +246,5 @@ def page(comparison: Comparison, full: bool) -> str:
     """The comparison as one HTML page."""
     ideas = [(version.name, version.idea) for version in comparison.steps]
     title = f"{comparison.after.name} against {comparison.before.name}"
-    return diff_html.page(title, ideas, comparison.measured, total(comparison.changes), comparison.changes, full)
-
-
-def show_ladder(root: Path) -> None:
-    """Print the ladder: each version's idea, how much it changed, how large it is, and how much faster it was."""
-    steps = check(discover(root))
-    measured = measurements.read(root)
-    console = terminal.output()
-    console.print(tabulate_ladder(steps, measured))
-    console.print(
-        "Lines changed against the version before: in source and tests, each in the files that both have, and in those "
-        f"that are new or gone. Files: without {' and '.join(OWN)}. Python, C: lines of code in src, without blank "
-        "lines, comments and docstrings. `nox -s diff -- 06` shows one step.",
-        markup=False,
-    )
-    versions = [step.version for step in steps]
-    pairs = [(before, one) for one in versions if (before := predecessor(versions, one))]
-    found = {one.name: measured.gains(before, one) for before, one in pairs}
-    console.print(f"Gain: how many times as fast as the version before; {HOW}.", markup=False)
-    for source in dict.fromkeys(gain.source for gains in found.values() for gain in gains):
-        names = ", ".join(name for name, gains in found.items() if source in {gain.source for gain in gains})
-        console.print(f"{names}: {source}.", markup=False)
-
-
-def tabulate_ladder(steps: list[Step], measured: Measured) -> Table:
-    """The ladder's table: a row for each version."""
-    table = terminal.table()
-    table.add_column("version\nidea")
-    for head in ("files", *HEADS, "Python", "C", "gain"):
-        table.add_column(head, justify="right", no_wrap=True)
-    versions = [step.version for step in steps]
-    for step in steps:
-        version, counted = step.version, code(step.version)
-        before = predecessor(versions, version)
-        table.add_row(
-            Text.assemble((version.name, "bold"), "\n", (version.idea, "dim")),
-            str(step.files) if before else "",
-            *(lines(step.parts[part]) if before else Text() for part in HEADS.values()),
-            str(counted.get("Python", "")),
-            str(counted.get("C", "")),
-            figures(measured.gains(before, version) if before else []),
-        )
-    return table
-
-
-def lines(size: Size) -> Text:
-    """A size as text: the lines added and, below them, removed."""
-    return Text.assemble((f"+{size.added}", "green"), "\n", (f"-{size.removed}", "red"))
-
-
-def figures(gains: list[Gain]) -> Text:
-    """The gains as text, one per line."""
-    shown = [gain.figure + f" @{gain.threads}" * (gain.threads > 1) + " stale" * bool(gain.stale) for gain in gains]
-    return Text("\n".join(shown) or "-")
-
-
-def code(version: Version) -> dict[str, int]:
-    """Lines of code in the version's source, for each language."""
-    counted: dict[str, int] = {}
-    for path, content in working_tree(version.folder).items():
-        language = highlight.language(path)
-        if language and path.startswith("src/"):
-            lines = highlight.lines_of_code(path, content.decode(errors="replace"))
-            counted[language] = counted.get(language, 0) + lines
-    return counted
+    difference = diff_html.fragment(comparison.changes, comparison.read, full)
+    return diff_html.page(title, ideas, comparison.measured, total(comparison.changes), difference)

@@ -1,7 +1,7 @@
 """The difference of two versions as HTML, side by side; on a narrow screen removed lines above added ones."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.token import STANDARD_TYPES, Whitespace
 
 from ladder.chain.difference import Change, Row, Spans, blocks
+from ladder.chain.passages import READ, REST, Passage, excerpt
 from ladder.core.highlight import Kind, Piece, mark, tokens
 from ladder.core.html_page import document
 from ladder.core.terminal import printable
@@ -18,12 +19,12 @@ SHEET = Path(__file__).with_name("diff.css")
 Tokens = list[list[Piece]]
 
 
-def page(title: str, ideas: list[tuple[str, str]], measured: str, total: str, changes: list[Change], full: bool) -> str:
-    """A self-contained page: the ideas of the steps between the versions, the gain, and the difference."""
+def page(title: str, ideas: list[tuple[str, str]], measured: str, total: str, difference: str) -> str:
+    """A self-contained page: the ideas of the steps between the versions, the gain, and the difference, a fragment."""
     steps = "".join(f"<dt>{escape(name)}</dt><dd>{escape(idea)}</dd>" for name, idea in ideas)
     body = (
         f'<body class="ladder-diff-page">\n<h1>{escape(title)}</h1>\n<dl class="ladder-diff-ideas">{steps}</dl>\n'
-        f"<p>{escape(measured)}</p>\n<p>{escape(total)}</p>\n{fragment(changes, full)}</body>"
+        f"<p>{escape(measured)}</p>\n<p>{escape(total)}</p>\n{difference}</body>"
     )
     return document(title, stylesheet(), body)
 
@@ -43,10 +44,11 @@ def colours(style: str, where: str) -> str:
     return "".join(f"{rule}\n" for rule in formatter.get_token_style_defs(f"{where} .ladder-diff".strip()))
 
 
-def fragment(changes: list[Change], full: bool = False) -> str:
-    """The list of files and their lines, as one element of class `ladder-diff`, for a page that has `stylesheet`.
+def fragment(changes: list[Change], passages: Sequence[Passage] = (), full: bool = False) -> str:
+    """The passages, the list of files and their lines, as one element of class `ladder-diff`.
 
-    The reader can unfold unchanged parts; `full`: they start unfolded.
+    For a page that has `stylesheet`. The reader can unfold unchanged parts, tests, READMEs and metadata; `full`: they
+    start unfolded.
     """
     rows = "".join(
         f'<tr><td><a href="#{anchor(change)}">{escape(printable(change.title))}</a> <i>{change.state}</i></td>'
@@ -54,7 +56,17 @@ def fragment(changes: list[Change], full: bool = False) -> str:
         for change in changes
     )
     files = "".join(file(change, full) for change in changes)
-    return f'<div class="ladder-diff">\n<table class="files">\n{rows}</table>\n{files}</div>\n'
+    table = f'<table class="files">\n{rows}</table>\n'
+    return f'<div class="ladder-diff">\n{reading(changes, passages)}{table}{files}</div>\n'
+
+
+def reading(changes: list[Change], passages: Sequence[Passage]) -> str:
+    """The passages, under a heading of their own; empty if there are none."""
+    if not passages:
+        return ""
+    found = {change.new: change for change in changes}
+    parts = "".join(passage(found[one.path], one) for one in passages if one.path in found)
+    return f"<h3>{READ.format(sum(len(one.lines) for one in passages))}</h3>\n{parts}<h3>{REST}</h3>\n"
 
 
 def anchor(change: Change) -> str:
@@ -67,17 +79,26 @@ def count(sign: str, lines: int) -> str:
     return f'<span class="{"plus" if sign == "+" else "minus"}">{sign}{lines}</span>' if lines else ""
 
 
+def passage(change: Change, one: Passage) -> str:
+    """The lines of a passage, with those that they replace."""
+    title = f"<code>{escape(printable(one.title))}</code>"
+    return details(change, title, "open", blocks(list(excerpt(change, change.rows(), one))), full=True)
+
+
 def file(change: Change, full: bool) -> str:
     """One file: a heading that folds it, and its lines."""
-    before, after = tokens(change.old or "", change.before), tokens(change.new or "", change.after)
     counts = f"{count('+', change.added)} {count('-', change.removed)}"
+    title = f"<code>{escape(printable(change.title))}</code> <i>{change.state}</i> {counts}"
+    opened = " open" if full or not change.aside else ""
+    return details(change, title, f'id="{anchor(change)}"{opened}', blocks(change.rows()), full)
+
+
+def details(change: Change, title: str, attributes: str, runs: Iterable[tuple[str, list[Row]]], full: bool) -> str:
+    """A heading that folds what is below it: runs of lines."""
+    before, after = tokens(change.old or "", change.before), tokens(change.new or "", change.after)
     shape = "alone" if change.old is None or change.new is None else "both"
-    parts = "".join(part(kind, run, before, after, full) for kind, run in blocks(change.rows()))
-    return (
-        f'<details class="file {shape}" id="{anchor(change)}" open>\n'
-        f"<summary><code>{escape(printable(change.title))}</code> <i>{change.state}</i> {counts}</summary>\n"
-        f"{parts}</details>\n"
-    )
+    parts = "".join(part(kind, run, before, after, full) for kind, run in runs)
+    return f'<details class="file {shape}" {attributes}>\n<summary>{title}</summary>\n{parts}</details>\n'
 
 
 def part(kind: str, run: list[Row], before: Tokens, after: Tokens, full: bool) -> str:

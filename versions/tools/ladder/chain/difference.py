@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -67,6 +67,11 @@ class Change:
     def rewritten(self) -> bool:
         """Whether the file was rewritten under the same name in another language."""
         return None not in (self.old, self.new) and self.old != self.new
+
+    @property
+    def aside(self) -> bool:
+        """Whether it belongs to the version, but not to what it does: its tests, README and metadata."""
+        return self.path.startswith("tests/") or self.path in OWN
 
     @property
     def added(self) -> int:
@@ -217,20 +222,26 @@ def spans(words: list[str], blocks: list[tuple[int, int]]) -> Spans:
     return tuple(found)
 
 
-def blocks(rows: list[Row]) -> Iterator[tuple[str, list[Row]]]:
-    """The rows in runs: "changed"; "same", unchanged but near a change; "folded", unchanged and far from any change."""
-    near = {index + offset for index, row in enumerate(rows) if row.changed for offset in range(-CONTEXT, CONTEXT + 1)}
+def blocks(rows: list[Row], seen: Collection[int] = ()) -> Iterator[tuple[str, list[Row]]]:
+    """The rows in runs: "changed"; "same", unchanged but near a change; "folded", unchanged and far from any change.
+
+    Those whose indices are in `seen`, because they have been shown already, are in runs of their own: "seen".
+    """
+    changed = {index for index, row in enumerate(rows) if row.changed and index not in seen}
+    near = {index + offset for index in changed for offset in range(-CONTEXT, CONTEXT + 1)}
     start = 0
     while start < len(rows):
-        kind = sort(rows, near, start)
+        kind = sort(rows, near, seen, start)
         stop = start
-        while stop < len(rows) and sort(rows, near, stop) == kind:
+        while stop < len(rows) and sort(rows, near, seen, stop) == kind:
             stop += 1
         lone = kind == "folded" and stop == start + 1  # a line that stands for it would be as long
         yield "same" if lone else kind, rows[start:stop]
         start = stop
 
 
-def sort(rows: list[Row], near: set[int], index: int) -> str:
+def sort(rows: list[Row], near: set[int], seen: Collection[int], index: int) -> str:
     """The kind of run that a row belongs to."""
+    if index in seen:
+        return "seen"
     return "changed" if rows[index].changed else "same" if index in near else "folded"

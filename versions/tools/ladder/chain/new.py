@@ -10,6 +10,7 @@ from ladder.core.errors import LadderError
 from ladder.core.files import working_tree
 from ladder.core.versions import Version, discover
 
+READ = 'the 30 to 100 lines that hold the idea, such as "src/resnet50/tiles.py: spans"; `diff` shows them first'
 README = """\
 # {number}: {words}
 
@@ -65,7 +66,8 @@ def new(root: Path, name: str, idea: str) -> int:
         (folder / path).write_bytes(content)
     terminal.output().print(
         f"versions/{folder.name} is a copy of versions/{last.name}.\n"
-        f"Each file that you change there goes into `changes` in its pyproject.toml; `nox -s lineage` checks it.",
+        f"Each file that you change there goes into `changes` in its pyproject.toml; `nox -s lineage` checks it. What "
+        f"holds the idea goes into `read`.",
         markup=False,
     )
     return 0
@@ -78,7 +80,8 @@ def own_files(last: Version, name: str, idea: str) -> dict[str, bytes]:
     project["name"] = f"resnet50-{name.replace('_', '-')}"  # type: ignore[index]
     if "description" in project:  # type: ignore[operator]
         project["description"] = f"ResNet-50 by hand: {idea}"  # type: ignore[index]
-    ladder.update({"previous": last.name, "idea": idea, "changes": []})  # type: ignore[union-attr]
+    read = tomlkit.array().comment(READ)
+    ladder.update({"previous": last.name, "idea": idea, "read": read, "changes": []})  # type: ignore[union-attr]
     number, words = name.split("_", 1)
     readme = README.format(name=name, number=number, words=words.replace("_", " "), idea=idea, previous=last.number)
     return {"README.md": readme.encode(), "pyproject.toml": tomlkit.dumps(document).encode()}

@@ -19,6 +19,7 @@ KEYS = {
     "requires": list,
     "requires_any": list,
     "changes": list,
+    "read": list,
     "slow": bool,
     "plans": bool,
     "generates": bool,
@@ -39,7 +40,8 @@ class Version:
     the design's promise for float32; Winograd and int8 declare their own. `plans`: its operators in C run only through
     a plan; `generates`: it generates and compiles C for each network and size; `threads`: it obeys RESNET50_THREADS;
     `fuses`: `on_layer` is told only of the last of the layers that it does in one step; `int8`: it computes in 8-bit
-    integers, with the scales of a set's quantisation.json, and its logits are ONNX Runtime's to the last bit.
+    integers, with the scales of a set's quantisation.json, and its logits are ONNX Runtime's to the last bit. `read`:
+    the lines that hold the idea, see chain/passages.py.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Version:
     requires: tuple[str, ...] = ()
     requires_any: tuple[tuple[str, ...], ...] = ()
     changes: frozenset[str] = frozenset()
+    read: tuple[str, ...] = ()
     slow: bool = False
     plans: bool = False
     generates: bool = False
@@ -104,6 +107,7 @@ def read(folder: Path) -> Version:
         "requires": tuple(ladder.get("requires", ())),
         "requires_any": tuple(map(tuple, ladder.get("requires_any", ()))),
         "changes": frozenset(ladder.get("changes", ())),
+        "read": tuple(ladder.get("read", ())),
     }
     return Version(folder=folder, distribution=project["name"], **{**ladder, **lists})
 

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from ladder.__main__ import main
@@ -79,9 +80,103 @@ def test_changed_lines_have_signs_and_numbers_and_far_ones_are_left_out(ladder: 
 
 def test_full_leaves_nothing_out(ladder: Tree, capsys):
     out = shown(capsys, ladder, "01", "02")
-    assert "shared = 5\n" not in out and "80 more lines of a new test; --full shows them" in out
+    assert "shared = 5\n" not in out and "test_99" not in out and "# 02_two" not in out
     out = shown(capsys, ladder, "01", "02", "--full")
-    assert "shared = 5\n" in out and "test_99" in out and "more lines" not in out
+    assert "shared = 5\n" in out and "test_99" in out and "+ # 02_two\n" in out and "--full" not in out
+
+
+def test_tests_readmes_and_metadata_are_a_line_each(ladder: Tree, capsys):
+    *_, lines, note = shown(capsys, ladder, "02").split("\n\n")
+    assert lines.split("\n") == [
+        "== tests/test_new.py  new  +100",
+        "== pyproject.toml  +4 -2",
+        "== README.md  +1 -1",
+    ]
+    assert note.endswith("A name after the versions shows one of them, --full all.\n")
+
+
+def test_the_lines_that_hold_the_idea_come_first_and_once(ladder: Tree, capsys):
+    ladder.write("01_one/src/a.py", f"{SHARED}\n\ndef total(x):\n    return 1\n\n\n{SHARED}old = 1\n")
+    new = f"{SHARED}\n\n# A sum.\ndef total(x):\n    return 2\n\n\n{SHARED}new = 1\n"
+    read = ["src/b.py: Two.three", "src/a.py: total"]
+    files = {"src/a.py": new, "src/b.py": "class Two:\n    def three(self):\n        return 3\n"}
+    ladder.version("02_two", files, previous="01_one", read=read)
+    out = shown(capsys, ladder, "02")
+    head, read_first, rest = re.split(r"Read these 5 lines: they hold the idea\n|\nThe rest\n", out)
+    assert "02_two against 01_one" in head and "was not measured" in head and "src/" not in head
+    assert read_first.strip("\n").split("\n") == [
+        "== src/b.py: Two.three",
+        "   2 +     def three(self):",
+        "   3 +         return 3",
+        "",
+        "== src/a.py: total",
+        "  33 + # A sum.",
+        "  34   def total(x):",
+        "  34 -     return 1",
+        "  35 +     return 2",
+    ]
+    assert "return" not in rest and "   1 + class Two:\n     ... 2 lines shown above" in rest
+    assert "     ... 32 unchanged lines\n     ... 3 lines shown above\n     ... 29 unchanged lines\n" in rest
+    assert "- old = 1" in rest and "+ new = 1" in rest
+    full = shown(capsys, ladder, "02", "--full")
+    assert full.count("+     return 2") == 2 and full.count("shared = 29") == 2 and "shown above" not in full
+
+
+def test_a_file_of_which_all_has_been_shown_is_a_line(ladder: Tree, capsys):
+    ladder.version("04_four", {"src/b.py": "def two(): pass\n"}, previous="03_three", read=["src/b.py: two"])
+    out = shown(capsys, ladder, "04")
+    assert "\n== src/b.py  new  +1, shown above\n" in out and out.count("def two") == 1
+
+
+def test_of_a_file_in_another_language_the_new_lines_are_read(ladder: Tree, capsys):
+    files = {"src/a.c": "int two(void)\n{\n    return 2;\n}\n"}
+    ladder.write("03_three/src/a.py", "first\nsecond\n")
+    ladder.version("04_four", files, previous="03_three", read=["src/a.c: two"])
+    read_first, rest = shown(capsys, ladder, "04").split("Read these 4 lines")[1].split("\nThe rest\n")
+    assert "   4 + }" in read_first and " - " not in read_first
+    assert "\n   1 - first\n   2 - second\n     ... 4 lines shown above\n" in rest
+
+
+def test_only_a_version_and_its_predecessor_have_lines_to_read(ladder: Tree, capsys):
+    for number, name in enumerate(("02_two", "03_three"), 2):
+        ladder.version(name, {"src/a.py": f"a = {number}\n"}, previous=f"0{number - 1}_one", read=["src/a.py: a"])
+    assert "Read these" in shown(capsys, ladder, "01", "02")
+    assert all("Read these" not in shown(capsys, ladder, *pair) for pair in (("02", "01"), ("01", "03"), ("03", "01")))
+
+
+def test_of_the_first_version_only_the_lines_to_read_are_shown(ladder: Tree, capsys):
+    ladder.version("01_one", {"src/a.py": KERNEL}, read=["src/a.py: total"])
+    out = shown(capsys, ladder, "01")
+    assert out.startswith("01_one, the first version: the idea of 01_one\n") and "The rest" not in out
+    assert "\n  31 + total = kernel[i] * x[i]\n" in out and "shared" not in out
+
+
+def test_a_name_that_is_not_there_does_not_stop_who_is_editing(ladder: Tree, capsys):
+    ladder.version("04_four", {"src/a.py": "a = 1\n"}, previous="03_three", read=["src/a.py: total"])
+    assert main(["diff", "04"], ladder.root) == 0
+    out, err = capsys.readouterr()
+    assert "+ a = 1" in out and "Read these" not in out
+    assert err == "ladder: 04_four: `read` names 'src/a.py: total', but the file does not define total\n"
+
+
+@pytest.mark.parametrize("name", ["tests/test_new.py", "test_new.py", "versions/02_two/tests/test_new.py"])
+@pytest.mark.parametrize("versions", [["01", "02"], ["02"]])
+def test_a_file_is_shown_alone(ladder: Tree, versions: list[str], name: str, capsys):
+    out = shown(capsys, ladder, *versions, name)
+    assert out.startswith("\n== tests/test_new.py  new  +100\n") and "test_99" in out and out.count("==") == 1
+    assert "src/a.py" not in out and "README.md" not in out
+
+
+def test_of_a_file_that_is_shown_alone_far_lines_are_left_out_too(ladder: Tree, capsys):
+    assert "... 27 unchanged lines" in shown(capsys, ladder, "02", "a.py")
+    assert "shared = 5\n" in shown(capsys, ladder, "02", "a.py", "--full")
+    assert "test_new" not in shown(capsys, ladder, "02", "a.py", "--stat")
+
+
+def test_a_file_that_was_removed_or_rewritten_is_found_by_either_name(ladder: Tree, capsys):
+    assert "- gone" in shown(capsys, ladder, "01", "02", "gone.py")
+    ladder.version("04_four", {"src/a.c": "int a;\n"}, previous="03_three")
+    assert shown(capsys, ladder, "04", "a.py") == shown(capsys, ladder, "04", "a.c")
 
 
 def test_stat_shows_the_files_only(ladder: Tree, capsys):
@@ -109,7 +204,12 @@ def test_versions_that_are_no_neighbours_show_all_ideas_between(ladder: Tree, ca
         (["09"], "there is no version '09'"),
         (["01"], "01_one is the first version"),
         (["02", "2"], "02_two has no difference from itself"),
-        (["01", "02", "03"], "two versions can be compared, not 3"),
+        (["01", "02", "03"], "no file that differs between 01_one and 02_two is called 03; --stat lists"),
+        (["01", "02", "a.py", "b.py"], "two versions and a file can be compared, not 4 names"),
+        (["02", "o.py"], "no file that differs between 01_one and 02_two is called o.py"),
+        (["02", "conftest.py"], "conftest.py could be tests/a/conftest.py, tests/b/conftest.py, which all differ"),
+        (["02", "src/same.py"], "no file that differs between 01_one and 02_two is called src/same.py"),
+        (["02", ""], "there is no version ''"),
         (["--html", "a.html"], "--html needs one or two versions"),
         (["02", "--stat", "--html", "a.html"], "is not for --stat"),
         (["--full"], "--full and --stat need one or two versions"),
@@ -118,6 +218,8 @@ def test_versions_that_are_no_neighbours_show_all_ideas_between(ladder: Tree, ca
 )
 def test_what_is_wrong_is_said_in_one_line(ladder: Tree, arguments: list[str], sentence: str, capsys, monkeypatch):
     monkeypatch.chdir(ladder.root)
+    for path in ("01_one/src/same", "02_two/src/same", "02_two/tests/a/conftest", "02_two/tests/b/conftest"):
+        ladder.write(f"{path}.py", "1\n")
     assert main(["diff", *arguments], ladder.root) == 2
     err = capsys.readouterr().err
     assert sentence in err and err.count("\n") == 1
@@ -167,7 +269,8 @@ def test_a_gain_of_a_version_that_was_changed_is_stale(ladder: Tree, capsys):
 def test_words_stand_out_on_a_terminal_and_every_changed_line_has_its_ground():
     terminal = {"force_terminal": True, "color_system": "truecolor", "width": 60}
     console = Console(**terminal, record=True, highlight=False, file=io.StringIO())
-    diff_text.show(console, compare({"a.py": b"x = kernel[0]\nsame\n"}, {"a.py": b"x = weight[0]\nsame\n"}))
+    changes = compare({"a.py": b"x = kernel[0]\nsame\n"}, {"a.py": b"x = weight[0]\nsame\n"})
+    diff_text.Difference(console, changes).show_files(full=False)
     colours = diff_text.Colours(light=False)
     html = console.export_html(inline_styles=True)
     for sign, word in (("-", "kernel"), ("+", "weight")):
@@ -175,6 +278,40 @@ def test_words_stand_out_on_a_terminal_and_every_changed_line_has_its_ground():
         assert re.search(rf"background-color: {changed}[^>]*>{word}<", html)
         assert re.search(rf"background-color: {line}[^>]*>\[<", html)
     assert not re.search(r"background-color: [^>]*>same<", html)
+
+
+def printed(width: int, before: str, after: str) -> list[str]:
+    """The lines of a change on a terminal of this width, below the heading; without colours."""
+    console = Console(force_terminal=True, width=width, color_system=None, highlight=False, file=io.StringIO())
+    [change] = compare({"a.py": before.encode()}, {"a.py": after.encode()})
+    diff_text.show_file(console, change, full=False)
+    return console.file.getvalue().split("\n")[2:-1]
+
+
+def test_a_line_that_is_too_long_for_the_terminal_is_folded_between_words():
+    old = "    total = kernel[i] * (first + second)\n"
+    new = "    total = weight[i] * (first + second)  # \u6570\u5b57 end\n"
+    assert [line.rstrip() for line in printed(34, old, new)] == [
+        "   1 -     total = kernel[i] *",
+        "   > -         (first + second)",
+        "   1 +     total = weight[i] *",
+        "   > +         (first + second)  #",
+        "   > +         \u6570\u5b57 end",
+    ]
+    assert all(cell_len(line) == 34 for line in printed(34, old, new))
+
+
+@pytest.mark.parametrize("width", [1, 30, 31, 40])
+def test_a_folded_line_has_all_its_letters(width: int):
+    line = " " * 40 + "x" * 100 + " = " + "\u6570" * 50
+    shown = printed(width, "", line + "\n")
+    assert "".join("".join(part[7:].split()) for part in shown) == "".join(line.split())
+    assert len({cell_len(part) for part in shown}) <= 2 and max(map(cell_len, shown)) <= max(width, 30)
+
+
+def test_where_there_is_no_terminal_no_line_is_folded(ladder: Tree, capsys):
+    ladder.write("02_two/src/a.py", "long = " + "1 + " * 100 + "1\n")
+    assert "long = " + "1 + " * 100 + "1\n" in shown(capsys, ladder, "02")
 
 
 @pytest.mark.parametrize(("value", "light"), [("0;15", True), ("0;default;7", True), ("15;0", False), ("", False)])
@@ -209,6 +346,12 @@ def test_without_a_pager_or_with_one_that_ends_early_nothing_breaks(
     assert main(["diff", "02", "--full"], ladder.root) == 0
     out, err = capfd.readouterr()
     assert err == "" and (pager == "head -c 1" or "test_99" in out)
+
+
+def test_a_pager_can_be_done_without(ladder: Tree, on_a_terminal, capfd, monkeypatch):
+    monkeypatch.setenv("PAGER", "false")
+    assert main(["diff", "02", "--no-pager"], ladder.root) == 0
+    assert "README.md" in capfd.readouterr().out
 
 
 def test_ctrl_c_is_left_to_the_pager(ladder: Tree, on_a_terminal, tmp_path: Path, monkeypatch):
@@ -288,7 +431,20 @@ def test_a_page_unfolds_everything_with_full(ladder: Tree, tmp_path: Path):
     main(["diff", "02", "--html", str(folded)], ladder.root)
     main(["diff", "02", "--html", str(full), "--full"], ladder.root)
     assert folded.read_text().count('<details class="fold">') == 1
-    assert full.read_text() == folded.read_text().replace('<details class="fold">', '<details class="fold" open>')
+    unfolded = folded.read_text().replace('<details class="fold">', '<details class="fold" open>')
+    closed = re.compile(r'(<details class="file \w+" id="diff-(tests-test_new-py|pyproject-toml|README-md)")>')
+    assert len(closed.findall(unfolded)) == 3 and full.read_text() == closed.sub(r"\1 open>", unfolded)
+
+
+def test_the_page_begins_with_the_lines_that_hold_the_idea(ladder: Tree, tmp_path: Path):
+    path = tmp_path / "difference.html"
+    ladder.version("04_four", {"src/b.py": "first = 1\nsecond = 2\n"}, previous="03_three", read=["src/b.py: second"])
+    main(["diff", "04", "--html", str(path)], ladder.root)
+    text = path.read_text()
+    read_first, rest = text.split("<h3>Read these 1 lines: they hold the idea</h3>")[1].split("<h3>The rest</h3>")
+    assert Page(read_first).lines["new"] == ["second = 2"] and "src/b.py: second" in read_first
+    assert Page(rest.partition("</div>\n</body>")[0]).lines["new"][:2] == ["first = 1", "second = 2"]
+    assert Page(text).ids == list(dict.fromkeys(Page(text).ids))
 
 
 def test_what_turns_the_writing_direction_is_written_out_on_the_page_too():

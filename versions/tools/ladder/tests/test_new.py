@@ -14,7 +14,8 @@ from .conftest import Tree
 def ladder(tree: Tree) -> Tree:
     """Two versions; no git is asked."""
     tree.version("01_one", {"src/a.py": "a\n"})
-    tree.version("02_two", {"src/a.py": "A\n"}, previous="01_one", requires=["avx2"], changes=["src/a.py"])
+    lists = {"requires": ["avx2"], "changes": ["src/a.py"], "read": ["src/a.py"]}
+    tree.version("02_two", {"src/a.py": "A\n"}, previous="01_one", **lists)
     tree.write("02_two/src/__pycache__/a.pyc", "rubbish")
     return tree
 
@@ -26,6 +27,7 @@ def test_lineage_accepts_a_new_version(ladder: Tree, name: str, capsys):
     version = discover(ladder.root)[-1]
     assert (version.name, version.previous, version.idea) == ("03_fast_path", "02_two", 'registers "only"')
     assert (version.distribution, version.changes) == ("resnet50-03-fast-path", frozenset())
+    assert version.read == () and "read = [] # the 30 to 100 lines" in ladder.read("03_fast_path/pyproject.toml")
     assert version.requires == ("avx2",)  # as its predecessor, until its idea needs more
     assert ladder.read("03_fast_path/src/a.py") == "A\n"
     assert not (version.folder / "src" / "__pycache__").exists()

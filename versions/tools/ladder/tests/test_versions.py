@@ -22,9 +22,11 @@ def test_versions_come_in_the_order_of_their_numbers(tree: Tree):
 
 
 def test_everything_declared_is_read(tree: Tree):
-    tree.version("02_two", previous="01_one", requires=["avx2"], changes=["a.c"], slow=True, tolerance=1e-4)
+    lists = {"requires": ["avx2"], "changes": ["a.c"], "read": ["a.c: f"]}
+    tree.version("02_two", previous="01_one", slow=True, tolerance=1e-4, **lists)
     [version] = discover(tree.root)
     assert (version.previous, version.requires, version.slow) == ("01_one", ("avx2",), True)
+    assert version.read == ("a.c: f",)
     assert (version.changes, version.tolerance, version.idea) == (frozenset({"a.c"}), 1e-4, "the idea of 02_two")
 
 
@@ -60,6 +62,7 @@ def test_the_promise_of_the_design_is_the_default(tree: Tree):
         ({"idea": 3}, "idea must be of type str"),
         ({"requires": "avx2"}, "requires must be of type list"),
         ({"requires": [1]}, "only strings"),
+        ({"read": "a.c"}, "read must be of type list"),
         ({"requires_any": ["avx2"]}, "only lists of strings"),
         ({"requires_any": [["avx2"], []]}, "only lists of strings"),
         ({"slow": 1}, "slow must be of type bool"),
