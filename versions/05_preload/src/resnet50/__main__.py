@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     weights = Parser(add_help=False)
     weights.add_argument("--weights", type=path, metavar="DIR", help="the weight folder (default: $RESNET50_WEIGHTS)")
 
-    classify = commands.add_parser("classify", parents=[weights], help="print the likeliest labels of pictures")
+    classify = commands.add_parser("classify", parents=[weights], help="print the most likely labels of pictures")
     classify.add_argument("pictures", nargs="+", metavar="PICTURE", help="JPEG, PNG, GIF, WebP, BMP, TIFF, PPM or AVIF")
     classify.add_argument("--top", type=positive, default=5, metavar="N", help="how many labels (default: 5)")
     classify.add_argument("--json", action="store_true", help="a line of JSON for each picture")

@@ -56,7 +56,7 @@ class Patience:
     def note(self, library: Path) -> None:
         """Notes who is being waited for, and logs it once: as a warning, which Python shows on stderr by default."""
         if other := holder(library):
-            self.waiting[library] = f"waiting for {other}, which compiles the same convolution; at most {ALONE:.0f} s"
+            self.waiting[library] = f"waiting for {other} to compile the same convolution; at most {ALONE:.0f} s"
             if not self.watched and not self.logged:
                 logging.getLogger("resnet50").warning(self.words)
             self.logged = True
@@ -98,7 +98,7 @@ def turn(library: Path, patience: Patience) -> Iterator[None]:
             own.acquire(timeout=0 if patience.ended else seconds, cancel_check=patience.cancelled.is_set)
             break
         if patience.cancelled.is_set():
-            raise CacheError(f"{library}: another process had the lock until the waiting was cancelled")
+            raise CacheError(f"{library}: another process held the lock until the wait was cancelled")
         patience.note(library)
     else:
         patience.ended = True

@@ -39,10 +39,10 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     weights = Parser(add_help=False)
     weights.add_argument("--weights", type=path, metavar="DIR", help="the weight folder (default: $RESNET50_WEIGHTS)")
-    weights.add_argument("--threads", type=positive, metavar="N", help="how many share the work (default: "
+    weights.add_argument("--threads", type=positive, metavar="N", help="number of threads (default: "
                          "$RESNET50_THREADS, else one for each processor)")  # fmt: skip
 
-    classify = commands.add_parser("classify", parents=[weights], help="print the likeliest labels of pictures")
+    classify = commands.add_parser("classify", parents=[weights], help="print the most likely labels of pictures")
     classify.add_argument("pictures", nargs="+", metavar="PICTURE", help="JPEG, PNG, GIF, WebP, BMP, TIFF, PPM or AVIF")
     classify.add_argument("--top", type=positive, default=5, metavar="N", help="how many labels (default: 5)")
     classify.add_argument("--json", action="store_true", help="a line of JSON for each picture")

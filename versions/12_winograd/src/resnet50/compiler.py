@@ -128,8 +128,8 @@ def require_room(libraries: int) -> None:
         return
     if mappings + libraries * MAPPINGS > 0.9 * limit:
         raise CompilerError(
-            f"this process has too much loaded for {libraries} more convolutions: {mappings} memory mappings, of which "
-            f"the system allows {limit} (vm.max_map_count); keep fewer networks or picture sizes at a time"
+            f"this process cannot load {libraries} more convolutions: it has {mappings} memory mappings, and the "
+            f"system allows {limit} (vm.max_map_count); keep fewer networks or picture sizes at a time"
         )
 
 

@@ -121,7 +121,7 @@ def add_versions(command: argparse.ArgumentParser) -> None:
 
 def add_limits(command: argparse.ArgumentParser, seconds: int) -> None:
     """Add the options that limit a measurement, by default to this many `seconds`."""
-    command.add_argument("--rounds", type=positive, metavar="N", help="at most so many (default: as the time allows)")
+    command.add_argument("--rounds", type=positive, metavar="N", help="at most N (default: as many as the time allows)")
     command.add_argument(
-        "--seconds", type=positive, default=seconds, metavar="N", help=f"at most so long (default: {seconds})"
+        "--seconds", type=positive, default=seconds, metavar="N", help=f"at most N seconds (default: {seconds})"
     )

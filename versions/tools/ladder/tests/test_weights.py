@@ -28,4 +28,4 @@ def test_it_is_said_why_a_set_is_used_and_how_much_it_knows(imagenet: Path, weig
     shutil.copytree(weight_set, imagenet)
     (imagenet / "labels.txt").write_text("".join(f"{label}\n" for label in range(1000)))
     for asked in (None, "imagenet"):
-        assert weights.describe(weights.find(asked), asked) == "imagenet, which knows 1,000 things"
+        assert weights.describe(weights.find(asked), asked) == "imagenet, which knows 1,000 classes"
