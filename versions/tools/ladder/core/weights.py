@@ -27,7 +27,7 @@ def present(names: Iterable[str]) -> list[Path]:
 
 
 def describe(folder: Path, asked: str | None) -> str:
-    """The set's name, and why it was chosen if none was asked for, or that it knows a thousand things."""
+    """The set's name, and why it was chosen if none was asked for, or that it knows a thousand classes."""
     if folder.name == "imagenet":
         return f"imagenet, which knows {len(read_labels(folder)):,} classes"
     if asked is not None or folder.name != "cifar10":
