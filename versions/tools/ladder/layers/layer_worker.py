@@ -10,11 +10,15 @@ from ladder.inside import program
 
 @dataclass(frozen=True)
 class LayerTime:
-    """A call of `on_layer`: the layer's name, the shape of its output, its seconds."""
+    """A call of `on_layer`: the layer's name, the shape of its output, its seconds.
+
+    `reading`: how many of these seconds it took to read its weights.
+    """
 
     name: str
     shape: tuple[int, ...]
     seconds: float
+    reading: float = 0.0
 
 
 class LayerWorker(Worker):
@@ -31,7 +35,10 @@ class LayerWorker(Worker):
 
 def parsed(answer: dict[str, Any]) -> list[LayerTime]:
     """The layers in the worker's JSON object; raises ValueError, TypeError or KeyError if it is invalid."""
-    return [LayerTime(str(name), tuple(shape), float(seconds)) for name, shape, seconds in answer["layers"]]
+    return [
+        LayerTime(str(name), tuple(shape), float(seconds), float(reading))
+        for name, shape, seconds, reading in answer["layers"]
+    ]
 
 
 class Clock:

@@ -65,7 +65,9 @@ def draw_panel(axes: Axes, profile: Profile) -> None:
             zorder=3,
         )
         draw_counted(axes, [row for row in rows if row.marked], colour, marker)
-    axes.set(xscale="log", yscale="log", xlabel="intensity [operations per byte moved]")
+    axes.set(
+        xscale="log", yscale="log", xlabel="arithmetic intensity [operations per byte moved, two for each multiply-add]"
+    )
     threads = f", {profile.threads} threads" if profile.threads > 1 else ""
     axes.set_title(f"{profile.version}{threads}")
     axes.grid(which="major", alpha=0.3)

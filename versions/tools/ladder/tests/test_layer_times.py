@@ -1,10 +1,16 @@
-"""A profile's figures: rows from what a version told, and their sums."""
+"""A profile's figures: what a version tells, rows made of it, and their sums."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from ladder.core.errors import WorkerError
+from ladder.inside import program
 from ladder.layers.layer_times import add_up, fastest_tenth, summarise
 from ladder.layers.layer_worker import LayerTime
 from ladder.timing import cost
@@ -13,6 +19,45 @@ from shared_weights.architecture import layers
 
 ENTRY = Contestant("07_seven", "an idea", None)
 PEAK, MEMORY = 1e12, 1e10  # operations and bytes in a second
+
+# A version whose first layer reads a weight for each picture, which takes 2 seconds of its clock.
+READER = """
+import time
+now = 0.0
+time.perf_counter = lambda: now
+class Weights:
+    def __getitem__(self, name):
+        global now
+        now += 2.0
+        return name
+class Output:
+    shape = (1,)
+class Logits:
+    def tolist(self):
+        return []
+class ResNet50:
+    def __init__(self, weights):
+        self.weights = Weights()
+    def run(self, image, on_layer=lambda *told: None):
+        on_layer(self.weights["conv1"], Output(), 3.0)
+        on_layer("bn1", Output(), 1.0)
+        return Logits()
+"""
+
+
+def test_a_layer_tells_how_long_it_read_weights_in_this_inference_alone(tmp_path: Path):
+    (tmp_path / "resnet50.py").write_text(READER)
+    done = subprocess.run(
+        [sys.executable, program("time_layers"), "weights", "32"],
+        input="\nlayers\n",
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    _, whole, told = map(json.loads, done.stdout.splitlines())
+    assert whole["seconds"] == told["seconds"] == 2.0
+    assert told["layers"] == [["conv1", [1], 3.0, 2.0], ["bn1", [1], 1.0, 0.0]]
 
 
 def test_layers_that_change_between_inferences_are_refused():
