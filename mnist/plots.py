@@ -1,6 +1,7 @@
 """The figures: curves, confusion matrix, worst mistakes, filters, feature maps, and what was seen in a picture."""
 
 import io
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from mnist.predict import Prediction
 from mnist.run import Epoch
 
 TRAINING, VALIDATION = "tab:blue", "tab:orange"
-MISTAKES = 20
+MISTAKES, COLUMNS = 20, 5
 
 
 def save(figure: Figure, file: Path) -> None:
@@ -70,9 +71,10 @@ def draw_confusion(evaluation: Evaluation, file: Path) -> None:
 
 def draw_mistakes(evaluation: Evaluation, digits: Digits, file: Path) -> None:
     """The worst mistakes: the digits whose true label got the smallest probability."""
-    figure = Figure(figsize=(9, 8), layout="constrained")
     worst = evaluation.mistakes[:MISTAKES]
-    panels = figure.subplots(4, MISTAKES // 4).ravel()
+    rows = max(1, math.ceil(len(worst) / COLUMNS))
+    figure = Figure(figsize=(9, 2 * rows + 0.3), layout="constrained")
+    panels = figure.subplots(rows, COLUMNS).ravel()
     for axes in panels:
         axes.axis("off")
     for axes, which in zip(panels, worst):
