@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib
 
-from figures import numbers, processor, roof, team, tensors
+from figures import numbers, processor, roof, shares, team, tensors
 from figures.sketch import Sketch
 from ladder.core import terminal
 from ladder.core.arguments import Parser, path
@@ -27,6 +27,7 @@ FIGURES: dict[str, Callable[[], Sketch]] = {
     "caches": processor.caches,
     "tile": processor.tile,
     "roofline": roof.roofline,
+    "shares": shares.shares,
     "barrier": team.barrier,
     "winograd": numbers.winograd,
     "scale": numbers.scale,
@@ -43,6 +44,12 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("names", nargs="*", metavar="NAME", help=f"draw only these of {', '.join(FIGURES)}")
     top.add_argument("--out", type=path, metavar="FOLDER", help="the folder for the files, by default versions/figures")
+    top.add_argument(
+        "--measure",
+        action="store_true",
+        help=f"first time the versions for `shares`, which takes {shares.SECONDS} s and their builds, and keep that in "
+        f"{shares.FILE.as_posix()}; leave the machine alone meanwhile",
+    )
     return top
 
 
@@ -54,7 +61,7 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
         if name not in FIGURES:
             top.error(f"there is no figure {terminal.printable(name)}: there are {', '.join(FIGURES)}")
     folder = chosen.out or root / "versions" / "figures"
-    return terminal.exit_code("figures", lambda: draw(chosen.names or list(FIGURES), folder))
+    return terminal.exit_code("figures", lambda: draw(chosen.names or list(FIGURES), folder, chosen.measure))
 
 
 def sketch(name: str) -> Sketch:
@@ -66,8 +73,13 @@ def sketch(name: str) -> Sketch:
         raise LadderError(str(error)) from None
 
 
-def draw(names: list[str], folder: Path) -> int:
-    """Write these figures to `folder`, which is made if it is not there. Returns 0. Raises LadderError, OSError."""
+def draw(names: list[str], folder: Path, measure: bool) -> int:
+    """Write these figures to `folder`, which is made if it is not there; if asked, measure first. Returns 0.
+
+    Raises LadderError, OSError.
+    """
+    if measure:
+        shares.measure()
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         drawn, file = sketch(name), folder / f"{name}.svg"

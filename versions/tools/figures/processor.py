@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from figures.sketch import SMALL, TEXT, Sketch
+from figures.sketch import Sketch
 from shared_weights.architecture import Layer, layers
 
 # A Zen 4 core. Cycles until the result of an FMA, and units that start one each cycle (uops.info).
@@ -62,21 +62,21 @@ def starts(sums: int, cycles: int) -> list[list[int]]:
 
 def chain() -> Sketch:
     """When multiply-adds start and end: one sum, then as many as keep both units busy."""
-    page = Sketch("One sum waits; eight keep the core busy", 374)
+    page = Sketch("One sum waits; eight keep the core busy", 420)
     cycles, left, step = 12, 84, 27
     many = LATENCY * UNITS
     y = 76.0
-    page.text(16, 54, f"An FMA takes {LATENCY} cycles; {UNITS} can start in each.", "quiet", SMALL, "left")
+    page.text(16, 54, f"An FMA takes {LATENCY} cycles; {UNITS} can start in each.", "quiet", align="left")
     for cycle in range(cycles + LATENCY):
-        page.line((left + cycle * step, 326), (left + cycle * step, 332), "quiet")
-        page.text(left + cycle * step, 344, str(cycle), "quiet", SMALL)
-    page.line((left, 326), (left + (cycles + LATENCY - 1) * step, 326), "quiet")
-    page.text(left + 7.5 * step, 362, "cycles", "quiet", SMALL)
-    for sums, height, colour in ((1, 26, "orange"), (many, 18, "blue")):
+        page.line((left + cycle * step, 358), (left + cycle * step, 364), "quiet")
+        page.text(left + cycle * step, 376, str(cycle), "quiet")
+    page.line((left, 358), (left + (cycles + LATENCY - 1) * step, 358), "quiet")
+    page.text(left + 7.5 * step, 402, "cycles", "quiet")
+    for sums, height, colour in ((1, 26, "orange"), (many, 22, "blue")):
         begun = starts(sums, cycles)
         for number, times in enumerate(begun):
             label = "1 sum" if sums == 1 else f"sum {number + 1}"
-            page.text(left - 12, y + height / 2, label, size=TEXT if sums == 1 else SMALL, align="right")
+            page.text(left - 12, y + height / 2, label, align="right")
             for time in times:
                 page.box(left + time * step + 1, y + 1, LATENCY * step - 2, height - 2, f"pale {colour}", colour)
             y += height
@@ -88,25 +88,25 @@ def chain() -> Sketch:
 
 def tile() -> Sketch:
     """Three register tiles with what a step loads: orange registers of weights, blue numbers of pixels."""
-    page = Sketch("A tile uses each load several times", 462)
-    for given, left in zip(TILES, (20, 248, 380)):
+    page = Sketch("A tile uses each load several times", 476)
+    for given, left in zip(TILES, (20, 244, 384)):
         one_tile(page, given, left)
     for y, fill, said in (
-        (330, "orange", "a register of weights: loaded"),
-        (354, "blue", "a pixel's number: loaded"),
-        (378, "green", "a register of sums: an FMA"),
+        (344, "orange", "a register of weights: loaded"),
+        (368, "blue", "a pixel's number: loaded"),
+        (392, "green", "a register of sums: an FMA"),
     ):
         page.cell(20, y - 8, 16, 16, f"pale {fill}", fill)
-        page.text(44, y, said, size=SMALL, align="left")
-    page.text(20, 428, "A cycle starts as many loads\nas FMAs: above 1 loads set the pace.", "quiet", SMALL, "left")
+        page.text(44, y, said, align="left")
+    page.text(20, 440, "A cycle starts as many loads\nas FMAs: above 1 loads set the pace.", "quiet", align="left")
     return page
 
 
 def one_tile(page: Sketch, given: Tile, left: float) -> None:
     """A tile: weights above its sums, pixels beside them, and what a step of it takes below."""
     width, height, top = 22, 16, 112
-    page.text(left, 56, f"{given.version}: {given.pixels} x {given.wide}", align="left", bold=True)
-    page.text(left, 78, f"{given.lanes} lanes", "quiet", SMALL, "left")
+    page.text(left, 52, f"{given.version}: {given.pixels} x {given.wide}", align="left", bold=True)
+    page.text(left, 75, f"{given.lanes} lanes", "quiet", align="left")
     for column in range(given.wide):
         page.cell(left + 24 + column * width, top - 21, width, 15, "pale orange", "orange")
     for row in range(given.pixels):
@@ -116,9 +116,9 @@ def one_tile(page: Sketch, given: Tile, left: float) -> None:
     ratio, below = given.loads / given.sums, top + given.pixels * height
     colour = "red" if ratio > 1 else "green"
     page.text(left, below + 18, f"{given.loads} loads", align="left")
-    page.text(left, below + 39, f"{given.sums} FMAs", align="left")
-    page.text(left, below + 60, f"{ratio:.2f} per FMA", colour, align="left", bold=True)
-    page.text(left, below + 82, f"{given.held} of {given.registers} registers", "quiet", SMALL, "left")
+    page.text(left, below + 40, f"{given.sums} FMAs", align="left")
+    page.text(left, below + 62, f"{ratio:.2f} per FMA", colour, align="left", bold=True)
+    page.text(left, below + 96, f"{given.held} of {given.registers}\nregisters", "quiet", align="left")
 
 
 def homes() -> dict[str, list[tuple[str, str]]]:
@@ -129,10 +129,10 @@ def homes() -> dict[str, list[tuple[str, str]]]:
     largest = TILES[-1]
     things = [
         (largest.sums * largest.lanes * FLOAT, f"{largest.sums} sums of a tile", "green"),
-        (small.weight_bytes, "1x1 weights, stage 1", "orange"),
-        (first.weight_bytes, "3x3 weights, stage 1", "orange"),
+        (small.weight_bytes, "1x1 of stage 1", "orange"),
+        (first.weight_bytes, "3x3 of stage 1", "orange"),
         (first.output_bytes, picture(first), "blue"),
-        (last.weight_bytes, "3x3 weights, stage 4", "orange"),
+        (last.weight_bytes, "3x3 of stage 4", "orange"),
         (total, "all weights", "orange"),
     ]
     found: dict[str, list[tuple[str, str]]] = {name: [] for name, *_ in LEVELS}
@@ -144,7 +144,7 @@ def homes() -> dict[str, list[tuple[str, str]]]:
 
 def picture(layer: Layer) -> str:
     """A feature map's name: its sizes."""
-    return "a picture " + "x".join(map(str, layer.output))
+    return "picture " + "x".join(map(str, layer.output))
 
 
 def amount(size: int) -> str:
@@ -162,19 +162,20 @@ def binary(size: int) -> str:
 
 def caches() -> Sketch:
     """The memories as a pyramid, how long each takes to answer, and what of the network fits into it."""
-    page = Sketch("The nearer a memory, the smaller", 396)
-    page.text(112, 56, "a core of a Zen 4", "quiet", SMALL)
-    page.text(248, 56, "answers after", "quiet", SMALL)
-    page.text(304, 56, "what fits there and not above", "quiet", SMALL, "left")
+    page = Sketch("The nearer a memory, the smaller", 418)
+    middle, when, left = 92, 212, 264
+    page.text(middle, 65, "a core of\na Zen 4", "quiet")
+    page.text(when, 65, "answers\nafter", "quiet")
+    page.text(left, 65, "weights and a picture that\nfit there and not above", "quiet", align="left")
     kept = homes()
     for number, (name, limit, cycles) in enumerate(LEVELS):
-        y, width = 74 + 63 * number, 94 + 26 * number
+        y, width = 96 + 63 * number, 92 + 13 * number
         fill = "pale green" if name == "registers" else "ground" if name == "memory" else "pale blue"
-        page.box(112 - width / 2, y, width, 54, fill, "quiet")
-        page.text(112, y + 18, name, bold=True)
-        page.text(112, y + 39, binary(limit), size=SMALL)
-        page.text(248, y + 27, cycles, size=SMALL)
+        page.box(middle - width / 2, y, width, 54, fill, "quiet")
+        page.text(middle, y + 16, name, bold=True)
+        page.text(middle, y + 40, binary(limit))
+        page.text(when, y + 27, cycles)
         for line, (said, colour) in enumerate(kept[name]):
             shift = (line - (len(kept[name]) - 1) / 2) * 22
-            page.text(304, y + 27 + shift, said, colour, SMALL, "left")
+            page.text(left, y + 27 + shift, said, colour, align="left")
     return page

@@ -1,6 +1,6 @@
 """A figure of a lesson: cells, arrows and words, measured in the pixels of a page.
 
-520 pixels wide, so that the smallest text, 13 pixels high, still has 9 on a telephone of 390 pixels.
+520 pixels wide, so that its text, 16 pixels high, still has 11 on a telephone of 390 pixels.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from shared_weights.themes import LIGHT
 
 WIDTH = 520
 PIXELS_PER_INCH, POINTS_PER_PIXEL = 96, 0.75  # CSS says so
-TEXT, SMALL = 15, 13  # pixels
+TEXT = 16  # pixels
 
 
 class Sketch:
@@ -66,9 +66,7 @@ class Sketch:
             )
         )
 
-    def box(
-        self, x: float, y: float, width: float, height: float, fill: str, edge: str, words: str = "", size: float = TEXT
-    ) -> None:
+    def box(self, x: float, y: float, width: float, height: float, fill: str, edge: str, words: str = "") -> None:
         """A rectangle with round corners, its upper left one at (x, y), and words in the middle."""
         self.page.add_patch(
             FancyBboxPatch(
@@ -81,7 +79,7 @@ class Sketch:
                 linewidth=1.2,
             )
         )
-        self.text(x + width / 2, y + height / 2, words, size=size)
+        self.text(x + width / 2, y + height / 2, words)
 
     def grid(
         self,

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from figures.sketch import SMALL, Sketch
+from figures.sketch import Sketch
 
 STEPS, PIECES = 3, 4  # layers, and pieces in a thread's share of each
 AWAY = (5, 10)  # when Linux has put the second thread aside for another program
+LEFT = 96  # pixels: where time begins
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,15 @@ def barrier() -> Sketch:
     page = Sketch("A barrier waits; claimed pieces do not", 408)
     plans = (("fixed shares and a barrier (08)", with_barrier()), ("pieces are claimed (10)", with_claims()))
     longest = max(piece.end for _, plan in plans for piece in plan)
-    unit = 420 / longest
+    unit = 408 / longest
     for number, (said, plan) in enumerate(plans):
         top = 60 + 158 * number
         end = max(piece.end for piece in plan)
         page.text(16, top, said, align="left", bold=True)
         page.text(504, top, f"takes {end:g}", "red" if end == longest else "green", align="right", bold=True)
         lanes(page, plan, top + 18, unit)
-    page.text(16, 366, "A piece takes 1. Colours: three layers, one after another.", "quiet", SMALL, "left")
-    page.text(16, 388, "2: claimed from the share of thread 2", "quiet", SMALL, "left")
+    page.text(16, 366, "A piece takes 1; the colours are three layers.", "quiet", align="left")
+    page.text(16, 390, "2: claimed from the share of thread 2", "quiet", align="left")
     return page
 
 
@@ -86,14 +87,14 @@ def lanes(page: Sketch, plan: list[Piece], top: float, unit: float) -> None:
     end = max(piece.end for piece in plan)
     for thread in (0, 1):
         y = top + 50 * thread
-        page.text(16, y + 20, f"thread {thread + 1}", size=SMALL, align="left")
-        page.cell(84, y, end * unit, 40, "pale red", "pale red")
+        page.text(16, y + 20, f"thread {thread + 1}", align="left")
+        page.cell(LEFT, y, end * unit, 40, "pale red", "pale red")
         for piece in plan:
             if piece.thread == thread:
                 fill, edge = fills[piece.step]
                 mark = "" if piece.share == thread else str(piece.share + 1)
-                page.box(84 + piece.start * unit + 1, y + 1, unit - 2, 38, fill, edge, mark, SMALL)
-    page.text(84 + sum(AWAY) / 2 * unit, top + 70, "put aside", "red", SMALL)
+                page.box(LEFT + piece.start * unit + 1, y + 1, unit - 2, 38, fill, edge, mark)
+    page.text(LEFT + sum(AWAY) / 2 * unit, top + 70, "put aside", "red")
     gaps(page, plan, top, unit, end)
 
 
@@ -102,4 +103,4 @@ def gaps(page: Sketch, plan: list[Piece], top: float, unit: float, end: float) -
     mine = sorted((piece.start, piece.end) for piece in plan if piece.thread == 0)
     for (_, before), (after, _) in zip(mine, [*mine[1:], (end, end)]):
         if after - before > 1:
-            page.text(84 + (before + after) / 2 * unit, top + 20, "waits", "red", SMALL)
+            page.text(LEFT + (before + after) / 2 * unit, top + 20, "waits", "red")

@@ -37,7 +37,8 @@ def content(file: Path) -> Counter[str]:
 
 def test_the_committed_figures_are_what_the_code_draws(tmp_path: Path):
     assert main(["--out", str(tmp_path)]) == 0
-    assert sorted(file.name for file in FOLDER.iterdir()) == sorted(f"{name}.svg" for name in FIGURES)
+    names = {file.name for file in FOLDER.iterdir()} - {"features.png"}  # which `nox -s features` draws
+    assert names == {f"{name}.svg" for name in FIGURES}
     for name in FIGURES:
         assert content(FOLDER / f"{name}.svg") == content(tmp_path / f"{name}.svg"), f"nox -s figures -- {name}"
 
@@ -67,7 +68,7 @@ def test_no_text_leaves_the_figure_or_overlaps_another(name: str):
 @pytest.mark.parametrize("name", FIGURES)
 def test_text_is_large_enough_on_a_telephone(name: str):
     sizes = [text.get_fontsize() / sketch.POINTS_PER_PIXEL for text in drawn(name).axes[0].texts]
-    assert min(sizes) * TELEPHONE / sketch.WIDTH >= 8.9
+    assert min(sizes) * TELEPHONE / sketch.WIDTH >= 11
 
 
 @pytest.mark.parametrize("name", FIGURES)
