@@ -11,7 +11,7 @@ from ladder.core.errors import LadderError
 from website import contents, links, sources
 
 project = "ResNet-50 by hand"
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx_copybutton"]
 source_suffix = {".md": "markdown"}
 root_doc = "README"
 include_patterns = [contents.FRONT, *(pattern for patterns in contents.SECTIONS.values() for pattern in patterns)]
@@ -30,6 +30,9 @@ html_copy_source = False
 html_show_copyright = False
 html_show_search_summary = False  # it would fetch pages, which browsers forbid for local files
 html_use_index = False
+copybutton_prompt_text = r">>> |\.\.\. ?|\$ "  # what is copied are the lines behind these, if there are any
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos"
 pygments_style = "xcode"
 pygments_dark_style = "github-dark"
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from website import differences, figures, profiles
+from website import differences, examples, figures, profiles
 
 FRONT = "README.md"
 VERSION = "versions/[0-9][0-9]_*/README.md"
@@ -59,7 +59,12 @@ def addition(root: Path, page: str) -> str:
     if PurePosixPath(page).match(VERSION):
         name = Path(page).parent.name
         return profiles.profile(root, name) + differences.difference(root, name)
-    return {"mnist/README.md": figures.curves, "pics/SOURCES.md": figures.pictures}.get(page, nothing)(root)
+    below = {
+        "versions/README.md": examples.examples,
+        "mnist/README.md": figures.curves,
+        "pics/SOURCES.md": figures.pictures,
+    }
+    return below.get(page, nothing)(root)
 
 
 def nothing(root: Path) -> str:

@@ -73,3 +73,15 @@ def test_a_reader_can_choose_the_dark_theme(open_page, site: Path):
     page.locator(".theme-toggle:visible").click()  # from the system's theme to the other one
     assert page.locator("body").get_attribute("data-theme") == "dark"
     assert page.evaluate(colour) != light
+
+
+def test_a_button_copies_an_example_without_prompts_and_results(open_page, site: Path):
+    page, faults = open_page(site / "versions/README.html")
+    page.evaluate("document.addEventListener('copy', () => { window.copied = document.activeElement.value })")
+    example = page.locator("div.highlight", has_text="def picture")
+    example.hover()
+    example.locator("button").click()
+    copied = page.evaluate("window.copied")
+    assert copied.startswith("import numpy as np\nfrom resnet50 import ops\ndef picture(*rows):\n    ")
+    assert "\n\ndef rows(tensor):\n" in copied  # an empty line ends a function for Python's prompt
+    assert copied.endswith("\nrows(picture([1, 2], [3, 4]))") and faults == []

@@ -156,3 +156,17 @@ def test_a_page_of_an_earlier_site_is_removed(tree: Path):
     write(tree, "build/site/old.html", "")
     assert main([], tree) == 0
     assert not (tree / "build/site/old.html").exists()
+
+
+def test_the_lessons_examples_are_a_program(tree: Path):
+    write(
+        tree, "versions/README.md", "# Lesson\n\nThat is:\n\n```pycon\n>>> six = 2 * 3\n>>> six\n6\n```\n\n7 is not.\n"
+    )
+    assert main([], tree) == 0
+    article = page(tree, "versions/README")
+    file = tree / "build" / "site" / "versions" / link(article, "lesson.py")
+    text = file.read_text()
+    assert "\nsix = 2 * 3\nsix\n# Expected:\n## 6\n#\n# ```\n#\n# 7 is not.\n" in text
+    found: dict = {}
+    exec(compile(text, file.name, "exec"), found)
+    assert found["six"] == 6
