@@ -97,6 +97,21 @@ def test_what_is_not_such_an_object_is_refused(folder, text, capsys):
     refused(folder, "", capsys)
 
 
+@pytest.mark.parametrize(
+    ("written", "twice", "name"),
+    [
+        ('{"image": ', '{"image": {"scale": 1.0, "zero_point": 0}, "image": ', "image"),
+        ('"layer3.2.relu1": ', '"layer3.2.relu1": {}, "layer3.2.relu1": ', "layer3.2.relu1"),
+        ('{"image": {', '{"image": {"scale": 7, ', "scale"),
+    ],
+)
+def test_a_name_that_occurs_twice_is_refused(folder, written, twice, name, capsys):
+    text = (folder / "quantisation.json").read_text()
+    assert text.count(written) == 1
+    (folder / "quantisation.json").write_text(text.replace(written, twice))
+    refused(folder, f"the name {name!r} occurs twice", capsys)
+
+
 def test_a_file_that_is_too_large_is_refused(folder, capsys):
     (folder / "quantisation.json").write_bytes(b" " * (MOST_SCALES + 1))
     refused(folder, "has more than 65,536 bytes", capsys)

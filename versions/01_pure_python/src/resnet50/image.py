@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 from .containers import TURNS, Turn
 from .decode import FORMATS, check_size, decoded, in_tiles, over_white, refusal
 from .errors import PictureError, WeightsError
-from .weight_folder import read_small
+from .weight_folder import read_json
 
 FILTERS = {filter.name.lower(): filter for filter in Image.Resampling}
 MOST_PREPROCESSING = 1 << 16  # bytes of preprocess.json, which has about 200
@@ -90,7 +90,7 @@ class Preprocessing:
 
     def __init__(self, path: Path) -> None:
         try:
-            settings = json.loads(read_small(path, MOST_PREPROCESSING))
+            settings = read_json(path, MOST_PREPROCESSING)
             if not isinstance(settings, dict) or settings.keys() != {"steps", "filter", "mean", "std"}:
                 raise ValueError("it must be an object with steps, filter, mean and std")
             if settings["filter"] not in list(FILTERS):

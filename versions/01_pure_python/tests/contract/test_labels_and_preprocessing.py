@@ -98,6 +98,13 @@ def test_preprocessing_that_is_not_a_json_object_is_refused(folder, text):
     refused(folder, str(folder / "preprocess.json"))
 
 
+@pytest.mark.parametrize("name", PREPROCESS)
+def test_preprocessing_with_a_name_twice_is_refused(folder, name):
+    first = json.dumps({name: PREPROCESS[name]}).rstrip("}")
+    (folder / "preprocess.json").write_text(f"{first}, {json.dumps(PREPROCESS).lstrip('{')}")
+    refused(folder, str(folder / "preprocess.json"), f"the name {name!r} occurs twice")
+
+
 def test_preprocessing_may_begin_with_a_byte_order_mark(folder, net):
     text = (folder / "preprocess.json").read_bytes()
     (folder / "preprocess.json").write_bytes(b"\xef\xbb\xbf" + text)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import WeightsError
+from .weight_folder import without_repetition
 
 DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}  # the types that can be read
 LARGEST_HEADER = 10_000_000  # bytes; a ResNet-50's has 30,000. Python's objects take up to 25 times as much
@@ -134,11 +135,3 @@ def whole_numbers(value: object) -> bool:
         and len(value) <= MOST_DIMENSIONS
         and all(type(number) is int and 0 <= number < 1 << 63 for number in value)
     )
-
-
-def without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object; raises `ValueError` if a name occurs twice: readers disagree on which entry counts."""
-    entries = dict(pairs)
-    if len(entries) != len(pairs):
-        raise ValueError("a name occurs twice in its header")
-    return entries

@@ -194,8 +194,6 @@ def test_a_header_with_an_entry_that_is_not_an_object(folder, entry):
         b"[]",
         b"null",
         b"7",
-        b'{"a": {"dtype": "F32", "dtype": "F32", "shape": [], "data_offsets": [0, 4]}}',
-        b'{"a": 1, "a": 1}',
         b'{"a": {"dtype": "F32", "shape": [' + b"9" * 5000 + b'], "data_offsets": [0, 4]}}',
         b'{"a": {"dtype": "F32", "shape": [NaN], "data_offsets": [0, 4]}}',
         b"[" * 100_000,
@@ -210,6 +208,20 @@ def test_a_header_with_an_entry_that_is_not_an_object(folder, entry):
 def test_a_header_that_is_not_an_object_of_objects(folder, header):
     (folder / "weights.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
     refused(folder, "weights.safetensors", "cannot be read as safetensors")
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (b'{"a": {"dtype": "F32", "dtype": "F32", "shape": [], "data_offsets": [0, 4]}}', "dtype"),
+        (b'{"a": {"dtype": "F32", "shape": [], "data_offsets": [0, 4]}, "a": 1}', "a"),
+        (b'{"a": 1, "\\u0061": 1}', "a"),
+    ],
+    ids=["in an entry", "a tensor", "written differently"],
+)
+def test_a_header_with_a_name_twice(folder, header, name):
+    (folder / "weights.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    refused(folder, "weights.safetensors", f"the name {name!r} occurs twice")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -1,5 +1,6 @@
 """A weight folder and its small files: read with a limit, so that whatever lies there takes little memory."""
 
+import json
 import os
 import re
 import stat
@@ -33,6 +34,21 @@ def read_small(path: Path, most: int) -> bytes:
     if len(data) > most:
         raise ValueError(f"it has more than {most:,} bytes")
     return data
+
+
+def read_json(path: Path, most: int) -> object:
+    """What the JSON in `path` says; raises as `read_small`, and `ValueError` if it is wrong or has a name twice."""
+    return json.loads(read_small(path, most), object_pairs_hook=without_repetition)
+
+
+def without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; raises `ValueError` if a name occurs twice in it: readers disagree on which entry counts."""
+    entries: dict[str, object] = {}
+    for name, value in pairs:
+        if name in entries:
+            raise ValueError(f"the name {name!r} occurs twice")
+        entries[name] = value
+    return entries
 
 
 def read_labels(path: Path, classes: int) -> list[str]:

@@ -8,7 +8,6 @@ So a sum of products of bytes, a whole number, times both scales is the sum of t
 of ONNX Runtime's quantised operators, in the same order of operations.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import WeightsError
-from .weight_folder import read_small
+from .weight_folder import read_json
 
 COMMAND = "nox -s weights -- quantise SET --pictures FOLDER"
 MOST_SCALES = 1 << 16  # bytes of quantisation.json, which has about 4,000
@@ -45,7 +44,7 @@ def read_scales(path: Path, names: Mapping[str, bool]) -> dict[str, Scale]:
     Raises `WeightsError`.
     """
     try:
-        found = json.loads(read_small(path, MOST_SCALES))
+        found = read_json(path, MOST_SCALES)
         if not isinstance(found, dict):
             raise ValueError("it must be an object with a scale for each layer")
         if missing := names.keys() - found.keys():
