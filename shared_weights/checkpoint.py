@@ -3,7 +3,6 @@
 A file is read whole at once, and only then looked at: what another process does to it meanwhile can't matter.
 """
 
-import json
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
-from . import torch_file
+from . import strict_json, torch_file
 from .sets import WeightSetError
 from .torch_file import DTYPES, bfloat16
 from .torch_pickle import Tensor
@@ -149,6 +148,7 @@ def _safetensors(content: bytes) -> dict[str, Stored]:
         entries = deserialize(content)
     except SafetensorError as error:
         raise ValueError(f"it is neither a file from torch.save nor safetensors ({error})") from error
+    strict_json.check_header(content)
     return {name: Stored(one["dtype"], tuple(one["shape"]), partial(_raw, one)) for name, one in entries}
 
 
@@ -178,10 +178,10 @@ def _raw(entry: Mapping[str, Any]) -> np.ndarray:
 def _sharded(path: Path, content: bytes) -> dict[str, Stored]:
     """The tensors of the files that an index names for them: {"weight_map": {tensor: file beside the index}}."""
     try:
-        index = json.loads(content[:LARGEST_INDEX])["weight_map"]
+        index = strict_json.loads(content[:LARGEST_INDEX])["weight_map"]
         names = {name: file for name, file in index.items() if isinstance(file, str)}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError("it is not an index of shards, which is JSON with a weight_map") from error
+        raise ValueError("it is not an index of shards: JSON with a weight_map, and no name twice") from error
     files = sorted(set(names.values()))
     if len(names) != len(index) or len(files) > MOST_SHARDS:
         raise ValueError(f"its weight_map does not map names to files, at most {MOST_SHARDS}")

@@ -5,14 +5,13 @@ transformers/models/resnet/modeling_resnet.py, correspond to torchvision's as TR
 PREFIXES before all of them.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import checkpoint
+from . import checkpoint, strict_json
 from .architecture import BLOCKS, tensors
 from .checkpoint import Checkpoint, Stored
 
@@ -137,7 +136,7 @@ def check_settings(path: Path) -> None:
     These differ in what has no weights, so that the names and the shapes are the same.
     """
     try:
-        config: Any = json.loads(checkpoint.content_of(path.with_name("config.json"), LARGEST_CONFIG))
+        config: Any = strict_json.loads(checkpoint.content_of(path.with_name("config.json"), LARGEST_CONFIG))
     except FileNotFoundError:
         return
     except (OSError, ValueError, RecursionError) as error:

@@ -4,13 +4,13 @@ A byte q stands for the number (q - zero_point) * scale. The file has what canno
 can (the weights' own scales, the biases) is in quantised.py.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from . import strict_json
 from .architecture import layers
 from .sets import WeightSetError
 from .tensor_file import appearing_whole
@@ -63,9 +63,9 @@ def read(folder: Path) -> dict[str, Scale]:
     if len(text) > LARGEST_FILE:
         raise WeightSetError(f"{path}: has more than {LARGEST_FILE} bytes")
     try:
-        content = json.loads(text)
+        content = strict_json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise WeightSetError(f"{path}: not JSON: {error}") from None
+        raise WeightSetError(f"{path}: not JSON that can be read: {error}") from None
     if not isinstance(content, dict):
         raise WeightSetError(f"{path}: not a JSON object")
     if others := content.keys() - set(names()):

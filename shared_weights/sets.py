@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as from_bytes
 
-from . import synthetic
+from . import strict_json, synthetic
 from .architecture import tensors
 
 HERE = Path(__file__).resolve().parent
@@ -62,8 +62,10 @@ def load(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     path = folder / "weights.safetensors"
     try:
         labels = read_labels(folder)
-        state = from_bytes(path.read_bytes())  # not mapped: if another process shortens it, SIGBUS kills
-    except (OSError, SafetensorError, UnicodeDecodeError, LookupError) as error:  # LookupError: a type NumPy lacks
+        content = path.read_bytes()  # not mapped: if another process shortens it, SIGBUS kills
+        state = from_bytes(content)
+        strict_json.check_header(content)
+    except (OSError, SafetensorError, ValueError, LookupError) as error:  # LookupError: a type NumPy lacks
         raise WeightSetError(f"{folder}: not a weight set that can be read: {error}") from error
     return checked(state, len(labels), str(path)), labels
 

@@ -5,7 +5,6 @@ torchvision's own transforms and the network is torchvision's ResNet-50, run in 
 errors are 2**29 times smaller than those of float32.
 """
 
-import json
 from os import PathLike
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from rich.progress import track
 from torchvision import transforms
 from torchvision.models import resnet50
 
-from . import tensor_file
+from . import strict_json, tensor_file
 from .golden import SMALL, pictures, thinned
 from .sets import load as load_set
 
@@ -44,7 +43,7 @@ def prepare(picture: StrPath, folder: StrPath) -> np.ndarray:
     torchvision's transforms carry out the preprocess.json in `folder` on a Pillow image. Raises
     `ValueError` if the picture is too small for a step that crops it.
     """
-    rules = json.loads((Path(folder) / "preprocess.json").read_text())
+    rules = strict_json.loads((Path(folder) / "preprocess.json").read_text())
     image = load(picture)
     for step in rules["steps"]:
         image = _transform(step, image, transforms.InterpolationMode(rules["filter"]))(image)
