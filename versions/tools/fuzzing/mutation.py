@@ -94,15 +94,27 @@ def changed(draw: DrawFn, document: Any) -> Any:
     return draw(json_values())
 
 
+def name_twice(draw: DrawFn, document: dict[str, Any]) -> str:
+    """`document` as JSON in which a name occurs twice, first with the entry of any name."""
+    name, other = draw(st.sampled_from(sorted(document))), draw(st.sampled_from(sorted(document)))
+    return f"{{{json.dumps(name)}: {json.dumps(document[other])}, {json.dumps(document)[1:]}"
+
+
 @st.composite
 def json_bytes(draw: DrawFn, documents: Sequence[Any]) -> bytes:
-    """One of `documents` with changed values, as JSON in some encoding; a third of them are also damaged as bytes."""
+    """One of `documents` with changed values, as JSON in some encoding, an eighth of them with a name twice.
+
+    A third of them are also damaged as bytes.
+    """
     document = draw(st.sampled_from(documents))
     for _ in range(draw(st.integers(0, 3))):
         document = changed(draw, document)
     encoding = draw(st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32-be", "latin-1"]))
     errors = "replace" if encoding == "latin-1" else "surrogatepass"
-    data = json.dumps(document, ensure_ascii=draw(st.booleans())).encode(encoding, errors)
+    text = json.dumps(document, ensure_ascii=draw(st.booleans()))
+    if isinstance(document, dict) and document and not draw(st.integers(0, 7)):
+        text = name_twice(draw, document)
+    data = text.encode(encoding, errors)
     if draw(st.integers(0, 2)):
         return data
     return damage(draw, draw(st.sampled_from([data, b"[" * 10_000, b'{"steps":' * 3000])))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from safetensors.numpy import save
 
-from fuzzing.mutation import damage, damaged, json_bytes, json_values, texts, whole_numbers
+from fuzzing.mutation import damage, damaged, json_bytes, json_values, name_twice, texts, whole_numbers
 from mnist.weights import SHIPPED
 from shared_weights.architecture import tensors
 
@@ -69,8 +69,7 @@ def other_form(draw: DrawFn, header: dict[str, Any]) -> str:
             number = draw(st.sampled_from([r"\1.0", r"\1e0", r'"\1"']))
             return re.sub(r"(?<=[\[ ])(\d+)(?=[,\]])", number, json.dumps(header))
         case 3:
-            other = draw(st.sampled_from(sorted(header)))
-            return f"{{{json.dumps(name)}: {json.dumps(header[other])}, {json.dumps(header)[1:]}"
+            return name_twice(draw, header)
         case _:
             blank = draw(st.sampled_from([" ", "\n", "\0", "\ufeff"])) * draw(st.integers(1, 9))
             return draw(st.sampled_from([blank + json.dumps(header), json.dumps(header) + blank]))

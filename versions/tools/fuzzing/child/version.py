@@ -56,6 +56,7 @@ def preprocessings(folder: Path):
     def call(data: bytes) -> None:
         (folder / "input").write_bytes(data)
         Preprocessing(folder / "input")(folder / "picture.png")
+        json.loads(data, object_pairs_hook=once)
 
     return call, (ResNet50Error,)
 
@@ -66,8 +67,14 @@ def quantisations(folder: Path):
     def call(data: bytes) -> None:
         (folder / "other" / "quantisation.json").write_bytes(data)
         ResNet50(folder / "other")(IMAGE)
+        json.loads(data, object_pairs_hook=once)
 
     return call, (ResNet50Error,)
+
+
+def once(pairs: list[tuple[str, object]]) -> None:
+    """Fails if a name occurs twice in a JSON object that was accepted: which entry counts is not defined."""
+    assert len(dict(pairs)) == len(pairs), "a file was accepted in which a name occurs twice"
 
 
 def labels(folder: Path):

@@ -66,6 +66,23 @@ def test_headers_are_tried_in_other_forms():
     assert any(b': ["F32"' in data for data in inputs)
 
 
+@pytest.mark.parametrize("name", ["preprocess", "quantisation"])
+def test_names_that_occur_twice_are_tried(name: str):
+    inputs: list[bytes] = []
+    for number in range(5):
+        batch(name, number, inputs.append)
+    repeated = 0
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        nonlocal repeated
+        repeated += len(dict(pairs)) < len(pairs)
+
+    for data in inputs:
+        with suppress(ValueError, RecursionError):
+            json.loads(data, object_pairs_hook=look)
+    assert repeated > 5
+
+
 def test_the_checksums_of_a_png_are_repaired():
     right = pictures.seeds()[0]
     place = right.index(b"IDAT") + 6
