@@ -16,10 +16,12 @@ HOWS = ["cut", "grow", "overwrite", "replace", "remove"]
 def change(draw: DrawFn, size: int, latest: int) -> dict[str, object]:
     """A change to a file of `size` bytes.
 
-    `at`: the number of the call of a C function before which it happens, counted from 0, up to `latest`; `how`: one of
-    HOWS, at byte `place`, with the byte `byte`.
+    `at`: the number of the call of a C function before which it happens, counted from 0, up to `latest`; `opened`:
+    counted from the moment at which the file is opened, for a small file is read within ten calls of thousands; `how`:
+    one of HOWS, at byte `place`, with the byte `byte`.
     """
     return {
+        "opened": draw(st.booleans()),
         "at": draw(st.integers(0, 60) | st.integers(0, latest)),
         "how": draw(st.sampled_from(HOWS)),
         "place": draw(st.integers(0, 100) | st.integers(0, size)),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+WATCHED: dict[str, Callable[[], None]] = {}  # a file's absolute name -> what to do when it is opened
 STARTS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "pty.spawn"}
 
 
@@ -25,10 +26,26 @@ def alone(call: Callable[[bytes], object]) -> Callable[[bytes], None]:
     return watched
 
 
+def announce(event: str, arguments: tuple[Any, ...]) -> None:
+    """Look whether a file of WATCHED is being opened."""
+    if WATCHED and event == "open" and (act := WATCHED.get(os.path.abspath(str(arguments[0])))):
+        act()
+
+
+sys.addaudithook(announce)  # once, for no hook can be removed
+
+
 @contextmanager
 def changing(file: Path, given: dict[str, Any]) -> Iterator[None]:
-    """Change `file` before this thread's call number `given["at"]` of a C function, as every way to read a file is."""
+    """Change `file` before this thread's call number `given["at"]` of a C function, as every way to read a file is.
+
+    With `given["opened"]` calls are counted from the first time that the file is opened.
+    """
     left = given["at"]
+
+    def begin() -> None:
+        WATCHED.clear()
+        sys.setprofile(count)
 
     def count(frame: object, event: str, function: object) -> None:
         nonlocal left
@@ -38,11 +55,15 @@ def changing(file: Path, given: dict[str, Any]) -> Iterator[None]:
                 sys.setprofile(None)
                 change(file, given["how"], given["place"], bytes([given["byte"]]))
 
-    sys.setprofile(count)
+    if given["opened"]:
+        WATCHED[str(file)] = begin
+    else:
+        begin()
     try:
         yield
     finally:
         sys.setprofile(None)
+        WATCHED.clear()
 
 
 def change(file: Path, how: str, place: int, byte: bytes) -> None:
