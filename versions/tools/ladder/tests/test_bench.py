@@ -83,6 +83,23 @@ def test_a_version_with_threads_is_timed_with_each_number_of_them(machine, tree:
     assert two["share_of_peak"] == two["flops"] / 2e12 and one["share_of_peak"] == one["flops"] / 1e12
 
 
+@pytest.mark.parametrize(
+    ("names", "against", "ratio", "sentence"),
+    [("01 04", "01_one", 4.0, False), ("02 03 04", "02_two", 2.0, True), ("03 04", "03_three", 1.5, False)],
+)
+def test_the_ratio_is_against_the_version_before_or_the_newest_earlier_one_that_is_timed(
+    names: str, against: str, ratio: float, sentence: bool, machine, tree: Tree, capsys
+):
+    machine("01_one", 1.0)
+    machine("02_two", 0.5, previous="01_one")
+    machine("03_three", 0.375, previous="02_two")
+    machine("04_four", 0.25, previous="02_two")
+    assert main(["bench", "--versions", *names.split(), "--rounds", "16"], tree.root) == 0
+    four = results(tree)["versions"][-1]
+    assert (four["previous"], four["faster"]["median"]) == (against, ratio)
+    assert (f"x previous of 04_four: against {against}." in " ".join(capsys.readouterr().out.split())) == sentence
+
+
 @pytest.mark.parametrize("threads", ["0", "1,", "two", "1025", "1;2", "1 0"])
 def test_numbers_of_threads_that_there_cannot_be_are_refused(threads: str, tree: Tree, capsys):
     with pytest.raises(SystemExit) as end:

@@ -89,6 +89,7 @@ def explain(results: Results, unknown: str) -> list[str]:
     ]
     if rivals := dict.fromkeys(line.previous for line in results.peers if line.previous):
         lines[-1] += f" For those below the line: against {' or, in 8-bit integers, '.join(rivals)}."
+    lines += compared(results)
     lines += [f"{label}: {how}." for label, how in {line.name: line.idea for line in results.peers}.items()]
     lines += peaks(results)
     lines += really(results)
@@ -109,6 +110,14 @@ def explain(results: Results, unknown: str) -> list[str]:
         wish = "" if results.disturbed else "; give more --seconds or --rounds"
         lines.append(f"No ratio for {', '.join(too_few)}: that takes {FEWEST} common rounds{wish}.")
     return [*lines, f"Kept as {results.id} in build/bench/runs."]
+
+
+def compared(results: Results) -> list[str]:
+    """A sentence for each version that is compared with another one than that in the row above."""
+    names = list(dict.fromkeys(line.name for line in results.versions))
+    above = dict(zip(names[1:], names))
+    others = {line.name: line.previous for line in results.versions if line.previous != above.get(line.name)}
+    return [f"x previous of {name}: against {previous}." for name, previous in others.items() if previous]
 
 
 def peaks(results: Results) -> list[str]:

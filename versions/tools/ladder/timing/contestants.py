@@ -41,12 +41,16 @@ def contestants(versions: Iterable[Version], threads: Iterable[int]) -> list[Con
 def rival(one: Contestant, others: list[Contestant]) -> Contestant | None:
     """The contestant that `one` is compared with, with as many threads if there is such a one, else with one thread.
 
-    A version is compared with the version before it, a peer with the newest of those that compute in the same numbers,
-    float32 or 8-bit integers, or of all if none does; None if that one does not compete.
+    A version is compared with the one that it changes, or with the newest earlier one if that does not compete; a peer
+    with the newest of those that compute in the same numbers, float32 or 8-bit integers, or of all if none does. None
+    if there is no such version.
     """
     versions = [other for other in others if other.version]
     alike = [other for other in versions if other.int8 == one.int8]
     newest = max((other.label for other in alike or versions), default=None)
-    name = one.version.previous if one.version else newest
+    if one.version and not any(other.label == one.version.previous for other in versions):
+        name = max((other.label for other in versions if other.label < one.label), default=None)
+    else:
+        name = one.version.previous if one.version else newest
     found = {other.threads: other for other in others if other.version and other.label == name}
     return found.get(one.threads) or found.get(1)
