@@ -14,12 +14,12 @@ from .tiles import Convolution, bands, strip_channels
 NUMBER = 4  # bytes
 
 # Bands of a strip in which the next one's weights are asked for: half a cache line in each iteration. A whole one, in 2
-# bands, was slower; a quarter, in 8, no faster. (Measured in 11, with float32, as the next one.)
+# bands, was slower; a quarter, in 8, no faster. (That was measured with float32, in 11, and not again with bytes.)
 SPREAD = 4
 
 # The fewest pixels of an output with which it pays. A line of weights serves one multiply-add for each; with too few,
 # they are done before memory has sent the next line, and asking earlier only delays what is needed now: with 4 pixels
-# AVX-512 loses a fifth. Outputs are square as a rule, so the next number is 9.
+# AVX-512 loses a fifth (with float32, in 11). Outputs are square as a rule, so the next number is 9.
 ENOUGH = 9
 
 

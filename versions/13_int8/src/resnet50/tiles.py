@@ -29,8 +29,8 @@ from .rounding import ceil_div, round_up
 QUAD = 4  # channels
 
 # Registers of output channels in a tile. The weights are packed for it, once for all picture sizes. So it is the same
-# for all layers, and only the pixels are chosen. With 1, a tile of 7 pixels would be too small; in 07, 3 and 4
-# were no faster.
+# for all layers, and only the pixels are chosen. With 1, a tile of 7 pixels would be too small; 3 and 4 were no
+# faster (with float32, in 07).
 WIDE = 2
 
 
