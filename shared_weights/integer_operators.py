@@ -5,7 +5,8 @@ Every rule was found in ONNX Runtime's sources, whose file the docstring names, 
 order that is written. rint rounds to the nearest integer, halves to the even one. On other processors ONNX Runtime
 computes some of them differently: on ARM with fixed-point multipliers.
 
-A tensor is (height, width, channels), uint8. `zero_point` is the byte that stands for 0.
+A tensor is (height, width, channels), uint8; several may be stacked, in axes before these. `zero_point` is the byte
+that stands for 0.
 """
 
 import numpy as np
@@ -30,15 +31,24 @@ def convolution(x: np.ndarray, zero_point: int, kernel: np.ndarray, bias: np.nda
     `kernel`: int8 (outputs, channels, side, side); `bias`: int32 (outputs,). Sums of bytes stay far below 2**53, so
     float64 is exact too, and BLAS multiplies it some hundred times as fast as NumPy multiplies integers.
     """
+    return (correlation(x.astype(np.float64) - zero_point, kernel, stride) + bias).astype(np.int32)
+
+
+def correlation(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
+    """The sums of a convolution without a bias, float64 (rows, columns, outputs), padded by half its kernel's size.
+
+    `x`: float64 (height, width, channels); `kernel`: (outputs, channels, side, side).
+    """
     side, margin = kernel.shape[2], kernel.shape[2] // 2
-    centred = np.pad(x.astype(np.float64) - zero_point, ((margin, margin), (margin, margin), (0, 0)))
-    rows, columns = ((length - 1) // stride + 1 for length in x.shape[:2])
-    sums = np.tile(bias.astype(np.float64), (rows, columns, 1))
+    padded = np.pad(x, [(0, 0)] * (x.ndim - 3) + [(margin, margin), (margin, margin), (0, 0)])
+    rows, columns = ((length - 1) // stride + 1 for length in x.shape[-3:-1])
+    sums = np.zeros((*x.shape[:-3], rows, columns, len(kernel)))
     for i in range(side):
         for j in range(side):
-            seen = centred[i : i + stride * (rows - 1) + 1 : stride, j : j + stride * (columns - 1) + 1 : stride]
-            sums += seen @ kernel[:, :, i, j].T.astype(np.float64)
-    return sums.astype(np.int32)
+            below, right = i + stride * (rows - 1) + 1, j + stride * (columns - 1) + 1
+            seen = padded[..., i:below:stride, j:right:stride, :]
+            sums += np.tensordot(seen, kernel[:, :, i, j].astype(np.float64), (-1, 1))
+    return sums
 
 
 def multiplier(x: Scale, weights: np.ndarray, to: Scale) -> np.ndarray:
@@ -60,32 +70,49 @@ def requantise(sums: np.ndarray, factor: Values, to: Scale) -> np.ndarray:
 
 def max_pool(x: np.ndarray) -> np.ndarray:
     """MaxPool, 3x3 with stride 2: the largest byte of each window; what lies outside the tensor is never it."""
-    rows, columns = ((length - 1) // 2 + 1 for length in x.shape[:2])
-    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))  # 0 is the smallest byte
-    windows = [padded[i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] for i in range(3) for j in range(3)]
-    return np.max(windows, axis=0)
+    return np.max(pool_windows(x), axis=0)
+
+
+def pool_windows(x: np.ndarray) -> np.ndarray:
+    """The nine values of each window of the max pooling, in a first axis; 0, the smallest byte, lies outside."""
+    rows, columns = ((length - 1) // 2 + 1 for length in x.shape[-3:-1])
+    padded = np.pad(x, [(0, 0)] * (x.ndim - 3) + [(1, 1), (1, 1), (0, 0)])
+    places = [(i, j) for i in range(3) for j in range(3)]
+    return np.stack([padded[..., i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2, :] for i, j in places])
 
 
 def add(a: np.ndarray, of_a: Scale, b: np.ndarray, of_b: Scale, to: Scale) -> np.ndarray:
     """QLinearAdd (mlas/lib/intrinsics/avx2/qladd_avx2.cpp): two fused multiply-adds on the bytes as they are.
 
-    With ra = of_a.scale / to.scale and rb alike: rint(fma(a, ra, fma(b, rb, fixed))), saturated, where
-    fixed = f(zero) - fma(ra, zero_a, f(rb * zero_b)). The last fma stands in no source: it is what the compiler
-    made of a product and a sum.
+    With ra = of_a.scale / to.scale and rb alike: rint(fma(a, ra, fma(b, rb, fixed))), saturated; `sum_factors` has
+    all three.
+    """
+    ra, rb, fixed = sum_factors(of_a, of_b, to)
+    return _round_and_saturate(fused_multiply_add(a, ra, fused_multiply_add(b, rb, fixed)), 0)
+
+
+def sum_factors(of_a: Scale, of_b: Scale, to: Scale) -> tuple[np.float32, np.float32, np.float32]:
+    """What a residual sum multiplies by and adds: ra, rb, and f(zero) - fma(ra, zero_a, f(rb * zero_b)).
+
+    That fma stands in no source: it is what the compiler made of a product and a sum.
     """
     ra, rb = of_a.scale / to.scale, of_b.scale / to.scale
-    fixed = F(to.zero_point) - fused_multiply_add(ra, F(of_a.zero_point), rb * F(of_b.zero_point))
-    return _round_and_saturate(fused_multiply_add(a, ra, fused_multiply_add(b, rb, fixed)), 0)
+    return ra, rb, F(to.zero_point) - F(fused_multiply_add(ra, F(of_a.zero_point), rb * F(of_b.zero_point)))
 
 
 def average_pool(x: np.ndarray, of_x: Scale, to: Scale) -> np.ndarray:
     """QLinearGlobalAveragePool (mlas/lib/qlgavgpool.cpp) -> uint8 (channels,).
 
-    The exact sum of all bytes, less their zero points, times x's scale / f(the other scale * f(their number)).
+    The exact sum of all bytes, less their zero points, times `average_factor`.
     """
-    count = x.shape[0] * x.shape[1]
-    sums = x.sum(axis=(0, 1), dtype=np.int32) - np.int32(of_x.zero_point * count)
-    return requantise(sums, of_x.scale / (to.scale * F(count)), to)
+    count = x.shape[-3] * x.shape[-2]
+    sums = x.sum(axis=(-3, -2), dtype=np.int32) - np.int32(of_x.zero_point * count)
+    return requantise(sums, average_factor(of_x, to, count), to)
+
+
+def average_factor(of_x: Scale, to: Scale, count: int) -> np.float32:
+    """What the sum of `count` bytes is multiplied by: x's scale / f(the other scale * f(count))."""
+    return of_x.scale / (to.scale * F(count))
 
 
 def linear(x: np.ndarray, of_x: Scale, weights: np.ndarray, scales: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -95,7 +122,7 @@ def linear(x: np.ndarray, of_x: Scale, weights: np.ndarray, scales: np.ndarray, 
     in units of x's scale * the output's. The bias is part of the exact sum, and the scales are multiplied first:
     f(sum + bias) * f(x's scale * the output's).
     """
-    sums = weights.astype(np.int32) @ (x.astype(np.int32) - of_x.zero_point) + bias
+    sums = (x.astype(np.int32) - of_x.zero_point) @ weights.astype(np.int32).T + bias
     return sums.astype(F) * (of_x.scale * scales)
 
 
