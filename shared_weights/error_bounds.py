@@ -1,12 +1,12 @@
 """How far the values of a network in 8-bit integers can be from those of the network that it stands for.
 
-`BoundedNetwork` walks the network in float64, with the float32 weights as they are, and carries beside each value two
-more: the most by which its bytes can miss it, which is a promise, and the square by which they are expected to miss it,
-which supposes that no two errors depend on each other. README.md derives both ("How far from float32").
+`BoundedNetwork` walks the network in float64, with the float32 weights as they are, and carries beside each value the
+most by which its bytes can miss it, which is a promise, and how far they are expected to miss it, which supposes that
+small errors add up and that no two roundings depend on each other. README.md derives both ("How far from float32").
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -25,13 +25,24 @@ LARGEST_BYTE = 255
 class Value:
     """A value of the network, float64 (..., height, width, channels) or (..., channels).
 
-    `exact`: without any rounding; `most`: what its bytes stand for is no further away; `power`: the square of how far
-    away it is expected to be.
+    `exact`: without any rounding; `most`: what its bytes stand for is no further away. `shift`: how far away it is
+    expected to be because weights were rounded and values cut off; `power`: the variance of what comes on top, because
+    bytes were rounded.
     """
 
     exact: np.ndarray
     most: np.ndarray
+    shift: np.ndarray
     power: np.ndarray
+
+    @property
+    def square(self) -> np.ndarray:
+        """The square of how far away it is expected to be."""
+        return self.shift**2 + self.power
+
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> "Value":
+        """The same with all four arrays changed."""
+        return Value(change(self.exact), change(self.most), change(self.shift), change(self.power))
 
     def share(self, found: np.ndarray) -> float:
         """The largest share of its bound that an error has, if the bytes stand for `found`; above 1 it is broken."""
@@ -42,7 +53,8 @@ class Value:
     @classmethod
     def without_error(cls, exact: np.ndarray) -> Self:
         """Numbers that are exactly what the bytes stand for."""
-        return cls(exact, np.zeros_like(exact), np.zeros_like(exact))
+        zero = np.zeros_like(exact)
+        return cls(exact, zero, zero, zero)
 
 
 class BoundedNetwork(Steps[Value]):
@@ -79,9 +91,10 @@ class BoundedNetwork(Steps[Value]):
         return rounded(sums, to, relu=not is_signed(result))
 
     def max_pool(self, x: Value) -> Value:
-        exact, most, power = map(operators.pool_windows, (x.exact, x.most, x.power))
-        largest = exact.argmax(axis=0)[None]
-        return Value(exact.max(axis=0), most.max(axis=0), np.take_along_axis(power, largest, axis=0)[0])
+        seen = x.each(operators.pool_windows)
+        largest = seen.exact.argmax(axis=0)[None]
+        shift, power = (np.take_along_axis(part, largest, axis=0)[0] for part in (seen.shift, seen.power))
+        return Value(seen.exact.max(axis=0), seen.most.max(axis=0), shift, power)
 
     def add(self, a: Value, of_a: str, b: Value, of_b: str, result: str) -> Value:
         given, other, to = (self.scales[name] for name in (of_a, of_b, result))
@@ -89,9 +102,11 @@ class BoundedNetwork(Steps[Value]):
         step = np.float64(to.scale)
         for_a, for_b = ra * step / given.scale, rb * step / other.scale  # nearly 1
         moved = (ra * given.zero_point + rb * other.zero_point + fixed - to.zero_point) * step  # nearly 0
+        change = (for_a - 1) * a.exact + (for_b - 1) * b.exact + moved
         total = Value(
             a.exact + b.exact,
-            np.abs((for_a - 1) * a.exact + (for_b - 1) * b.exact + moved) + for_a * a.most + for_b * b.most,
+            np.abs(change) + for_a * a.most + for_b * b.most,
+            change + for_a * a.shift + for_b * b.shift,
             for_a**2 * a.power + for_b**2 * b.power,
         )
         inner = rb * LARGEST_BYTE + abs(fixed)  # the larger fma is at most 256, or saturates
@@ -100,19 +115,20 @@ class BoundedNetwork(Steps[Value]):
     def average_pool(self, x: Value, given: str) -> Value:
         of_x, to, count = self.scales[given], self.scales["avgpool"], x.exact.shape[-3] * x.exact.shape[-2]
         factor = np.float64(operators.average_factor(of_x, to, count)) * to.scale / of_x.scale
-        exact, most, power = (part.sum(axis=(-3, -2)) for part in (x.exact, x.most, x.power))
-        shift = np.abs((factor - 1 / count) * exact)
-        return rounded(Value(exact / count, shift + factor * most, factor**2 * power), to, relu=True)
+        sums = x.each(lambda part: part.sum(axis=(-3, -2)))
+        change = (factor - 1 / count) * sums.exact
+        most, shift = np.abs(change) + factor * sums.most, change + factor * sums.shift
+        return rounded(Value(sums.exact / count, most, shift, factor**2 * sums.power), to, relu=True)
 
     def linear(self, x: Value) -> Value:
         of_x, fc = self.scales["avgpool"], self.weights["fc"]
         factor = (of_x.scale * fc.scales).astype(np.float64)
         kernel, bias = folded(self.state, "fc", None)
-        pixel = Value(*(part[..., None, None, :] for part in (x.exact, x.most, x.power)))
+        pixel = x.each(lambda part: part[..., None, None, :])
         found = weighted(pixel, kernel[:, :, None, None], bias, acting(fc, factor, of_x), 1)
-        logits = Value(*(part[..., 0, 0, :] for part in (found.exact, found.most, found.power)))
+        logits = found.each(lambda part: part[..., 0, 0, :])
         twice = (1 + UNIT) ** 2 - 1  # the sum is rounded, and its product with the factor
-        return Value(logits.exact, logits.most + twice * (np.abs(logits.exact) + logits.most), logits.power)
+        return replace(logits, most=logits.most + twice * (np.abs(logits.exact) + logits.most))
 
 
 def numbers(network: QuantisedNetwork, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -141,12 +157,13 @@ def weighted(
 ) -> Value:
     """A convolution before its result is rounded. `applied`: the weights and biases in place of `kernel` and `bias`."""
     weights, biases = applied
+    exact = operators.correlation(x.exact, kernel, stride) + bias
     shift = operators.correlation(x.exact, weights - kernel, stride) + (biases - bias)
-    return Value(
-        operators.correlation(x.exact, kernel, stride) + bias,
-        np.abs(shift) + operators.correlation(x.most, np.abs(weights), stride),
-        shift**2 + operators.correlation(x.power, weights**2, stride),
-    )
+    if not x.most.any():
+        return Value(exact, np.abs(shift), shift, np.zeros_like(shift))
+    most = np.abs(shift) + operators.correlation(x.most, np.abs(weights), stride)
+    shift += operators.correlation(x.shift, weights, stride)
+    return Value(exact, most, shift, operators.correlation(x.power, weights**2, stride))
 
 
 def rounded(x: Value, to: Scale, relu: bool, slack: float = TWICE) -> Value:
@@ -158,9 +175,8 @@ def rounded(x: Value, to: Scale, relu: bool, slack: float = TWICE) -> Value:
     step = np.float64(to.scale)
     low, high = -to.zero_point * step, (LARGEST_BYTE - to.zero_point) * step
     exact = np.maximum(x.exact, 0) if relu else x.exact
-    cut = np.abs(exact - np.clip(exact, low, high))
-    most = x.most + (0.5 + slack) * step + cut
-    power = np.where(cut > 0, cut**2, x.power + step**2 / 12)
-    if relu:
-        power = np.where(exact > 0, power, 0)  # the bytes are 0 too, unless the error has passed 0
-    return Value(exact, np.minimum(most, np.maximum(exact - low, high - exact)), power)
+    cut = np.clip(exact, low, high) - exact
+    most = x.most + (0.5 + slack) * step + np.abs(cut)
+    moves = (cut == 0) & (exact > 0) if relu else cut == 0  # else the byte is expected to be the last one, or 0
+    shift, power = np.where(moves, x.shift, cut), np.where(moves, x.power + step**2 / 12, 0)
+    return Value(exact, np.minimum(most, np.maximum(exact - low, high - exact)), shift, power)

@@ -186,7 +186,7 @@ def test_several_images_are_followed_like_each_alone():
         alone = bounded.follow(one)
         for name, value in numbers(network, one).items():
             np.testing.assert_array_equal(real[name][index], value)
-            for part in ("exact", "most", "power"):
+            for part in ("exact", "most", "shift", "power"):
                 found, expected = getattr(together[name], part)[index], getattr(alone[name], part)
                 np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12 * np.abs(expected).max())
 
@@ -200,7 +200,7 @@ def test_the_expected_square_of_a_rounding_is_a_twelfth_of_a_step():
     errors = (bytes_.astype(float) - 100) * 0.25 - exact
     five_sigma = 5 * (count / 180) ** 0.5 / count
     assert abs(np.mean(errors**2) / 0.25**2 - 1 / 12) < five_sigma
-    np.testing.assert_allclose(value.power, 0.25**2 / 12)
+    np.testing.assert_allclose(value.square, 0.25**2 / 12)
 
 
 def test_the_expected_square_of_a_sum_is_that_of_independent_errors():
@@ -208,7 +208,8 @@ def test_the_expected_square_of_a_sum_is_that_of_independent_errors():
     random, count = np.random.default_rng(1), 40_000
     kernel, power = random.standard_normal((1, 9, 1, 1)), random.uniform(0.1, 2, 9)
     exact = np.ones((1, 1, 9))
-    value = weighted(Value(exact, np.sqrt(power)[None, None], power[None, None]), kernel, 0.0, (kernel, 0.0), 1)
+    x = Value(exact, np.sqrt(power)[None, None], np.zeros_like(exact), power[None, None])
+    value = weighted(x, kernel, 0.0, (kernel, 0.0), 1)
     errors = random.standard_normal((count, 1, 9)) * np.sqrt(power)
     sums = operators.correlation(exact + errors, kernel, 1) - operators.correlation(exact, kernel, 1)
     five_sigma = 5 * (2 / count) ** 0.5
@@ -218,5 +219,18 @@ def test_the_expected_square_of_a_sum_is_that_of_independent_errors():
 def test_what_is_cut_off_is_expected_to_be_missing_and_zeros_behind_a_relu_to_be_right():
     scale = Scale(np.float32(0.5))
     value = rounded(Value.without_error(np.array([-3.0, 1.0, 200.0])), scale, relu=True)
-    np.testing.assert_allclose(value.power, [0, 0.25 / 12, (200 - 127.5) ** 2])
+    np.testing.assert_allclose(value.square, [0, 0.25 / 12, (200 - 127.5) ** 2])
     assert value.most[0] > 0.25 and value.most[2] >= 72.5
+
+
+def test_what_rounded_weights_change_is_foreseen_with_its_sign():
+    """In a network without ReLUs at work, and with steps so small that nothing else is left."""
+    random = np.random.default_rng(2)
+    kernels = random.uniform(0.1, 1, (2, 3, 3, 3, 3))
+    changes = random.uniform(-1e-3, 1e-3, kernels.shape)
+    value = Value.without_error(random.uniform(0.1, 1, (8, 8, 3)))
+    found = value.exact
+    for kernel, change in zip(kernels, changes):
+        found = operators.correlation(found, kernel + change, 1)
+        value = weighted(replace(value, most=value.most + 1e-9), kernel, 0.0, (kernel + change, 0.0), 1)
+    np.testing.assert_allclose(value.shift, found - value.exact, rtol=1e-9)

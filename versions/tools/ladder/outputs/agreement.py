@@ -160,7 +160,7 @@ def reordered(version: Version, logits: Logits, trials: list[Trial]) -> list[str
 def report(title: str, versions: list[Version], outputs: Outputs, trials: list[Trial]) -> list[str]:
     """Print the table of the largest differences; returns a sentence for each that exceeds its tolerance.
 
-    How far versions in 8-bit integers are from float32 is shown, and not judged.
+    How far versions in 8-bit integers are from float32 is shown, and judged elsewhere: see distance.py.
     """
     table = terminal.table(f"{title}: differences relative to the largest logit")
     for head in ("version", "inputs", "torchvision", "on", "another", "top 5"):
@@ -184,8 +184,9 @@ def report(title: str, versions: list[Version], outputs: Outputs, trials: list[T
         )
     terminal.output().print(table)
     if whole := [version.name for version in versions if version.int8]:
+        text = "8-bit integers, to which that tolerance does not apply"
         judge = "`nox -s reference` compares their logits with ONNX Runtime's, to the last bit"
-        terminal.output().print(f"{' and '.join(whole)}: 8-bit integers, so no distance is wrong here; {judge}.")
+        terminal.output().print(f"{' and '.join(whole)}: {text}; {judge}.")
     return complaints
 
 

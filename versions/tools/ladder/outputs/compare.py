@@ -14,7 +14,7 @@ from ladder.core.precompiled import precompiled
 from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.core.worker import prepared
-from ladder.outputs import agreement
+from ladder.outputs import agreement, distance
 from ladder.outputs.agreement import Trial
 from shared_weights.golden import thinned
 from shared_weights.tensor_file import sha256
@@ -30,7 +30,7 @@ def compare(root: Path, names: Sequence[str], folders: Iterable[Path] | None = N
 
     `folders`: the weight sets, by default the two that need no download, and imagenet if it is there, of which
     torchvision's logits may be missing. Raises LadderError if a golden file was not made for the current weights and
-    pictures.
+    pictures. A version in 8-bit integers may be as far from torchvision as its scales allow, see distance.py.
     """
     versions = select(root, names)
     complaints = []
@@ -42,8 +42,9 @@ def compare(root: Path, names: Sequence[str], folders: Iterable[Path] | None = N
             trials = trials_of(golden, root / "pics", small_input(versions[-1], folder, root / "pics", Path(scratch)))
             with precompiled(versions):
                 outputs, refused = agreement.run(versions, folder, trials)
-        report = agreement.report_alone if alone else agreement.report
-        complaints += refused + report(f"weights {folder.name}", versions, outputs, trials)
+            report = agreement.report_alone if alone else agreement.report
+            complaints += refused + report(f"weights {folder.name}", versions, outputs, trials)
+            complaints += [] if alone else distance.show(versions, folder, trials, outputs)
     for complaint in complaints:
         terminal.note(f"ladder: {complaint}")
     return 1 if complaints else 0

@@ -16,7 +16,7 @@ from ladder.core.pictures import read_truth
 from ladder.core.selection import select
 from ladder.core.versions import Version
 from ladder.core.worker import prepared
-from ladder.outputs import agreement, exactness
+from ladder.outputs import agreement, distance, exactness
 from ladder.outputs.agreement import Trial
 from ladder.outputs.compare import SMALL, read_golden
 from shared_weights.golden import thinned
@@ -56,6 +56,7 @@ def reference(root: Path, write: bool) -> int:
             outputs, refused = agreement.run(versions, folder, trials)
             complaints += refused + agreement.report(f"weights {folder.name}", versions, outputs, trials)
             complaints += exactness.check(versions, folder, trials, images, outputs)
+            complaints += distance.show(versions, folder, trials, outputs)
     for complaint in complaints:
         terminal.note(f"ladder: {complaint}")
     return 1 if complaints else 0
