@@ -192,7 +192,9 @@ def peaks(command: argparse.ArgumentParser) -> None:
 
     The most that loops of multiply-adds reach with each kind of number and instruction, and that copying reaches; and
     the least time that follows for ResNet-50, if every byte came from memory and if none did, with direct convolutions
-    (Winograd's take fewer multiplications). Leave the machine alone meanwhile.
+    (Winograd's take fewer multiplications). Then that bound for each kind of layer beside the newest versions' times,
+    with one thread or N; and, without VNNI, which sums of bytes would be wrong if products were added in 16 bits. Leave
+    the machine alone meanwhile.
     """
     command.add_argument(
         "--size", type=pixels, default=224, metavar="N", help="for a picture of N x N pixels, 32 to 1024 (default: 224)"
@@ -201,6 +203,7 @@ def peaks(command: argparse.ArgumentParser) -> None:
         "--threads", type=thread_count, metavar="N", help="on one core and on N (default: one for each processor)"
     )
     command.add_argument("--rounds", type=positive, default=30, metavar="N", help="take the best of N (default: 30)")
+    command.add_argument("--layers", dest="all_layers", action="store_true", help="show every layer, not only kinds")
 
 
 def asm(command: argparse.ArgumentParser) -> None:

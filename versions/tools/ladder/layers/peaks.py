@@ -8,6 +8,7 @@ from rich.table import Table
 from ladder.core import terminal
 from ladder.core.errors import LadderError
 from ladder.core.processor import processors
+from ladder.layers import least, saturation
 from ladder.machine import peak
 from ladder.machine.bandwidth import Bandwidth
 from ladder.machine.peak import Peak
@@ -32,10 +33,11 @@ class Speed:
     flops: dict[int, float]  # number of cores -> operations per second
 
 
-def peaks(root: Path, size: int, threads: int | None, rounds: int) -> int:
-    """Measure, and print the speeds and the least times for a picture of `size` x `size` pixels. Returns 0.
+def peaks(root: Path, size: int, threads: int | None, rounds: int, all_layers: bool = False) -> int:
+    """Measure, and print the speeds and the least times for a picture of `size` x `size` pixels; returns the exit code.
 
-    Raises LadderError if the processor or the compiler is one that peak.c does not know.
+    Then the newest versions' times, by kind or of `all_layers`; and what becomes of sums of bytes where VNNI is
+    missing. Raises LadderError if the processor or the compiler is one that peak.c does not know.
     """
     counts = tuple(sorted({1, threads or processors()}))
     loops, bandwidth = find_loops(root / "build" / "peaks"), Bandwidth(counts)
@@ -52,7 +54,9 @@ def peaks(root: Path, size: int, threads: int | None, rounds: int) -> int:
     console.print(tabulate(speeds, counts))
     console.print(f"memory: {' and '.join(f'{rates[count] / 1e9:.3g}' for count in counts)} GB/s, copied")
     console.print(tabulate_times(speeds, rates, size))
-    return 0
+    if saturation.wanted():
+        saturation.show(root)
+    return least.show(root, size, threads or 1, rounds, all_layers)
 
 
 def find_loops(home: Path) -> list[Peak]:

@@ -42,8 +42,10 @@ class Memory:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch, capsys):
-    """Runs `ladder peaks` with made-up speeds; returns stdout and stderr."""
+    """Runs `ladder peaks` with made-up speeds and without versions; returns stdout and stderr."""
     monkeypatch.setattr(peaks, "Bandwidth", Memory)
+    monkeypatch.setattr(peaks.saturation, "wanted", lambda: False)
+    monkeypatch.setattr(peaks.least, "show", lambda *given: print("newest:", *given[1:]) or 0)
     monkeypatch.setenv("COLUMNS", "100")
 
     def run_with(narrow: Peak | None, *arguments: str) -> tuple[str, str]:
@@ -76,6 +78,21 @@ def test_the_best_of_all_rounds_is_shown_in_a_row_for_each_instruction(run):
 def test_without_narrow_instructions_there_is_a_sentence(run):
     out, err = run(None, "--threads", "1")
     assert "ladder: there are none" in err and "int8" not in out and "float32" in out
+
+
+def test_the_newest_versions_are_timed_with_one_thread_or_as_many_as_were_asked_for(run):
+    assert "newest: 224 1 2 False" in run(None)[0]
+    assert "newest: 64 2 2 True" in run(None, "--size", "64", "--threads", "2", "--layers")[0]
+
+
+def test_sums_without_vnni_are_looked_at_where_it_is_missing(run, tmp_path: Path, monkeypatch):
+    seen: list[Path] = []
+    monkeypatch.setattr(peaks.saturation, "show", seen.append)
+    run(None)
+    assert seen == []
+    monkeypatch.setattr(peaks.saturation, "wanted", lambda: True)
+    run(None)
+    assert seen == [tmp_path]
 
 
 def test_the_steps_are_the_convolutions_with_what_follows_them():
