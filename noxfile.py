@@ -1,5 +1,10 @@
-"""Everything this repository does: `nox -l` lists the sessions, `nox -s NAME` runs one, and `-- --help` explains it."""
+"""Everything this repository does: `nox -l` lists the sessions, `nox -s NAME` runs one, and `-- --help` explains it.
 
+What takes longer than a minute on two processors says so here. The first call also installs what it needs.
+"""
+
+import contextlib
+import logging
 import os
 import re
 import shlex
@@ -14,6 +19,8 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "none"  # `environment` makes environments that sessions share and that are kept
 nox.options.sessions = ["test"]
+# nox says so of each session where there is no uv, though none asks for it.
+logging.getLogger("nox").addFilter(lambda record: record.getMessage() != "uv binary not found.")
 
 ROOT = Path(__file__).parent
 BUILD = ROOT / "build"
@@ -52,11 +59,12 @@ def python(session: nox.Session, *arguments: str, group: str = "tools", **settin
 def python_here(session: nox.Session, *arguments: str, group: str = "tools") -> None:
     """Run Python like `python`, but in the user's current folder, so that the paths in `arguments` are relative to it.
 
-    No module is imported from that folder: a `numpy.py` in it may be anyone's.
+    No module is imported from that folder: a `numpy.py` in it may be anyone's. The command is not shown: the user has
+    just typed a shorter one.
     """
     interpreter = environment(session, group)
-    with session.chdir(session.invoked_from):
-        session.run(interpreter, *arguments, env={"PYTHONSAFEPATH": "1"})
+    with contextlib.chdir(session.invoked_from):
+        session.run(interpreter, *arguments, env={"PYTHONSAFEPATH": "1"}, log=False)
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
@@ -98,7 +106,7 @@ def label(session: nox.Session) -> None:
 
 @nox.session
 def race(session: nox.Session) -> None:
-    """Time label beside pipelines of torch's DataLoader and ONNX Runtime (6 GB): -- --pictures 3000 --rounds 3."""
+    """Time label beside torch's DataLoader and ONNX Runtime (6 GB), for minutes: -- --pictures 3000 --rounds 3."""
     python(session, "-m", "labelling.race", *session.posargs)
 
 
@@ -110,7 +118,7 @@ def dask(session: nox.Session) -> None:
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Test everything, except what has passed and not changed since: -- --every, or arguments for pytest."""
+    """Test everything (many minutes), later what has changed since it passed: -- --every, or arguments for pytest."""
     pytest(session, "test", "all", *session.posargs)
 
 
@@ -126,16 +134,16 @@ for part in [*VERSIONS, *PROJECT["tool"]["ladder"]["parts"]]:
 # Sessions that only hand their arguments to a command of a tool, and what `nox -l` says of them.
 COMMANDS = """
 ladder compare: Compare all versions' logits with each other and torchvision's: -- --versions 02_numpy_dot 03_naive_c.
-ladder bench: Time the versions against each other, in alternating rounds: -- --versions 04 05 --size 224 --peers.
+ladder bench: Time the versions for 3 minutes, in alternating rounds: -- --versions 04 05 --size 224 --peers.
 ladder peaks: Measure this machine's peaks in float32 and 8-bit integers, and the time limits that follow: -- --size 64.
 ladder lineage: Check that each version differs from its predecessor only where it declares it.
 ladder carry: Carry changes in one version forward to all later ones: -- VERSION [--from REVISION].
 ladder new: Create the next version as a copy of the last: -- NN_name --idea "...".
-ladder supply: Test each version's sdist and wheel offline, with the oldest and the newest libraries: -- --every-test.
-scrutiny rounding: Compare the versions with float64 on random networks: -- --seeds 200; or -- --layers 12.
+ladder supply: Test sdists and wheels offline, with the oldest and the newest libraries (many minutes): -- --every-test.
+scrutiny rounding: Compare the versions with float64 on random networks, for minutes: -- --seeds 200; or -- --layers 12.
 scrutiny soak: Look for leaks over many inferences and loads, for ten minutes: -- --inferences 10000 --minutes 5.
-scrutiny mutants: Change the versions' sources and see whether the tests notice: -- --versions 05 --count 5.
-scrutiny sensitivity: See whether bench detects a slowdown of 2 %: -- --version 08 --runs 20.
+scrutiny mutants: Change the sources and see whether the tests notice (minutes for each): -- --versions 05 --count 5.
+scrutiny sensitivity: See whether bench detects a slowdown of 2 %, for ten minutes: -- --version 08 --runs 20.
 """
 for tool, name, explained in re.findall(r"(\w+) (\w+): (.*)", COMMANDS):
 
@@ -190,9 +198,9 @@ def cv_basics(session: nox.Session) -> None:
 
 @nox.session
 def mnist(session: nox.Session) -> None:
-    """Train the digit classifier and draw its results in build/mnist: -- --epochs 5; or -- predict PICTURE."""
+    """Train the digit classifier (a minute), draw its results in build/mnist: -- --epochs 5; or -- predict PICTURE."""
     train = [] if session.posargs and not session.posargs[0].startswith("-") else ["train"]
-    python(session, "-m", "mnist", *train, *session.posargs, group="mnist")
+    python_here(session, "-m", "mnist", *train, *session.posargs, group="mnist")
 
 
 @nox.session
@@ -220,25 +228,25 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def sanitize(session: nox.Session) -> None:
-    """Run the C versions' tests under sanitizers, and compile them with clang: -- --versions 03 06."""
+    """Run the C versions' tests under sanitizers (many minutes), and compile them with clang: -- --versions 03 06."""
     pytest(session, "test", "all", "--build", "sanitize", *session.posargs)
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Feed hostile files and command lines to every version: -- --minutes 30 --targets pictures --versions 08."""
+    """Feed hostile input to every version, for minutes: -- --minutes 30 --targets pictures --versions 08."""
     python_here(session, "-m", "fuzzing", *session.posargs, group="fuzzing")
 
 
 @nox.session
 def checkers(session: nox.Session) -> None:
-    """Check all C with valgrind's memcheck, gcc -fanalyzer and clang-tidy: -- --versions 07 08."""
+    """Check all C with valgrind's memcheck, gcc -fanalyzer and clang-tidy (many minutes): -- --versions 07 08."""
     python(session, "-m", "scrutiny", "checkers", *session.posargs, group="lint")
 
 
 @nox.session
 def arm(session: nox.Session) -> None:
-    """Build the versions for 64-bit ARM and test them on emulated processors: -- --versions 04 07 --short."""
+    """Build the versions for 64-bit ARM and test them on emulated processors (many minutes): -- --short."""
     group = "tools" if "--short" in session.posargs else "arm"  # with a compiler for macOS, of 100 MB
     python(session, "-m", "arm", *session.posargs, group=group)
 
@@ -252,7 +260,7 @@ def weights(session: nox.Session) -> None:
 
 @nox.session
 def reference(session: nox.Session) -> None:
-    """Check every version against torchvision and ONNX Runtime (5.5 GB): -- --write renews the golden files."""
+    """Check every version against torchvision and ONNX Runtime (5.5 GB, minutes): -- --write renews golden files."""
     python(session, "-m", "ladder", "reference", *session.posargs, group="reference")
     with_torch = (
         "shared_weights/tests",

@@ -1,4 +1,4 @@
-"""Draws the figures of the lesson, versions/README.md, as SVG files that read on light and on dark pages."""
+"""Draws the READMEs' figures as SVG files that read on light and on dark pages: the lesson's, and a terminal."""
 
 if __name__ == "__main__":
     from ladder.core import command_line
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib
 
-from figures import numbers, processor, roof, shares, team, tensors
+from figures import numbers, processor, recording, roof, screen, shares, team, tensors
 from figures.sketch import Sketch
 from ladder.core import terminal
 from ladder.core.arguments import Parser, path
@@ -33,6 +33,7 @@ FIGURES: dict[str, Callable[[], Sketch]] = {
     "scale": numbers.scale,
     "channels": numbers.channels,
 }
+TERMINAL = "terminal"  # the figure that is drawn from a recording, which lies beside it
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,7 +43,8 @@ def parser() -> argparse.ArgumentParser:
         description=f"{__doc__} Takes some seconds.",
         epilog="Exit code 0; 2 for bad input, with a one-line message.",
     )
-    top.add_argument("names", nargs="*", metavar="NAME", help=f"draw only these of {', '.join(FIGURES)}")
+    names = ", ".join([*FIGURES, TERMINAL])
+    top.add_argument("names", nargs="*", metavar="NAME", help=f"draw only these of {names}")
     top.add_argument("--out", type=path, metavar="FOLDER", help="the folder for the files, by default versions/figures")
     top.add_argument(
         "--measure",
@@ -50,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"first time the versions for `shares`, which takes {shares.SECONDS} s and their builds, and keep that in "
         f"{shares.FILE.as_posix()}; leave the machine alone meanwhile",
     )
+    top.add_argument("--record", action="store_true", help=f"first record the terminal anew: {recording.COMMAND}")
     return top
 
 
@@ -58,10 +61,10 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     top = parser()
     chosen = top.parse_args(argv)
     for name in chosen.names:
-        if name not in FIGURES:
-            top.error(f"there is no figure {terminal.printable(name)}: there are {', '.join(FIGURES)}")
-    folder = chosen.out or root / "versions" / "figures"
-    return terminal.exit_code("figures", lambda: draw(chosen.names or list(FIGURES), folder, chosen.measure))
+        if name not in (*FIGURES, TERMINAL):
+            top.error(f"there is no figure {terminal.printable(name)}: there are {', '.join(FIGURES)}, {TERMINAL}")
+    names, folder = chosen.names or [*FIGURES, TERMINAL], chosen.out or root / "versions" / "figures"
+    return terminal.exit_code("figures", lambda: draw(names, folder, root, chosen.measure, chosen.record))
 
 
 def sketch(name: str) -> Sketch:
@@ -73,17 +76,24 @@ def sketch(name: str) -> Sketch:
         raise LadderError(str(error)) from None
 
 
-def draw(names: list[str], folder: Path, measure: bool) -> int:
-    """Write these figures to `folder`, which is made if it is not there; if asked, measure first. Returns 0.
+def draw(names: list[str], folder: Path, root: Path, measure: bool, record: bool) -> int:
+    """Write these figures to `folder`, which is made if it is not there. Returns 0. Raises LadderError, OSError.
 
-    Raises LadderError, OSError.
+    `measure`: whether the versions are timed first; `record`: whether the terminal is recorded first.
     """
+    recorded = root / "versions" / "figures" / f"{TERMINAL}.cast"
     if measure:
         shares.measure()
+    if record:
+        recording.first_run(root).write(recorded)
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        drawn, file = sketch(name), folder / f"{name}.svg"
-        write_svg(drawn.figure, file, drawn.title)
+        file = folder / f"{name}.svg"
+        if name == TERMINAL:
+            screen.write(recording.Recording.read(recorded), file)
+        else:
+            drawn = sketch(name)
+            write_svg(drawn.figure, file, drawn.title)
         print(terminal.printable(str(file)))
     return 0
 

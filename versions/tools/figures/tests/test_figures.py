@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from figures import numbers, processor, roof, sketch, team, tensors
-from figures.__main__ import FIGURES, main
+from figures.__main__ import FIGURES, TERMINAL, main
 from figures.__main__ import sketch as draw
 from ladder.core.versions import ROOT
 from shared_weights.themes import PALETTE
@@ -37,9 +37,10 @@ def content(file: Path) -> Counter[str]:
 
 def test_the_committed_figures_are_what_the_code_draws(tmp_path: Path):
     assert main(["--out", str(tmp_path)]) == 0
-    names = {file.name for file in FOLDER.iterdir()} - {"features.png"}  # which `nox -s features` draws
-    assert names == {f"{name}.svg" for name in FIGURES}
-    for name in FIGURES:
+    names = [*FIGURES, TERMINAL]
+    files = sorted([f"{TERMINAL}.cast", "features.png", *(f"{name}.svg" for name in names)])
+    assert sorted(file.name for file in FOLDER.iterdir()) == files  # `nox -s features` draws the PNG
+    for name in names:
         assert content(FOLDER / f"{name}.svg") == content(tmp_path / f"{name}.svg"), f"nox -s figures -- {name}"
 
 

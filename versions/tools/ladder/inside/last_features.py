@@ -1,8 +1,8 @@
 """Look at pictures, and write down what the network saw: reads and answers lines of JSON.
 
-`python last_features.py WEIGHTS`. The line {"picture": PATH, "target": FILE.npz} is answered with the seconds of the
-inference and the logits; the target then holds the picture itself in small, the network's input, and its last feature
-map.
+`python last_features.py WEIGHTS SIZE` gets ready for pictures of SIZE x SIZE pixels, if that takes time. The line
+{"picture": PATH, "target": FILE.npz} is answered with the seconds of the inference and the logits; the target then
+holds the picture itself in small, the network's input, and its last feature map.
 """
 
 import json
@@ -39,6 +39,8 @@ def answer(picture: str, target: str) -> dict[str, Any]:
 start = time.perf_counter()
 try:
     net = ResNet50(sys.argv[1])
+    if hasattr(net, "plan"):
+        net.plan(int(sys.argv[2]), int(sys.argv[2]))
 except (ValueError, RuntimeError) as error:
     print(error, file=sys.stderr)
     sys.exit(2)

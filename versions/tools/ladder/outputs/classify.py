@@ -1,6 +1,5 @@
 """`classify`: names what pictures show, and judges the answers if the truth is known."""
 
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from ladder.core.pictures import Picture, Refused, collect, listed, own_pictures
 from ladder.core.selection import one_or_newest
 from ladder.core.terminal import printable
 from ladder.core.versions import Version
-from ladder.core.worker import Worker
-from ladder.outputs import page, rows
+from ladder.outputs import rows
+from ladder.outputs.loading import TellingWorker, loading, size_for
 from ladder.outputs.naming import Named, known, name_all
 from ladder.outputs.viewer import Viewer
 
@@ -40,23 +39,30 @@ def classify(
     )
     python = environment.python(chosen) if pictures else Path()
     answers: list[Named | Refused] = [*refused]
-    started = time.perf_counter()
     if pictures:
-        terminal.note(f"version {chosen.name}, weights {weights.describe(folder, weight_set)}")
+        terminal.note(f"version {chosen.name}, weights {printable(folder.name)}")
         with ExitStack() as stack:
-            with terminal.working(f"loading {chosen.name}"):  # may compile for seconds
-                worker = stack.enter_context((Viewer if html else Worker)(chosen.name, python, folder))
+            with loading(chosen.name) as told:
+                kind = Viewer if html else TellingWorker
+                worker = stack.enter_context(kind(chosen.name, python, folder, size=size_for(folder), told=told))
             begin = stack.enter_context(terminal.progress("looking at the pictures", len(pictures)))
             answers += name_all(worker, pictures, labels, top, begin)
     named = [answer for answer in answers if isinstance(answer, Named)]
     if form != "table":
         rows.write(form, answers, chosen.name, folder.name)
     elif pictures:
-        show(named, time.perf_counter() - started, chosen, folder, labels)
+        show(named, chosen, folder, labels)
     if html and named:
-        page.write(html, named, chosen, folder, labels)
-        terminal.note(f"written: {html}")
+        write_page(html, named, chosen, folder, labels)
     return report([answer for answer in answers if isinstance(answer, Refused)], others)
+
+
+def write_page(html: Path, named: list[Named], version: Version, folder: Path, labels: list[str]) -> None:
+    """Write the page about these pictures."""
+    from ladder.outputs import page  # here, since it needs Matplotlib, which is slow to import
+
+    page.write(html, named, version, folder, labels)
+    terminal.note(f"written: {html}")
 
 
 def report(refused: list[Refused], others: int) -> int:
@@ -70,16 +76,18 @@ def report(refused: list[Refused], others: int) -> int:
     return 2 if refused else 0
 
 
-def show(named: list[Named], elapsed: float, version: Version, folder: Path, labels: list[str]) -> None:
-    """Print the table and, below it, the summary; `elapsed`: seconds since the worker started."""
+def show(named: list[Named], version: Version, folder: Path, labels: list[str]) -> None:
+    """Print the table and, below it, the summary."""
     console = terminal.output()
     if folder.name == "synthetic":
         console.print(weights.MEANINGLESS)
     if named:
-        console.print(tabulate(named), *summary(named, elapsed), sep="\n")
+        console.print(tabulate(named), *summary(named), sep="\n")
     console.print(f"Version {version.name} ({version.idea}), weight set {printable(folder.name)}.", markup=False)
     if folder.name != "synthetic" and any(entry.verdict is None for entry in named):
         console.print(printable(known(folder, labels)), markup=False)
+        if folder.name == "cifar10" and folder == weights.find(None):
+            console.print("`nox -s weights -- imagenet` gets a set that knows 1,000; from then on it is taken.")
 
 
 def tabulate(named: list[Named]) -> Table:
@@ -122,8 +130,8 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 999.5 else f"{seconds:.0f} s"
 
 
-def summary(named: list[Named], elapsed: float) -> list[str]:
-    """Sentences: the share that was right, the latency, and the throughput in `elapsed` seconds."""
+def summary(named: list[Named]) -> list[str]:
+    """Sentences: the share that was right, and the latency."""
     verdicts = [entry.verdict for entry in named if entry.verdict is not None]
     lines = []
     if verdicts:
@@ -131,8 +139,4 @@ def summary(named: list[Named], elapsed: float) -> list[str]:
         more = f"; no verdict on {others}, whose right label is not known" if others else ""
         lines.append(f"{sum(verdicts)} of {len(verdicts)} right ({100 * sum(verdicts) / len(verdicts):.1f}%){more}.")
     latency = sum(entry.seconds for entry in named) / len(named)
-    lines.append(
-        f"Mean latency {duration(latency)}, the inference alone; "
-        f"throughput {len(named) / elapsed:.3g} pictures/s, with reading and preparing."
-    )
-    return lines
+    return [*lines, f"Mean latency {duration(latency)}, the inference alone."]

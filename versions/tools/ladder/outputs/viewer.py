@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 
 from ladder.core.errors import InferenceError
-from ladder.core.worker import Answer, Worker
+from ladder.core.worker import Answer
 from ladder.inside import program
+from ladder.outputs.loading import TellingWorker
 
 STRIDE = 32  # pixels of the network's input from one place of the last feature map to the next
 
@@ -28,12 +29,12 @@ class View(Answer):
     features: np.ndarray
 
 
-class Viewer(Worker):
+class Viewer(TellingWorker):
     """A version that shows what it sees, too."""
 
     def arguments(self, weights: Path, size: int) -> list[str]:
-        """The program, and the weights."""
-        return [program("last_features"), str(weights)]
+        """The program that tells, and with it the one that sees."""
+        return [program("telling"), program("last_features"), str(weights), str(size)]
 
     def infer(self, picture: Path | None = None) -> View:
         """The network's answer to a picture file; raises InferenceError if the version rejects it."""

@@ -43,7 +43,7 @@ def test_all_own_pictures_are_judged_by_default(classify):
     assert "wrong" in row(out, "farm/horse.png")
     assert " - " in row(out, "coin.png")
     assert "1 of 2 right (50.0%); no verdict on 1" in out
-    assert "Mean latency 250 ms" in out and "pictures/s" in out
+    assert "Mean latency 250 ms, the inference alone.\n" in out
     assert "Version 01_one (the idea of 01_one), weight set cifar10." in out
     for label in LABELS[:5]:
         assert f"{label} " in out
@@ -228,6 +228,13 @@ def test_where_a_picture_has_no_label_the_classes_are_told_that_there_are(classi
         classify()[1].split()
     )
     assert "knows" not in classify(pics / "chelsea.png")[1]
+
+
+def test_who_has_only_the_bundled_weights_is_told_of_others(classify, pics: Path, weight_set: Path, monkeypatch):
+    hint = "`nox -s weights -- imagenet` gets a set that knows 1,000"
+    assert hint not in classify()[1]
+    monkeypatch.setattr("ladder.core.weights.find", lambda name: weight_set)
+    assert hint in classify()[1] and hint not in classify(pics / "chelsea.png")[1]
 
 
 def test_many_classes_are_counted(classify, fake, pics: Path, weight_set: Path):

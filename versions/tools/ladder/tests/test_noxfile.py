@@ -29,6 +29,7 @@ PROJECT = """
 [dependency-groups]
 tools = ["pytest"]
 fuzzing = ["pytest"]
+mnist = ["pytest"]
 [tool.ladder.parts]
 ladder = {}
 shared_weights = {}
@@ -107,11 +108,12 @@ ELSEWHERE = {
     "label": "versions/tools/labelling",
     "weights": "shared_weights",
     "fuzz": "versions/tools/fuzzing",
+    "mnist": "mnist",
 }  # sessions whose tool is not the ladder
 
 
 @pytest.mark.parametrize(
-    "session", ["classify", "label", "accuracy", "features", "diff", "profile", "asm", "weights", "fuzz"]
+    "session", ["classify", "label", "accuracy", "features", "diff", "profile", "asm", "weights", "fuzz", "mnist"]
 )
 def test_paths_are_relative_to_where_the_user_stands_and_no_module_comes_from_there(
     session: str, repository: Path, tmp_path: Path
@@ -122,6 +124,7 @@ def test_paths_are_relative_to_where_the_user_stands_and_no_module_comes_from_th
     code, out = nox(repository, "-s", session, "--", "picture.png", folder=tmp_path)
     assert code == 0, out
     assert re.search(rf'called in "{tmp_path}" with .*picture\.png', out)
+    assert out.count("nox > ") == 2  # only that it begins, and that it has ended
 
 
 def test_where_nothing_can_be_made_one_sentence_says_so(repository: Path, tmp_path: Path):

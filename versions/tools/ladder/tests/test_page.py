@@ -23,7 +23,7 @@ EPS = 2.0**-24  # the rounding unit of float32
 def viewer():
     """The newest version, with the set cifar10."""
     version = one_or_newest(ROOT, None)
-    with Viewer(version.name, environment.python(version), ROOT / "shared_weights" / "cifar10") as viewer:
+    with Viewer(version.name, environment.python(version), ROOT / "shared_weights" / "cifar10", size=64) as viewer:
         yield viewer
 
 

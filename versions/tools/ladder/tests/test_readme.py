@@ -100,18 +100,18 @@ def test_only_what_is_between_the_markers_changes(tree: Tree):
     assert (tree.root / "versions" / "bench.svg").read_bytes().startswith(b"<?xml")
 
 
-def test_the_first_sentence_goes_from_the_first_version_to_the_last_and_to_the_fastest_peer(tree: Tree):
+def test_the_first_sentences_go_from_the_first_version_to_the_last_and_to_the_fastest_peer(tree: Tree):
     found = measured(tree)
     found[64]["versions"].append(line("04_four", 0.005))
     found[64]["versions"].append(line("04_four", 0.003, threads=2))
     found[224]["peers"] += [line("ONNX Runtime", 0.08, 0.625), line("ncnn", 0.02, 2.0, threads=2)]
     found[224]["peers"].append(line("of bytes", 0.01, 5.0, int8=True))
-    sentence, chart, *_ = bench_readme.summary(found, ()).split("\n\n")
+    text, chart, *_ = bench_readme.summary(found, ()).split("\n\n")
     assert (
-        "for a picture of 64 x 64 pixels, `01_one` takes 12.6 s and `04_four` 5.00 ms, **2500 times as fast**; "
-        "at 224 x 224 it is **0.800 times as fast as ncnn**, the fastest of the libraries tried, and 1.60 times as "
+        "For a picture of 64 x 64 pixels, `01_one` takes 12.6 s and `04_four` 5.00 ms: **2500 times as fast**. "
+        "At 224 x 224 it is **0.800 times as fast as ncnn**, the fastest of the libraries tried, and 1.60 times as "
         "fast as ONNX Runtime (one thread each, on a slide rule)."
-    ) in sentence
+    ) in text
     assert chart.endswith("](versions/bench.svg)")
     found[224]["peers"] = []
     assert "**2500 times as fast** (one thread" in bench_readme.summary(found, ())

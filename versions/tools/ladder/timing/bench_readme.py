@@ -1,4 +1,4 @@
-"""The first sentence and the tables of README.md, from the results of one run at both sizes."""
+"""The first sentences and the tables of README.md, from the results of one run at both sizes."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -23,7 +23,7 @@ def sections(found: Found, changed: Collection[str]) -> dict[str, str]:
 
 
 def summary(found: Found, changed: Collection[str]) -> str:
-    """The whole ladder in a sentence, in float32 and with one thread; and the chart, in Markdown."""
+    """The whole ladder in three sentences, in float32 and with one thread; and the chart, in Markdown."""
     run = found[min(found)]
     versions = [line for line in run["versions"] if plain(line)]
     first, last, size = versions[0], versions[-1], f"{run['size']} x {run['size']}"
@@ -31,15 +31,15 @@ def summary(found: Found, changed: Collection[str]) -> str:
     since = "".join(f"; `{line['name']}` has changed since" for line in (first, last) if line["name"] in changed)
     text = (
         "A neural network that names what is in a photograph, written from scratch, version after version, each with "
-        f"one more idea: for a picture of {size} pixels, `{first['name']}` takes {duration(first)} and "
-        f"`{last['name']}` {duration(last)}, **{ratio} times as fast**{libraries(found)} "
+        f"one more idea. For a picture of {size} pixels, `{first['name']}` takes {duration(first)} and "
+        f"`{last['name']}` {duration(last)}: **{ratio} times as fast**{libraries(found)} "
         f"(one thread each, on {run['processor']['name']}{since})."
     )
     return f"{text}\n\n![How long one picture takes with each version, and with libraries]({CHART.as_posix()})"
 
 
 def libraries(found: Found) -> str:
-    """The end of the sentence: the comparison with the fastest of the peers at the larger size, and with FAMOUS."""
+    """The last sentence: the comparison with the fastest of the peers at the larger size, and with FAMOUS."""
     size = max(found)
     peers = [line for line in found[size]["peers"] if plain(line) and line["faster"]]
     best = max(peers, key=lambda line: line["faster"]["median"], default=None)
@@ -48,7 +48,7 @@ def libraries(found: Found) -> str:
     told = {line["name"]: rounded(1 / line["faster"]["median"]) for line in peers if line["name"] == FAMOUS}
     famous = "".join(f", and {ratio} times as fast as {name}" for name, ratio in told.items() if name != best["name"])
     return (
-        f"; at {size} x {size} it is **{rounded(1 / best['faster']['median'])} times as fast as {best['name']}**, the "
+        f". At {size} x {size} it is **{rounded(1 / best['faster']['median'])} times as fast as {best['name']}**, the "
         f"fastest of the libraries tried{famous}"
     )
 
