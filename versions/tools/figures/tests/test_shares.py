@@ -1,4 +1,4 @@
-"""The parts of an inference: what counts as which, the file that keeps them, and a measurement that is refused."""
+"""The parts of an inference: what counts as which, and the file that keeps them."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 
 from figures import shares
 from figures.__main__ import main
-from ladder.core.errors import LadderError
 from ladder.core.versions import discover, find
 from ladder.layers.layer_worker import LayerTime
 from ladder.timing.rounds import Timings
@@ -48,18 +47,15 @@ def test_the_committed_file_has_every_version_in_c_and_only_03_and_04_read_weigh
 
 
 @pytest.fixture
-def clocks(monkeypatch: pytest.MonkeyPatch) -> Timings:
-    """Versions that have all been timed twice, beside a warm-up; returns the seconds of their wholes."""
-    timings = Timings(began=0.0)
+def clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions that have all been timed twice, beside a warm-up."""
 
     def timed(versions: list) -> tuple:
-        for version in versions:
-            timings.seconds.setdefault(version.name, dict.fromkeys((0, 1), 4.0 * len(told(version))))
-        return [SimpleNamespace(layers=[[], told(version), told(version)]) for version in versions], timings, "normal"
+        found = [SimpleNamespace(layers=[[], told(version), told(version)]) for version in versions]
+        return found, Timings(began=0.0), "normal"
 
     monkeypatch.setattr(shares, "timed", timed)
     monkeypatch.setattr(shares, "select", lambda root: [find(discover(), "03"), find(discover(), "10")])
-    return timings
 
 
 def told(version) -> list[LayerTime]:
@@ -67,7 +63,7 @@ def told(version) -> list[LayerTime]:
     return RUN if not version.fuses else [layer for layer in RUN if layer.name.endswith(("pool", "fc", "relu3"))]
 
 
-def test_a_measurement_is_kept_with_a_line_for_each_version(clocks: Timings, tmp_path: Path):
+def test_a_measurement_is_kept_with_a_line_for_each_version(clocks: None, tmp_path: Path):
     (tmp_path / "versions").mkdir()
     shares.measure(tmp_path)
     found = shares.published(tmp_path)
@@ -75,14 +71,6 @@ def test_a_measurement_is_kept_with_a_line_for_each_version(clocks: Timings, tmp
     assert (found["began"], found["size"], found["priority"]) == ("1970-01-01T00:00:00+00:00", 224, "normal")
     lines = (tmp_path / shares.FILE).read_text().splitlines()
     assert [json.loads(line.removesuffix(","))["name"][:2] for line in lines[1:-1]] == ["03", "10"]
-
-
-def test_a_measurement_whose_layers_are_not_the_whole_is_not_kept(clocks: Timings, tmp_path: Path):
-    (tmp_path / "versions").mkdir()
-    clocks.seconds["10_fused"] = dict.fromkeys((0, 1), 4.0 * len(told(find(discover(), "10"))) / 0.94)
-    with pytest.raises(LadderError, match=r"10_fused: its layers and the whole are .* apart: measure again"):
-        shares.measure(tmp_path)
-    assert not (tmp_path / shares.FILE).exists()
 
 
 def test_measuring_comes_before_drawing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
