@@ -71,7 +71,7 @@ def size_for(weights: Path) -> int:
     If a network is loaded for this size, it need not be prepared for another one when the first picture comes.
     """
     try:
-        name, size = json.loads((weights / "preprocess.json").read_text(encoding="utf-8"))["steps"][-1]
-    except (OSError, ValueError, LookupError, TypeError):  # the version says what is wrong with the file
+        name, size = json.loads((weights / "preprocess.json").read_text(encoding="utf-8-sig"))["steps"][-1]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # the version says what is wrong
         return 224
-    return size if name in ("resize", "center_crop") and size in range(32, 1025) else 224
+    return size if name in ("resize", "center_crop") and type(size) is int and 32 <= size <= 1024 else 224

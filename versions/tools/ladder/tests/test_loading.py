@@ -93,6 +93,7 @@ def test_on_a_terminal_a_bar_says_how_far_it_is(monkeypatch):
         ([["center_square"]], 224),
         ([["resize", 2000]], 224),
         ([["resize", "64"]], 224),
+        ([["resize", 64.0]], 224),  # versions refuse it
         ([], 224),
         ("x", 224),
     ],
@@ -101,6 +102,14 @@ def test_the_size_is_that_of_every_prepared_picture(steps: object, size: int, tm
     assert size_for(tmp_path) == 224
     write(tmp_path / "preprocess.json", json.dumps({"steps": steps}))
     assert size_for(tmp_path) == size
+
+
+def test_the_size_is_found_behind_a_byte_order_mark_and_not_looked_for_in_depths(tmp_path: Path):
+    file = tmp_path / "preprocess.json"
+    file.write_bytes(b'\xef\xbb\xbf{"steps": [["resize", 64]]}')
+    assert size_for(tmp_path) == 64
+    file.write_text("[" * 100_000)
+    assert size_for(tmp_path) == 224
 
 
 def test_only_what_the_pictures_need_is_compiled_and_only_once(tmp_path: Path, monkeypatch, capsys):
