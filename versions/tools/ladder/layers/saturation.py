@@ -22,7 +22,8 @@ from shared_weights.scales import Scale
 
 PICTURE = "chelsea.png"
 SOURCE = Path(peak.__file__).with_name("pairs.c")
-WAYS = {"vpmaddubsw": "sums_by_pairs", "16 bits": "sums_by_words"}  # how AVX2 can add products -> the function
+# In what AVX2 can add two products -> the function: at once, or of bytes that have been widened to 16 bits.
+WAYS = {"16 bits (vpmaddubsw)": "sums_by_pairs", "32 bits (vpmaddwd)": "sums_by_words"}
 REGISTER = 32  # bytes
 QUAD = 4  # channels: as 13_int8 packs them, so that pairs are neighbouring channels of one pixel
 

@@ -1,4 +1,4 @@
-"""Sums of bytes in 16 bits: what saturates is counted, and the form that 13 uses is exact."""
+"""Pairs of products that are added in 16 bits: what saturates is counted, and the form that 13 uses is exact."""
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from shared_weights import scales
 from shared_weights.architecture import tensors
 from shared_weights.scales import Scale
 
+SATURATING, EXACT = saturation.WAYS
 AVX2 = pytest.mark.skipif("avx2" not in processor.features(), reason="needs AVX2")
 
 
@@ -38,8 +39,8 @@ def test_both_functions_compute_what_their_names_say(seed: int, functions):
     x = random.integers(0, 256, (5, 96), np.uint8)
     weights = random.integers(-127, 128, (3, 96), np.int8)
     x[0], weights[0], x[1], weights[1] = 255, 127, 255, -127
-    np.testing.assert_array_equal(sums(functions["16 bits"], x, weights), x.astype(int) @ weights.T.astype(int))
-    pairs = sums(functions["vpmaddubsw"], x, weights)
+    np.testing.assert_array_equal(sums(functions[EXACT], x, weights), x.astype(int) @ weights.T.astype(int))
+    pairs = sums(functions[SATURATING], x, weights)
     np.testing.assert_array_equal(pairs, by_pairs(x, weights))
     assert pairs[0, 0] == 48 * 32767 and pairs[0, 1] == 48 * -32768
 
@@ -49,9 +50,9 @@ def test_weights_up_to_64_never_saturate(functions):
     """255 * 64 * 2 is 32640: which is why others give weights 7 bits."""
     x, weights = np.full((1, 32), 255, np.uint8), np.full((2, 32), 64, np.int8)
     weights[1] = -64
-    np.testing.assert_array_equal(sums(functions["vpmaddubsw"], x, weights), [[32 * 255 * 64, -32 * 255 * 64]])
+    np.testing.assert_array_equal(sums(functions[SATURATING], x, weights), [[32 * 255 * 64, -32 * 255 * 64]])
     weights += np.array([[1], [-1]], np.int8)
-    assert (sums(functions["vpmaddubsw"], x, weights) != sums(functions["16 bits"], x, weights)).all()
+    assert (sums(functions[SATURATING], x, weights) != sums(functions[EXACT], x, weights)).all()
 
 
 @pytest.mark.parametrize(("side", "stride", "channels", "zero_point"), [(7, 2, 3, 114), (3, 1, 5, 0), (1, 2, 4, 0)])
@@ -75,8 +76,8 @@ def test_the_sums_of_a_whole_network_are_counted(functions):
     network = Recorder(state, known)
     found = saturation.tally(network, random.standard_normal((32, 32, 3), np.float32), functions)
     assert len(network.calls) == 53
-    assert found["16 bits"] == Tally(sums=found["vpmaddubsw"].sums)  # none is wrong
-    assert 0 < found["vpmaddubsw"].wrong <= found["vpmaddubsw"].sums and found["vpmaddubsw"].furthest > 0
+    assert found[EXACT] == Tally(sums=found[SATURATING].sums)  # none is wrong
+    assert 0 < found[SATURATING].wrong <= found[SATURATING].sums and found[SATURATING].furthest > 0
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_it_is_shown_where_vnni_is_missing_or_disabled(
 
 
 def test_a_row_for_each_way_says_how_many_are_wrong():
-    table = saturation.tabulate([("cifar10", {"vpmaddubsw": Tally(1000, 15, 7.25), "16 bits": Tally(1000)})])
+    table = saturation.tabulate([("cifar10", {SATURATING: Tally(1000, 15, 7.25), EXACT: Tally(1000)})])
     rows = list(zip(*(column.cells for column in table.columns)))
-    assert rows == [("cifar10", "vpmaddubsw", "1,000", "15", "1.5", "7.25 steps"),
-                    ("cifar10", "16 bits", "1,000", "0", "0", "")]  # fmt: skip
+    assert rows == [("cifar10", SATURATING, "1,000", "15", "1.5", "7.25 steps"),
+                    ("cifar10", EXACT, "1,000", "0", "0", "")]  # fmt: skip
