@@ -66,11 +66,13 @@ def test_a_version_that_refuses_its_weights_says_so_in_its_own_line(fake, weight
         TellingWorker("01_one", fake("01_one", {"load": "refuse"}), weight_set)
 
 
-def test_without_a_terminal_a_line_says_that_c_is_compiled(compiling, tree: Tree, pics: Path, weight_set, capsys):
-    for missing, said in ((2, 1), (0, 0)):
-        compiling("01_one", missing, 5)
-        assert main(["classify", "--weights", str(weight_set), str(pics / "chelsea.png")], tree.root) == 0
-        assert capsys.readouterr().err.count("compiling C for this processor, once: 5 files ...\n") == said
+@pytest.mark.parametrize(("missing", "said"), [(2, 1), (0, 0)])
+def test_without_a_terminal_a_line_says_that_c_is_compiled(
+    missing: int, said: int, compiling, tree: Tree, pics: Path, weight_set: Path, capsys
+):
+    compiling("01_one", missing, 5)
+    assert main(["classify", "--weights", str(weight_set), str(pics / "chelsea.png")], tree.root) == 0
+    assert capsys.readouterr().err.count("compiling C for this processor, once: 5 files ...\n") == said
 
 
 def test_on_a_terminal_a_bar_says_how_far_it_is(monkeypatch):
