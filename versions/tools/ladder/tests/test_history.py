@@ -19,6 +19,7 @@ Times = dict[tuple[str, int], dict[int, float]]  # version, threads -> round -> 
 def this_machine(monkeypatch) -> None:
     """A processor and a compiler with names of their own, here and for those who import this."""
     monkeypatch.setattr(history.processor, "name", lambda: "this one")
+    monkeypatch.setattr(history.processor, "features", lambda: frozenset({"avx2"}))
     monkeypatch.setattr(conditions, "compiler", lambda: "cc 1")
 
 
@@ -37,7 +38,8 @@ def keep(tree: Tree, name: str, times: Times, size: int = 64, busy: int = 0, **m
         for (version, threads), seconds in times.items()
     ]
     made = {"compiler": "cc 1", "variables": {}, "priority": "normal", "busy": busy}
-    run = {"id": name, "size": size, "options": {"names": []}, "processor": {"name": "this one"}, "conditions": made}
+    machine = {"name": "this one", "vectors": ["avx2"]}
+    run = {"id": name, "size": size, "options": {"names": []}, "processor": machine, "conditions": made}
     return history.keep(tree.root, run | {"disturbed": False, "starts": [0], "versions": lines, "peers": []} | more)
 
 
@@ -104,6 +106,12 @@ def test_another_processor_compiler_or_setting_makes_it_stale(three: Tree, monke
     assert gain(three) == [("2.00", "another compiler, other settings")]
     monkeypatch.setattr(history.processor, "name", lambda: "another")
     assert gain(three) == [("2.00", "another processor, another compiler, other settings")]
+
+
+def test_a_processor_of_the_same_name_with_other_instructions_is_another(three: Tree, monkeypatch):
+    keep(three, "1", both(2.0))
+    monkeypatch.setattr(history.processor, "features", lambda: frozenset({"avx2", "avx512f"}))
+    assert gain(three) == [("2.00", "another processor")]
 
 
 def test_the_usual_size_comes_first_then_the_newest(three: Tree):

@@ -113,19 +113,24 @@ def where(run: Run) -> str:
 
 @dataclass(frozen=True)
 class Today:
-    """What the figures of a run must have been measured with, to be current."""
+    """What the figures of a run must have been measured with, to be current.
+
+    `vectors`: the processor's instruction sets, since several generations have the same name.
+    """
 
     processor: str
+    vectors: tuple[str, ...]
     compiler: str | None
     variables: dict[str, str]
 
     def stale(self, run: Run, sources: Mapping[str, str]) -> str:
         """Why a run's figures for these versions, name -> digest, are not current; empty if they are."""
         then, made = {line["name"]: line["sources"] for line in run["versions"]}, run["conditions"]
+        then_on = run["processor"]["name"], tuple(run["processor"]["vectors"])
         changed = [name for name, digest in sources.items() if then.get(name) != digest]
         reasons = {
             f"{' and '.join(changed)} changed since": bool(changed),
-            "another processor": run["processor"]["name"] != self.processor,
+            "another processor": then_on != (self.processor, self.vectors),
             "another compiler": made["compiler"] != self.compiler,
             "other settings": made["variables"] != self.variables,
         }
@@ -139,4 +144,5 @@ def of_all(root: Path) -> Run | None:
 
 def today() -> Today:
     """This machine and its settings."""
-    return Today(processor.name(), conditions.compiler(), conditions.variables())
+    here = processor.describe()
+    return Today(here.name, here.vectors, conditions.compiler(), conditions.variables())

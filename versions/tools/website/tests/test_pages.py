@@ -100,8 +100,9 @@ def test_the_chart_and_the_curves_are_shown_once_they_are_drawn(tree: Path):
 def test_a_chart_of_versions_that_were_changed_is_stale(tree: Path, monkeypatch: pytest.MonkeyPatch):
     line = {"name": "02_two", "threads": 1, "sources": "old", "rounds": [0], "seconds": [1.0], "spread": 0.0}
     made = {"compiler": "cc 1", "variables": {}, "busy": 0}
-    run = {"id": "1", "size": 224, "options": {"names": []}, "conditions": made, "processor": {"name": "this one"}}
-    monkeypatch.setattr(history, "today", lambda: history.Today("this one", "cc 1", {}))
+    machine = {"name": "this one", "vectors": ["avx2"]}
+    run = {"id": "1", "size": 224, "options": {"names": []}, "conditions": made, "processor": machine}
+    monkeypatch.setattr(history, "today", lambda: history.Today("this one", ("avx2",), "cc 1", {}))
     history.keep(tree, run | {"disturbed": False, "starts": [0], "versions": [line], "peers": []})
     write(tree, "build/bench/chart.svg", SVG)
     assert main([], tree) == 0
