@@ -106,7 +106,7 @@ def label(session: nox.Session) -> None:
 
 @nox.session
 def race(session: nox.Session) -> None:
-    """Time label beside torch's DataLoader and ONNX Runtime (6 GB), for minutes: -- --pictures 3000 --rounds 3."""
+    """Time label beside torch's DataLoader and ONNX Runtime (6 GB), for 45 minutes: -- --pictures 3000 --rounds 3."""
     python(session, "-m", "labelling.race", *session.posargs)
 
 
@@ -118,7 +118,7 @@ def dask(session: nox.Session) -> None:
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Test everything (many minutes), later what has changed since it passed: -- --every, or arguments for pytest."""
+    """Test everything (20 minutes), later what has changed since it passed: -- --every, or arguments for pytest."""
     pytest(session, "test", "all", *session.posargs)
 
 
@@ -140,7 +140,7 @@ ladder lineage: Check that each version differs from its predecessor only where 
 ladder carry: Carry changes in one version forward to all later ones: -- VERSION [--from REVISION].
 ladder new: Create the next version as a copy of the last: -- NN_name --idea "...".
 ladder supply: Test sdists and wheels offline, with the oldest and the newest libraries (many minutes): -- --every-test.
-scrutiny rounding: Compare the versions with float64 on random networks, for minutes: -- --seeds 200; or -- --layers 12.
+scrutiny rounding: Compare the versions with float64 on random networks (4 minutes): -- --seeds 200; or -- --layers 12.
 scrutiny soak: Look for leaks over many inferences and loads, for ten minutes: -- --inferences 10000 --minutes 5.
 scrutiny mutants: Change the sources and see whether the tests notice (minutes for each): -- --versions 05 --count 5.
 scrutiny sensitivity: See whether bench detects a slowdown of 2 %, for ten minutes: -- --version 08 --runs 20.
@@ -228,7 +228,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def sanitize(session: nox.Session) -> None:
-    """Run the C versions' tests under sanitizers (many minutes), and compile them with clang: -- --versions 03 06."""
+    """Run the C versions' tests under sanitizers (half an hour), and compile them with clang: -- --versions 03 06."""
     pytest(session, "test", "all", "--build", "sanitize", *session.posargs)
 
 
@@ -260,7 +260,7 @@ def weights(session: nox.Session) -> None:
 
 @nox.session
 def reference(session: nox.Session) -> None:
-    """Check every version against torchvision and ONNX Runtime (5.5 GB, minutes): -- --write renews golden files."""
+    """Check every version against torchvision and ONNX Runtime (5.5 GB, 5 minutes): -- --write renews golden files."""
     python(session, "-m", "ladder", "reference", *session.posargs, group="reference")
     with_torch = (
         "shared_weights/tests",
