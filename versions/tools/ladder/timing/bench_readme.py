@@ -94,8 +94,8 @@ def table(heads: list[str], rows: list[list[str]], texts: int) -> str:
 
 
 def row(name: str, threads: int, measured: Measured) -> list[str]:
-    """The cells of one row; everything but the times is from the largest measured size."""
-    times = [duration(measured[size]) if size in measured else "" for size in SIZES]
+    """The cells of one row; everything but the times, whose units stay in their line, is from the largest size."""
+    times = [duration(measured[size]).replace(" ", "&nbsp;") if size in measured else "" for size in SIZES]
     line = measured[max(measured)]
     name, idea = (f"{name}, {threads} threads", "") if threads > 1 else (name, line["idea"])
     return [name, idea, *times, ratio(measured), share(line)]
