@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ladder.timing.bench_text import NOISE, duration, rounded
-from ladder.timing.ratios import CONFIDENCE
+from ladder.timing.ratios import CONFIDENCE, FEWEST
 
 SIZES = (64, 224)  # 01 is timed only at the first
 CHART = Path("versions/bench.svg")
@@ -135,7 +135,8 @@ def how(found: Found, changed: Collection[str]) -> str:
     )
     return (
         "Median time of one inference; speed-up over the row that it is compared with (the ratio within each round: "
-        f"median and its {CONFIDENCE} % confidence interval); and the share of that many cores' FMA peak"
+        f"median and its {CONFIDENCE} % confidence interval; none from fewer than {FEWEST} rounds); and the share of that "
+        "many cores' FMA peak"
         f"{really * others}. {provenance(found, commands, bool(changed))}"
     )
 
