@@ -13,7 +13,7 @@ from ladder.core.files import names
 from ladder.core.versions import ROOT
 
 ASSIGNMENT = re.compile(r"[A-Z]\w*=")  # of a variable, before a command
-COMMAND = re.compile(r"(\$ )?([A-Z]\w*=\S* )*(pipx run )?(nox -|python -m |diff -r |build/\S+/python )")
+COMMAND = re.compile(r"(\$ )?([A-Z]\w*=\S* )*(pipx run )?(nox -|python -m |build/\S+/python )")
 
 
 def documents() -> list[Path]:

@@ -43,16 +43,9 @@ PARSE = "import sys; from resnet50.__main__ import parser; parser().parse_args(s
 QUICK = ["ladder diff", "ladder classify pics/", "resnet50 classify", "resnet50 plan", "shared_weights structure"]
 
 TYPED = {" ".join(words): (document, words) for document in documents() for words in commands(document)}
-DIFFS = [words for _, words in TYPED.values() if words[0] == "diff"]
-CALLS = {name: typed for name, typed in TYPED.items() if typed[1][0] != "diff"}
 
 
-@pytest.mark.parametrize("words", DIFFS, ids=" ".join)
-def test_two_folders_that_are_to_be_compared_are_there_and_differ(words: list[str]):
-    assert subprocess.run(words, cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 1
-
-
-@pytest.mark.parametrize(("document", "words"), CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize(("document", "words"), TYPED.values(), ids=TYPED)
 def test_a_command_is_understood_and_run_if_it_is_quick(document: Path, words: list[str], monkeypatch):
     version = version_of(document, words[0])
     if version and (reason := obstacle(version)):
