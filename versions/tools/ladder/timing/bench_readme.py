@@ -135,9 +135,8 @@ def how(found: Found, changed: Collection[str]) -> str:
     )
     return (
         "Median time of one inference; speed-up over the row that it is compared with (the ratio within each round: "
-        f"median and its {CONFIDENCE} % confidence interval; none from fewer than {FEWEST} rounds); and the share of that "
-        "many cores' FMA peak"
-        f"{really * others}. {provenance(found, commands, bool(changed))}"
+        f"median and its {CONFIDENCE} % confidence interval; none from fewer than {FEWEST} rounds); and the share "
+        f"of that many cores' FMA peak{really * others}. {provenance(found, commands, bool(changed))}"
     )
 
 
