@@ -203,6 +203,9 @@ def test_the_first_sentence_says_so_if_one_of_its_versions_has_changed(tree: Tre
     found = measured(tree)
     assert "on a slide rule; `01_one` has changed since)." in bench_readme.summary(found, ["01_one", "02_two"])
     assert "on a slide rule)." in bench_readme.summary(found, ["02_two"])
+    last = [line["name"] for line in found[64]["versions"]][-1]
+    both = bench_readme.summary(found, ["01_one", last])
+    assert f"on a slide rule; `01_one` and `{last}` have changed since)." in both
 
 
 def test_this_repositorys_readmes_and_chart_are_of_the_committed_results(tmp_path: Path):

@@ -28,7 +28,8 @@ def summary(found: Found, changed: Collection[str]) -> str:
     versions = [line for line in run["versions"] if plain(line)]
     first, last, size = versions[0], versions[-1], f"{run['size']} x {run['size']}"
     ratio = rounded(first["median"] / last["median"], rough=True)
-    since = "".join(f"; `{line['name']}` has changed since" for line in (first, last) if line["name"] in changed)
+    names = [f"`{line['name']}`" for line in (first, last) if line["name"] in changed]
+    since = f"; {' and '.join(names)} {'have' if len(names) > 1 else 'has'} changed since" * bool(names)
     text = (
         "A neural network that names what is in a photograph, written from scratch, version after version, each with "
         f"one more idea. For a picture of {size} pixels, `{first['name']}` takes {duration(first)} and "
