@@ -246,7 +246,7 @@ def checkers(session: nox.Session) -> None:
 
 @nox.session
 def arm(session: nox.Session) -> None:
-    """Build the versions for 64-bit ARM and test them on emulated processors (many minutes): -- --short."""
+    """Build the versions for 64-bit ARM and test them on emulated processors (half an hour): -- --short."""
     group = "tools" if "--short" in session.posargs else "arm"  # with a compiler for macOS, of 100 MB
     python(session, "-m", "arm", *session.posargs, group=group)
 

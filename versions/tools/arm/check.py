@@ -43,6 +43,13 @@ class Row:
         if failure:
             self.failures.append(f"{self.version}, {column}:\n{failure.rstrip()}")
 
+    def all_words(self, kind: str) -> str:
+        """The word of the columns of this kind, `bits` or `bits, max`; where processors differ, a line for each."""
+        found = {column: word for column, word in self.words.items() if column.partition(", ")[0] == kind}
+        if len(set(found.values())) < 2:
+            return "".join(set(found.values()))
+        return "\n".join(f"{column.partition(', ')[2]}: {word}" for column, word in found.items())
+
 
 def arm(root: Path, names: Sequence[str], cpus: Sequence[str], short: bool) -> int:
     """Print a table, and all failures above it; the exit code is 1 if there are any."""
@@ -159,11 +166,14 @@ def loops(version: Version, home: Path) -> tuple[str, str]:
 
 
 def show(rows: list[Row]) -> None:
-    """Print the table."""
-    table = terminal.table("64-bit ARM Linux, emulated; bits are compared with this machine's processor")
+    """Print the table: a word for all processors where they agree."""
     columns = list(dict.fromkeys(column for row in rows for column in row.words))
-    for head in ("version", *columns):
+    cpus = list(dict.fromkeys(cpu for _, _, cpu in (column.partition(", ") for column in columns) if cpu))
+    emulated = f"emulated ({', '.join(cpus)})" if cpus else "emulated"
+    table = terminal.table(f"64-bit ARM Linux, {emulated}; bits are compared with this machine's processor")
+    heads = list(dict.fromkeys(column.partition(", ")[0] for column in columns))
+    for head in ("version", *heads):
         table.add_column(head)
     for row in rows:
-        table.add_row(row.version, *(row.words.get(column, "") for column in columns))
+        table.add_row(row.version, *(row.all_words(head) for head in heads))
     terminal.output().print(table)

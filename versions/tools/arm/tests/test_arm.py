@@ -128,3 +128,15 @@ def test_the_command_explains_itself_and_refuses_what_it_does_not_know(capsys):
     with pytest.raises(SystemExit) as end:
         main(["--quick"])
     assert end.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_processors_that_agree_have_one_word_in_the_table(capsys: pytest.CaptureFixture[str]):
+    agreed, apart = check.Row("01_one"), check.Row("02_two")
+    for cpu in ("max", "old"):
+        agreed.add(f"bits, {cpu}", "the same")
+        apart.add(f"bits, {cpu}", "the same" if cpu == "max" else "differ")
+    apart.add("loops", "46 without the stack")
+    check.show([agreed, apart])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "version bits loops" in out and "emulated (max, old);" in out
+    assert "01_one the same 02_two max: the same 46 without the stack old: differ" in out
