@@ -261,14 +261,15 @@ def weights(session: nox.Session) -> None:
 @nox.session
 def reference(session: nox.Session) -> None:
     """Check every version against torchvision and ONNX Runtime (5.5 GB, 5 minutes): -- --write renews golden files."""
-    python(session, "-m", "ladder", "reference", *session.posargs, group="reference")
+    alone = {"OPENBLAS_NUM_THREADS": "1"}  # its threads spin while they wait: beside other work five times as slow
+    python(session, "-m", "ladder", "reference", *session.posargs, group="reference", env=alone)
     with_torch = (
         "shared_weights/tests",
         "mnist/tests/test_reference.py",
         "versions/tools/ladder/tests/test_exactness.py",
     )
     for tests in with_torch:
-        python(session, "-m", "pytest", tests, group="reference")
+        python(session, "-m", "pytest", tests, group="reference", env=alone)
 
 
 @nox.session
