@@ -127,7 +127,7 @@ def test_a_scale_for_each_channel_never_adds_noise():
 @pytest.mark.parametrize(
     ("folder", "measured"),
     [
-        ("09_avx512", f"{2 * roof.PEAK / 1e9:.0f} and 114 GFLOP/s"),
+        ("09_avx512", f"either row, {2 * roof.PEAK / 1e9:.0f} GFLOP/s"),
         ("11_prefetch", f"One core moves {roof.BANDWIDTH / 1e9:.0f} GB/s"),
         ("13_int8", '"maxpool": {"scale": 0.048872, "zero_point": 0}'),
     ],
