@@ -77,7 +77,7 @@ def python_calls(words: list[str], monkeypatch: pytest.MonkeyPatch) -> list[list
         return [words[words.index("-m") + 1 :]] if "-m" in words else []
     calls: list[list[str]] = []
     for runner in ("python", "python_here"):
-        monkeypatch.setattr(noxfile, runner, lambda session, m, *call, group="tools": calls.append([*call]))
+        monkeypatch.setattr(noxfile, runner, lambda session, m, *call, **settings: calls.append([*call]))
     monkeypatch.setattr(noxfile, "pytest", lambda session, *call: calls.append(["ladder", *call]))
     end = words.index("--") if "--" in words else len(words)
     own, given = " ".join(words[:end]), words[end + 1 :]
