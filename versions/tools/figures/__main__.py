@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"first time the versions for `shares`, which takes {shares.SECONDS} s and their builds, and keep that in "
         f"{shares.FILE.as_posix()}; leave the machine alone meanwhile",
     )
-    top.add_argument("--record", action="store_true", help=f"first record the terminal anew: {recording.COMMAND}")
+    top.add_argument("--record", action="store_true", help=f"first record the terminal again: {recording.COMMAND}")
     return top
 
 

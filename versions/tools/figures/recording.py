@@ -17,7 +17,7 @@ from ladder.core.errors import LadderError
 from shared_weights.tensor_file import appearing_whole
 
 COMMAND = "nox -s classify -- pics/chelsea.png pics/eagle.jpg --top 3"
-COLUMNS, ROWS = 62, 24  # so few columns that letters have 9 pixels on a telephone
+COLUMNS, ROWS = 62, 24  # so few columns that letters have 9 pixels on a phone
 UNSET = ("COLORTERM", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "RESNET50_NOX")  # they change what is printed
 
 

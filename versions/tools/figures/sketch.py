@@ -1,6 +1,6 @@
 """A figure of a lesson: cells, arrows and words, measured in the pixels of a page.
 
-520 pixels wide, so that its text, 16 pixels high, still has 11 on a telephone of 390 pixels.
+520 pixels wide, so that its text, 16 pixels high, still has 11 on a phone of 390 pixels.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The lesson's figures: up to date, readable in both themes and on a telephone, and right."""
+"""The lesson's figures: up to date, readable in both themes and on a phone, and right."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ from shared_weights.themes import PALETTE
 
 FOLDER = ROOT / "versions" / "figures"
 LESSON = (ROOT / "versions" / "README.md").read_text(encoding="utf-8")
-TELEPHONE = 390 - 2 * 16  # pixels: the width of a page's text on GitHub
+PHONE = 390 - 2 * 16  # pixels: the width of a page's text on GitHub
 
 
 @cache
@@ -67,9 +67,9 @@ def test_no_text_leaves_the_figure_or_overlaps_another(name: str):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_text_is_large_enough_on_a_telephone(name: str):
+def test_text_is_large_enough_on_a_phone(name: str):
     sizes = [text.get_fontsize() / sketch.POINTS_PER_PIXEL for text in drawn(name).axes[0].texts]
-    assert min(sizes) * TELEPHONE / sketch.WIDTH >= 11
+    assert min(sizes) * PHONE / sketch.WIDTH >= 11
 
 
 @pytest.mark.parametrize("name", FIGURES)

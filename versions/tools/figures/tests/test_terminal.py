@@ -19,7 +19,7 @@ from ladder.core.versions import ROOT
 from shared_weights.themes import PALETTE
 
 FOLDER = ROOT / "versions" / "figures"
-TELEPHONE = 390 - 2 * 16  # pixels: the width of a page's text on GitHub
+PHONE = 390 - 2 * 16  # pixels: the width of a page's text on GitHub
 KEPT = Recording.read(FOLDER / f"{TERMINAL}.cast")
 DRAWN = (FOLDER / f"{TERMINAL}.svg").read_text(encoding="utf-8")
 
@@ -115,8 +115,8 @@ def test_an_unknown_colour_is_not_left_out():
         screen.frames(made_up((0.1, "\x1b[38;5;200mcat")))
 
 
-def test_letters_are_large_enough_on_a_telephone():
-    assert float(re.search(r"font: ([\d.]+)px", DRAWN)[1]) * TELEPHONE / screen.WIDTH >= 8.9
+def test_letters_are_large_enough_on_a_phone():
+    assert float(re.search(r"font: ([\d.]+)px", DRAWN)[1]) * PHONE / screen.WIDTH >= 8.9
 
 
 def test_every_colour_has_one_for_dark_pages():

@@ -2,7 +2,7 @@
 
 `python time_layers.py WEIGHTS SIZE`. The line `layers` asks for an inference that reports each layer, any other line
 for one that does not. The image is the random one that `bench` uses. Planning and compiling for a size (06 on) count
-as loading. A layer's time includes reading its weights, where a version does that anew for each picture; how long that
+as loading. A layer's time includes reading its weights, where a version rereads them for each picture; how long that
 took is reported, too.
 """
 

@@ -1,4 +1,4 @@
-"""`accuracy`: how often versions name pictures rightly, and how far one is better than another on the same pictures."""
+"""`accuracy`: how often versions classify pictures correctly, and how far one beats another on the same pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Score:
 
 
 def accuracy(root: Path, folder: Path, names: Sequence[str], weight_set: str | None) -> int:
-    """Print the share that each version names rightly, and the differences to the first; returns the exit code.
+    """Print the share that each version gets right, and the differences to the first; returns the exit code.
 
     `folder` holds a folder of pictures for each class, named as its label. The code is 2 if a picture was refused.
     Raises LadderError if the folder holds anything else than classes of the weight set.

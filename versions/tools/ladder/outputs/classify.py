@@ -87,7 +87,7 @@ def show(named: list[Named], version: Version, folder: Path, labels: list[str]) 
     if folder.name != "synthetic" and any(entry.verdict is None for entry in named):
         console.print(printable(known(folder, labels)), markup=False)
         if folder.name == "cifar10" and folder == weights.find(None):
-            console.print("`nox -s weights -- imagenet` gets a set that knows 1,000; from then on it is taken.")
+            console.print("`nox -s weights -- imagenet` downloads a set that knows 1,000, which is used from then on.")
 
 
 def tabulate(named: list[Named]) -> Table:

@@ -34,7 +34,7 @@ GOLDEN_TOLERANCE = 2e-5 * 2.0 ** (23 - 52)
 def reference(root: Path, write: bool) -> int:
     """Print a table for each weight set found here; the exit code is 1 if a version exceeds its tolerance.
 
-    With `write` the golden files are first written anew. Raises LadderError if torch or torchvision is missing.
+    With `write` the golden files are first written again. Raises LadderError if torch or torchvision is missing.
     """
     try:
         from shared_weights import torch_reference

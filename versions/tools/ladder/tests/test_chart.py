@@ -1,4 +1,4 @@
-"""The chart: every row with its marks and times, readable in both themes and on a telephone."""
+"""The chart: every row with its marks and times, readable in both themes and on a phone."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from ladder.timing import chart
 from shared_weights.themes import LIGHT, PALETTE
 
 SVG = "{http://www.w3.org/2000/svg}"
-TELEPHONE = 390 - 2 * 16  # pixels: the width of a page's text on GitHub
+PHONE = 390 - 2 * 16  # pixels: the width of a page's text on GitHub
 
 
 def line(name: str, median: float, faster: float | None = None, **more: Any) -> dict[str, Any]:
@@ -115,9 +115,9 @@ def test_no_text_leaves_the_chart_or_overlaps_another(panels: list[chart.Panel])
     assert [(a[0], b[0]) for a, b in combinations(boxes, 2) if a[1].overlaps(b[1])] == []
 
 
-def test_text_is_large_enough_on_a_telephone(drawn: Path):
+def test_text_is_large_enough_on_a_phone(drawn: Path):
     points = re.findall(r"font(?:-size)?: (?:bold )?([\d.]+)px", drawn.read_text(encoding="utf-8"))
-    assert points and min(map(float, points)) / chart.POINTS_PER_PIXEL * TELEPHONE / chart.WIDTH >= 8.9
+    assert points and min(map(float, points)) / chart.POINTS_PER_PIXEL * PHONE / chart.WIDTH >= 8.9
 
 
 def test_every_colour_has_one_for_dark_pages(drawn: Path):

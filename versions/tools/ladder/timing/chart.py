@@ -14,7 +14,7 @@ from ladder.timing.bench_text import duration
 from shared_weights.themes import LIGHT, STYLE, write_svg
 
 PIXELS_PER_INCH, POINTS_PER_PIXEL = 96, 0.75  # CSS says so
-# All in pixels. A page of 894 shows the chart as it is; on a telephone of 390 its smallest text has 9.
+# All in pixels. A page of 894 shows the chart as it is; on a phone of 390 its smallest text has 9.
 WIDTH, LEFT, EDGE, ROW, HEAD, FOOT, BELOW = 580, 124, 8, 20, 52, 22, 8
 TEXT, SMALL, LETTER, MARK = 15, 14.5, 7.7, 10
 ROOM = 0.6  # powers of ten beside the marks, for their times

@@ -12,7 +12,7 @@ from ladder.timing.ratios import FEWEST
 
 # Processes of the same version differ for as long as they live, by where their memory happens to lie. (Ten pairs of
 # processes of 08, 300 rounds each at 64 pixels: the pairs' ratios had a standard deviation of 0.45 %, and seven of the
-# ten intervals left out 1.) So the versions are started anew now and then.
+# ten intervals left out 1.) So the versions are restarted now and then.
 STARTS = 9
 PER_START = 5  # rounds at least
 

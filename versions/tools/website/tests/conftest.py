@@ -15,7 +15,7 @@ from website.__main__ import main
 
 VERSIONS = sorted(folder.name for folder in (ROOT / "versions").glob("[0-9][0-9]_*"))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-WIDTHS = {"screen": 1280, "telephone": 390}
+WIDTHS = {"screen": 1280, "phone": 390}
 BLANK = "[...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
 Opened = tuple[Page, list[str]]
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>'

@@ -1,4 +1,4 @@
-"""The site as a reader sees it: in Chromium, from files, on a large screen and on a telephone."""
+"""The site as a reader sees it: in Chromium, from files, on a large screen and on a phone."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_the_difference_is_side_by_side_where_there_is_room(open_page, site: Pat
     page, _ = open_page(site / NO_MALLOC)
     old, new = (page.locator(f"{lines} .{side}").first.bounding_box() for side in ("old", "new"))
     assert old["y"] == new["y"] and old["x"] + old["width"] == pytest.approx(new["x"]) and old["width"] > 400
-    page, _ = open_page(site / NO_MALLOC, "telephone")
+    page, _ = open_page(site / NO_MALLOC, "phone")
     assert not page.locator(f"{lines} .old").first.is_visible() and page.locator(f"{lines} .new").first.is_visible()
 
 

@@ -1,4 +1,4 @@
-"""The page of `classify --html` as a reader sees it: in Chromium, from a file, on a screen and on a telephone."""
+"""The page of `classify --html` as a reader sees it: in Chromium, from a file, on a screen and on a phone."""
 
 from pathlib import Path
 
