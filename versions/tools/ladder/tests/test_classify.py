@@ -234,7 +234,7 @@ def test_where_a_picture_has_no_label_the_classes_are_told_that_there_are(classi
 
 
 def test_who_has_only_the_bundled_weights_is_told_of_others(classify, pics: Path, weight_set: Path, monkeypatch):
-    hint = "`nox -s weights -- imagenet` gets a set that knows 1,000"
+    hint = "`nox -s weights -- imagenet` downloads a set that knows 1,000"
     assert hint not in classify()[1]
     monkeypatch.setattr("ladder.core.weights.find", lambda name: weight_set)
     assert hint in classify()[1] and hint not in classify(pics / "chelsea.png")[1]
