@@ -1,8 +1,8 @@
 """Measure the throughput of `label` against pipelines of torch's DataLoader and ONNX Runtime.
 
-Both prepare pictures with the same code, and must find the same classes. Runs take turns, in another order each round,
-and the medians count. `label` is timed with the loading of its network, the pipelines without. Leave the machine
-alone meanwhile.
+Both prepare pictures with the same code, and must find the same classes. Runs take turns, in another order each round.
+From the second round on only `label` and the three fastest pipelines run, and their medians count. `label` is timed
+with the loading of its network, the pipelines without. Leave the machine alone meanwhile.
 """
 
 if __name__ == "__main__":
@@ -37,6 +37,7 @@ from shared_weights import sets
 SIDE = 224  # pixels of the network's input
 STEPS = [["resize_shorter", 256], ["center_crop", SIDE]]
 PIPELINES = [*product((1, 2), (1, 2), (1, 8))]  # the DataLoader's workers, ONNX Runtime's threads, the batch
+FINALISTS = 3  # pipelines that run again after the first round
 PIPELINE = Path(__file__).parent / "inside" / "pipeline.py"
 Classes = dict[str, str]  # a file's name -> its label
 Timed = tuple[float, Classes]  # seconds
@@ -46,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = Parser(prog="race", description=__doc__, epilog="Exit code 0; 1 if the classes differ; 2 for bad input.")
     top.add_argument("--pictures", type=positive, default=3000, metavar="N", help="how many (default: 3000)")
-    top.add_argument("--rounds", type=positive, default=3, metavar="N", help="how often each is run (default: 3)")
+    top.add_argument("--rounds", type=positive, default=3, metavar="N", help="how often the fastest run (default: 3)")
     top.add_argument("--version", metavar="NAME", help="default: the newest in float32 that runs here")
     return top
 
@@ -113,15 +114,22 @@ def race(root: Path, pictures: int, rounds: int, version: str | None) -> int:
     run_label(folder, weights, home, chosen.name)  # it compiles, and fills the cache of the file system
     seconds: dict[tuple[int, ...], list[float]] = {one: [] for one in [(), *PIPELINES]}
     found: dict[tuple[int, ...], Classes] = {}
-    with terminal.progress("racing", rounds * len(seconds)) as begin:
-        for one in [one for _ in range(rounds) for one in random.sample([*seconds], len(seconds))]:
-            begin(name(one))
-            if one:
-                took, found[one] = run_pipeline(python, source, folder, weights, one)
-            else:
-                took, found[one] = run_label(folder, weights, home, chosen.name)
-            seconds[one].append(took)
+    with terminal.progress("racing", len(seconds) + (rounds - 1) * (1 + FINALISTS)) as begin:
+        for number in range(rounds):
+            entrants = [(), *finalists(seconds)] if number else [*seconds]
+            for one in random.sample(entrants, len(entrants)):
+                begin(name(one))
+                if one:
+                    took, found[one] = run_pipeline(python, source, folder, weights, one)
+                else:
+                    took, found[one] = run_label(folder, weights, home, chosen.name)
+                seconds[one].append(took)
     return report(seconds, found, pictures)
+
+
+def finalists(seconds: dict[tuple[int, ...], list[float]]) -> list[tuple[int, ...]]:
+    """The pipelines that were fastest in the first round."""
+    return sorted(PIPELINES, key=lambda one: seconds[one][0])[:FINALISTS]
 
 
 def name(one: tuple[int, ...]) -> str:
@@ -133,16 +141,17 @@ def name(one: tuple[int, ...]) -> str:
 
 
 def report(seconds: dict[tuple[int, ...], list[float]], found: dict[tuple[int, ...], Classes], pictures: int) -> int:
-    """Print each rate, and `label`'s against the best of the others. Returns 1 if a class differs, else 0."""
+    """Print each rate, and `label`'s against the best of the finalists. Returns 1 if a class differs, else 0."""
     rates = {one: pictures / statistics.median(times) for one, times in seconds.items()}
-    table = terminal.table(f"{pictures:,} pictures, {len(seconds[()])} rounds")
+    table = terminal.table(f"{pictures:,} pictures")
     table.add_column("")
+    table.add_column("rounds", justify="right")
     table.add_column("pictures/s", justify="right")
     for one, rate in sorted(rates.items(), key=lambda item: -item[1]):
-        table.add_row(name(one), f"{rate:.1f}")
+        table.add_row(name(one), str(len(seconds[one])), f"{rate:.1f}")
     console = terminal.output()
     console.print(table)
-    best = max(PIPELINES, key=lambda one: rates[one])
+    best = max(finalists(seconds), key=lambda one: rates[one])
     console.print(f"label has {rates[()] / rates[best]:.2f} times the throughput of the best of the others.")
     different = sum(found[()][file] != label for file, label in found[best].items())
     if different or found[()].keys() != found[best].keys():
