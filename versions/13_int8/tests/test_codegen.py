@@ -35,7 +35,7 @@ def test_the_c_names_the_instructions_of_its_row_and_no_others(narrow, isa):
 
 @pytest.mark.parametrize("isa", ROWS, ids=lambda isa: isa.name)
 def test_tiles_fill_the_registers_and_no_more(isa):
-    largest = most_pixels(isa)
+    largest = most_pixels(convolution(1, 14, 3, 8, 1, 1, 0), isa)
     others = len(isa.terms) * (WIDE + 1) + isa.temporaries
     assert largest * WIDE + others <= isa.registers < (largest + 1) * WIDE + others
 
@@ -47,8 +47,17 @@ def test_a_row_is_covered_once_by_tiles_that_are_as_equal_as_can_be(columns, isa
     tiled = [pixel for span in spans(conv, isa) for pixel in range(span.column, span.end)]
     widths = {span.tile.pixels for span in spans(conv, isa)}
     assert tiled == list(range(columns))
-    assert max(widths) <= most_pixels(isa)
+    assert max(widths) <= most_pixels(conv, isa)
     assert max(widths) - min(widths) <= 1
+
+
+@pytest.mark.parametrize("isa", ROWS, ids=lambda isa: isa.name)
+@pytest.mark.parametrize(("channels", "stride"), [(1024, 1), (2048, 1), (2048, 2), (4096, 1)])
+def test_lines_of_a_tile_and_the_weights_fit_a_set_of_the_first_level_cache(channels, stride, isa):
+    conv = convolution(28, 28, channels, 8, 1, stride, 0)
+    pixels = {span.tile.pixels for span in spans(conv, isa)}
+    lines = [pixel * stride * channels // 64 % 64 for pixel in range(max(pixels))]
+    assert max(map(lines.count, lines)) < 8
 
 
 @pytest.mark.parametrize(

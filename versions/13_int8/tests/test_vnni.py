@@ -151,8 +151,9 @@ def test_the_row_of_avx_vnni_gives_the_same_bits_with_avx512s_form_of_its_instru
 
 
 def test_a_tile_fills_31_of_the_32_registers():
-    assert (most_pixels(AVX512), strip_channels(AVX512)) == (14, 32)
-    text = source(Convolution(14, 14, 256, 256, 3, 3, 1, 1), AVX512)
+    conv = Convolution(14, 14, 256, 256, 3, 3, 1, 1)
+    assert (most_pixels(conv, AVX512), strip_channels(AVX512)) == (14, 32)
+    text = source(conv, AVX512)
     assert "take 31 of 32 registers; 14 + 2 loads serve 112 multiply-adds in each lane." in text
 
 

@@ -61,7 +61,7 @@ def heading(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
         f"{plural(wide, 'register')} of weights and a pixel's number take {sums + wide + 1} of {isa.registers} "
         f"registers; {largest} + {wide} loads serve {plural(sums, 'multiply-add')}.",
         f"{'All pixels are taken as one row,' if conv.pointwise else 'A row has'} {conv.columns}: "
-        f"{tiles}, at most {most_pixels(isa)} at a time.",
+        f"{tiles}, at most {most_pixels(conv, isa)} at a time.",
         "",
         f"x and output are (height, width, channels). weight is, for each {strip} output channels,",
         f"({conv.kernel_height}, {conv.kernel_width}, {conv.channels}, {strip}); for the last ones that are left, "

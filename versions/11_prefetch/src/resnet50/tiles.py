@@ -27,15 +27,15 @@ from .rounding import ceil_div, round_up
 # for all layers, and only the pixels are chosen. With 1, a tile of 7 pixels would be too small; 3 and 4 were no faster.
 WIDE = 2
 
+# Lines of memory this many float32 numbers apart belong to the same set of a first-level cache, in all processors with
+# AVX2 so far: 64 sets of lines of 64 bytes. A set has room for 8 lines, or 12: for so many pixels' and the weights'.
+SAME_SET = 4096 // 4
+SET_PIXELS = 7
+
 
 def strip_channels(isa: InstructionSet) -> int:
     """Output channels of a strip, and so of a tile."""
     return WIDE * isa.lanes
-
-
-def most_pixels(isa: InstructionSet) -> int:
-    """Pixels of the largest tile: 6 for AVX2, where 12 sums, 2 weights and 1 number take 15 of 16 registers."""
-    return (isa.registers - WIDE - 1) // WIDE
 
 
 @dataclass(frozen=True)
@@ -155,13 +155,22 @@ class Span:
         return (self.end - self.column) // self.tile.pixels
 
 
+def most_pixels(conv: Convolution, isa: InstructionSet) -> int:
+    """Pixels of the largest tile: no more than the registers have room for, and a set of the first-level cache.
+
+    In registers that is 6 for AVX2, where 12 sums, 2 weights and 1 number take 15 of 16.
+    """
+    most = (isa.registers - WIDE - 1) // WIDE
+    return most if conv.stride * conv.channels % SAME_SET else min(most, SET_PIXELS)
+
+
 def spans(conv: Convolution, isa: InstructionSet) -> list[Span]:
-    """A row of the output in as few tiles as the registers allow; they differ by one pixel at most, wide ones first.
+    """A row of the output in as few tiles as `most_pixels` allows; they differ by one pixel at most, wide ones first.
 
     Neighbouring tiles of one kind make a span; a pointwise convolution has two spans at most. Full tiles and a
     remainder would be as many, but a small remainder has too few sums to keep a core busy.
     """
-    count = ceil_div(conv.columns, most_pixels(isa))
+    count = ceil_div(conv.columns, most_pixels(conv, isa))
     narrow, wider = divmod(conv.columns, count)
     found: list[Span] = []
     column = 0
@@ -180,7 +189,7 @@ def bands(conv: Convolution, isa: InstructionSet) -> int:
     """How many bands a strip has: a row of the output each, or a tile each for a pointwise convolution."""
     if conv.pool:
         return conv.pool.outputs(conv.rows)
-    return ceil_div(conv.columns, most_pixels(isa)) if conv.pointwise else conv.rows
+    return ceil_div(conv.columns, most_pixels(conv, isa)) if conv.pointwise else conv.rows
 
 
 def ring_size(conv: Convolution, isa: InstructionSet) -> int:

@@ -64,7 +64,7 @@ def heading(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
         f"{isa.registers} registers; {largest} + {wide} loads serve "
         f"{plural(sums * QUAD, 'multiply-add')} in each lane.",
         f"{'All pixels are taken as one row,' if conv.pointwise else 'A row has'} {conv.columns}: "
-        f"{tiles}, at most {most_pixels(isa)} at a time.",
+        f"{tiles}, at most {most_pixels(conv, isa)} at a time.",
         "",
         "x and output are (height, width, channels), bytes; a number of x is a quad: four channels. weight: for each",
         f"{strip} output channels, ({conv.kernel_height}, {conv.kernel_width}, {conv.quads}, {strip}, 4) signed bytes; "

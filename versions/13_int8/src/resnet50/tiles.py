@@ -33,15 +33,15 @@ QUAD = 4  # channels
 # faster (with float32, in 07).
 WIDE = 2
 
+# Lines of memory this many quads apart belong to the same set of a first-level cache, in all processors with AVX2 so
+# far: 64 sets of lines of 64 bytes. A set has room for 8 lines, or 12: for so many pixels' and the weights'.
+SAME_SET = 4096 // QUAD
+SET_PIXELS = 7
+
 
 def strip_channels(isa: InstructionSet) -> int:
     """Output channels of a strip, and so of a tile."""
     return WIDE * isa.lanes
-
-
-def most_pixels(isa: InstructionSet) -> int:
-    """Pixels of the largest tile: 14 with 32 registers, where 28 sums, 2 weights and 1 number take 31 of them."""
-    return (isa.registers - isa.temporaries - len(isa.terms) * (WIDE + 1)) // WIDE
 
 
 @dataclass(frozen=True)
@@ -172,13 +172,22 @@ class Span:
         return (self.end - self.column) // self.tile.pixels
 
 
+def most_pixels(conv: Convolution, isa: InstructionSet) -> int:
+    """Pixels of the largest tile: no more than the registers have room for, and a set of the first-level cache.
+
+    In registers that is 14 with 32 of them, where 28 sums, 2 weights and 1 number take 31.
+    """
+    most = (isa.registers - isa.temporaries - len(isa.terms) * (WIDE + 1)) // WIDE
+    return most if conv.stride * conv.quads % SAME_SET else min(most, SET_PIXELS)
+
+
 def spans(conv: Convolution, isa: InstructionSet) -> list[Span]:
-    """A row of the output in as few tiles as the registers allow; they differ by one pixel at most, wide ones first.
+    """A row of the output in as few tiles as `most_pixels` allows; they differ by one pixel at most, wide ones first.
 
     Neighbouring tiles of one kind make a span; a pointwise convolution has two spans at most. Full tiles and a
     remainder would be as many, but a small remainder has too few sums to keep a core busy.
     """
-    count = ceil_div(conv.columns, most_pixels(isa))
+    count = ceil_div(conv.columns, most_pixels(conv, isa))
     narrow, wider = divmod(conv.columns, count)
     found: list[Span] = []
     column = 0
@@ -197,7 +206,7 @@ def bands(conv: Convolution, isa: InstructionSet) -> int:
     """How many bands a strip has: a row of the output each, or a tile each for a pointwise convolution."""
     if conv.pool:
         return conv.pool.outputs(conv.rows)
-    return ceil_div(conv.columns, most_pixels(isa)) if conv.pointwise else conv.rows
+    return ceil_div(conv.columns, most_pixels(conv, isa)) if conv.pointwise else conv.rows
 
 
 def ring_size(conv: Convolution, isa: InstructionSet) -> int:

@@ -4,10 +4,11 @@
 void average_pool(float *restrict output, const float *restrict x, ptrdiff_t pixels, ptrdiff_t channels,
                   ptrdiff_t first, ptrdiff_t end)
 {
-    for (ptrdiff_t channel = first; channel < end; channel++) {
-        float total = 0.0f;
-        for (ptrdiff_t i = channel; i < pixels * channels; i += channels)
-            total += x[i];
-        output[channel] = total / (float)pixels;
-    }
+    for (ptrdiff_t channel = first; channel < end; channel++)
+        output[channel] = 0.0f;
+    for (ptrdiff_t pixel = 0; pixel < pixels; pixel++)
+        for (ptrdiff_t channel = first; channel < end; channel++)
+            output[channel] += x[pixel * channels + channel];
+    for (ptrdiff_t channel = first; channel < end; channel++)
+        output[channel] /= (float)pixels;
 }
