@@ -15,10 +15,11 @@ from conftest import random
 from resnet50.codegen import source
 from resnet50.compiler import Compiler
 from resnet50.instruction_sets import INSTRUCTION_SETS, runnable
-from resnet50.memory import CACHE_LINE, aligned
+from resnet50.memory import CACHE_LINE, LINE, aligned
 from resnet50.network import planned
 from resnet50.packing import packed_size
 from resnet50.prefetch import ENOUGH, SPREAD, prefetches, step
+from resnet50.rounding import round_up
 from resnet50.tiles import Convolution, Pool, bands, strip_channels
 
 # height, width, channels, outputs, kernel height and width, stride, padding
@@ -56,10 +57,13 @@ class Watched:
         self.library, self.silent = (ctypes.CDLL(str(folder / name)) for name in ("watched.so", "silent.so"))
         self.count = ctypes.c_ssize_t.in_dll(self.library, "count")
         self.places = (ctypes.c_size_t * (1 << 20)).in_dll(self.library, "places")
-        self.output = aligned(self.conv.output_size)
-        self.x = aligned(self.conv.height * self.conv.width * self.conv.channels)
-        self.weight = aligned(packed_size(self.conv.outputs, self.conv.kernel_size, isa))
-        self.bias = aligned(packed_size(self.conv.outputs, 1, isa))
+        x = self.conv.height * self.conv.width * self.conv.channels
+        weight, bias = (packed_size(self.conv.outputs, size, isa) for size in (self.conv.kernel_size, 1))
+        sizes = (self.conv.output_size, x, weight, bias)
+        # In one block, the output first: what is asked for behind the other arrays does not lie in it.
+        ends = np.cumsum([round_up(size, LINE) for size in sizes])
+        parts = np.split(aligned(ends[-1]), ends[:-1])
+        self.output, self.x, self.weight, self.bias = (part[:size] for part, size in zip(parts, sizes, strict=True))
         for seed, array in enumerate((self.x, self.weight, self.bias)):
             array[:] = random(seed, len(array))
         self.strips = -(-self.conv.outputs // strip_channels(isa))
@@ -128,6 +132,17 @@ def test_a_band_asks_for_what_the_next_one_reads_of_x(shape, isa, tmp_path):
             assert lines(asked) >= lines(np.arange(first, end - CACHE_LINE, 4))  # of the last line at least a part
 
 
+@pytest.mark.parametrize("shape", [(7, 7, 24, 80, 1, 1, 1, 0), (9, 16, 8, 30, 1, 1, 1, 0)], ids=str)
+def test_a_residual_is_asked_for_once_and_before_anything_else(shape, isa, tmp_path):
+    watched = Watched((*shape, True), isa, tmp_path)
+    asked = [watched.asked(*part, watched.output) for part in np.ndindex(watched.strips, watched.bands)]
+    inside = [part[(part >= 0) & (part < watched.output.nbytes)] for part in asked]
+    assert all(np.array_equal(places, part[: len(places)]) for places, part in zip(inside, asked, strict=True))
+    places = np.concatenate(inside)
+    assert len(set(places.tolist())) == len(places) and not (places % 4).any()
+    assert lines(places) >= lines(np.arange(0, watched.output.nbytes - CACHE_LINE, 4))
+
+
 @pytest.mark.parametrize("shape", STRIPS_OUTER + BANDS_OUTER, ids=str)
 def test_asking_changes_no_bit_of_the_result(shape, isa, tmp_path):
     watched = Watched(shape, isa, tmp_path)
@@ -150,7 +165,8 @@ def test_every_innermost_loop_asks_once_in_an_iteration_by_numbers_and_not_by_po
     for conv in filter(prefetches, found):
         text = source(conv, isa)
         loops = re.findall(r"for \(ptrdiff_t k = .*\n(.*)\n", text)
-        assert loops and text.count("__builtin_prefetch") == len(loops)
+        residuals = text.count("__builtin_prefetch((const void *)((intptr_t)output")
+        assert loops and text.count("__builtin_prefetch") == len(loops) + residuals and bool(residuals) == conv.residual
         for line in loops:
             assert re.fullmatch(r" *__builtin_prefetch\(\(const void \*\)\(next \+ k \* \d+\), 0, 2\);", line)
         assert text.count("next = ahead") == text.count("const intptr_t next = ahead") == len(loops)

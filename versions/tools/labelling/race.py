@@ -36,7 +36,8 @@ from shared_weights import sets
 
 SIDE = 224  # pixels of the network's input
 STEPS = [["resize_shorter", 256], ["center_crop", SIDE]]
-PIPELINES = [*product((1, 2), (1, 2), (1, 8))]  # the DataLoader's workers, ONNX Runtime's threads, the batch
+# The DataLoader's workers, ONNX Runtime's threads, the batch.
+PIPELINES: list[tuple[int, ...]] = [*product((1, 2), (1, 2), (1, 8))]
 FINALISTS = 3  # pipelines that run again after the first round
 PIPELINE = Path(__file__).parent / "inside" / "pipeline.py"
 Classes = dict[str, str]  # a file's name -> its label

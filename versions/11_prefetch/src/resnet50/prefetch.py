@@ -3,7 +3,8 @@
 A prefetch begins to move a cache line from memory to a cache, and nothing waits for it. Where strips are outer, the
 weights of the next strip are asked for while this one is computed; after the last strip those of the next layer, which
 follow in memory. Where bands are outer, it is what only the next band will read of x. The addresses may lie behind the
-arrays. So in the C they are numbers, not pointers, and nothing is ever read from them.
+arrays. So in the C they are numbers, not pointers, and nothing is ever read from them. And before a tile computes its
+sums it asks for the residual that they will be added to.
 """
 
 from .instruction_sets import InstructionSet
@@ -55,9 +56,11 @@ def ahead(conv: Convolution, isa: InstructionSet) -> str:
 
 def announcement(conv: Convolution, isa: InstructionSet) -> str:
     """What is asked for, for a reader."""
+    residual = "; each tile begins with a prefetch of its residual" * conv.residual
     if conv.bands_outer:
-        return "In each strip of a band, a share of what the next band will read of x is prefetched"
-    return f"In each of the first {spread(conv, isa)} bands of a strip, a share of the next one's weights is prefetched"
+        return f"In each strip of a band, a share of what the next band will read of x is prefetched{residual}"
+    where = f"In each of the first {spread(conv, isa)} bands of a strip"
+    return f"{where}, a share of the next one's weights is prefetched{residual}"
 
 
 def new_rows(conv: Convolution) -> int:

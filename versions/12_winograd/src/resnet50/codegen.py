@@ -7,10 +7,11 @@ from collections import Counter
 
 from .emitter import Emitter
 from .instruction_sets import InstructionSet
+from .memory import LINE
 from .packing import packed_size
 from .phrases import numbered, offset, plural, product
 from .pooling import pool_function, pooled_calls
-from .prefetch import ahead, announcement, prefetches, step
+from .prefetch import FLOAT, ahead, announcement, prefetches, step
 from .rounding import ceil_div, round_up
 from .tiles import Convolution, Span, Taps, Tile, bands, most_pixels, ring_size, spans, strip_channels
 
@@ -153,6 +154,8 @@ def tile_function(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: i
         c.line(f"const {isa.vector} {', '.join(loads)};")
         for p in range(tile.pixels):
             c.line(f"{isa.vector} {', '.join(f'sum{p}_{r} = bias{r}' for r in registers)};")
+        if conv.residual and prefetches(conv):
+            residual_prefetch(c, conv, isa, outputs, tile)
         if conv.pointwise:
             kernel_row(c, conv, isa, registers, tile)
         else:
@@ -164,6 +167,13 @@ def tile_function(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: i
                 lanes = isa.lanes if conv.pool else outputs - r * isa.lanes
                 finish(c, conv, isa, lanes, f"output{offset(p * step + r * isa.lanes)}", f"sum{p}_{r}")
     c.line()
+
+
+def residual_prefetch(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: int, tile: Tile) -> None:
+    """Asks for what the epilogue will add to the sums of a tile, a cache line at a time."""
+    for p in range(tile.pixels):
+        for channel in range(0, outputs, LINE):
+            c.line(isa.prefetch.format(f"(intptr_t)output{offset(FLOAT * (p * conv.outputs + channel))}"))
 
 
 def kernel_row(c: Emitter, conv: Convolution, isa: InstructionSet, registers: range, tile: Tile) -> None:
