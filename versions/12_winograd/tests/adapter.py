@@ -65,10 +65,10 @@ def crews():
     return [ops.crew(1, False), ops.crew(3, False)]
 
 
-def run_step(operator, x, kernels=NOTHING, scale=1.0, bias=0.0, add=None, pixels=0, **settings):
+def run_step(operator, x, kernels=NOTHING, scale=1.0, bias=0.0, add=None, form=None, **settings):
     """Runs a plan of one layer, the planner's method `operator`; `add`: what it is added to. Returns an array.
 
-    Convolutions are done directly, or in Winograd's form of `pixels`. Every crew must give the same result.
+    Convolutions are done directly, or in Winograd's `form`. Every crew must give the same result.
     """
     scale, bias = (np.broadcast_to(np.float64(each), len(kernels)) for each in (scale, bias))
     planner = Planner(Given(kernels, scale, bias), 1, 1, workers=3)
@@ -79,7 +79,7 @@ def run_step(operator, x, kernels=NOTHING, scale=1.0, bias=0.0, add=None, pixels
         inputs[settings["add"]] = add
     planner.values = list(inputs)
     prepare()
-    with mock.patch("resnet50.plan.choose", lambda conv, isa: 0 if conv.residual else pixels):
+    with mock.patch("resnet50.plan.choose", lambda conv, isa: None if conv.residual else form):
         plan = Plan(planner, getattr(planner, operator)(planner.input, **settings), None)
     arena = plan.idle[0]
     outputs = []

@@ -21,7 +21,7 @@ from math import sqrt
 import numpy as np
 from resnet50.instruction_sets import instruction_set
 from resnet50.tiles import Convolution
-from resnet50.winograd import FORMS, in_registers
+from resnet50.winograd import in_registers
 
 EPS = float(np.finfo(np.float32).eps)
 
@@ -41,30 +41,30 @@ def matrix(lines, name, size):
     return np.array([numbers[f"{result}{i}"] for i in range(2 * size) if f"{result}{i}" in numbers])
 
 
-def matrices(pixels):
-    """B^T, G and A^T, float64."""
-    form = FORMS[pixels]
-    return matrix(form.input, "d", form.side), form.G, matrix(form.output, "m", form.side)
+def matrices(form):
+    """B^T, G with a row for each point, and A^T, float64."""
+    return matrix(form.input, "d", form.side), form.G[form.rows], matrix(form.output, "m", form.side)
 
 
-def by_tiles(x, kernels, pixels, absolute=False):
-    """The convolution (stride 1, padding 1) by the formula in float64; `absolute`: of absolute values throughout."""
-    given = (*matrices(pixels), x.astype(np.float64), kernels.astype(np.float64))
+def by_tiles(x, kernels, form, absolute=False):
+    """The convolution (padding 1) by the formula in float64; `absolute`: of absolute values throughout."""
+    given = (*matrices(form), x.astype(np.float64), kernels.astype(np.float64))
     B, G, A, x, kernels = (np.abs(each) for each in given) if absolute else given
-    height, width, _ = x.shape
-    side, (down, across) = pixels + 2, (-(-height // pixels), -(-width // pixels))
-    padded = np.pad(x, [(1, down * pixels - height + 1), (1, across * pixels - width + 1), (0, 0)])
+    pixels, apart = form.pixels, form.pixels * form.stride
+    height, width = (-(-size // form.stride) for size in x.shape[:2])
+    down, across = -(-height // pixels), -(-width // pixels)
+    padded = np.pad(x, [(1, down * apart - x.shape[0] + 1), (1, across * apart - x.shape[1] + 1), (0, 0)])
     output = np.zeros((down * pixels, across * pixels, len(kernels)))
     U = np.einsum("ai,bj,ocij->aboc", G, G, kernels)
     for i, j in np.ndindex(down, across):
-        patch = padded[i * pixels :, j * pixels :][:side, :side]
+        patch = padded[i * apart :, j * apart :][: form.side, : form.side]
         M = np.einsum("aboc,abc->abo", U, np.einsum("ai,bj,ijc->abc", B, B, patch))
         output[i * pixels :, j * pixels :][:pixels, :pixels] = np.einsum("ai,bj,ijo->abo", A, A, M)
     return output[:height, :width]
 
 
-def tolerance(x, kernels, bias, pixels):
+def tolerance(x, kernels, bias, form):
     """Twice the bound above for each number."""
-    conv = Convolution(*x.shape, len(kernels), 3, 3, 1, 1)
-    roundings = kernels.shape[1] + 2 * 4 + 2 * 5 + 2 + 7 * in_registers(conv, pixels, instruction_set())
-    return roundings * EPS * (by_tiles(x, kernels, pixels, absolute=True) + np.abs(bias))
+    conv = Convolution(*x.shape, len(kernels), 3, 3, form.stride, 1)
+    roundings = kernels.shape[1] + 2 * 4 + 2 * 5 + 2 + 7 * in_registers(conv, form, instruction_set())
+    return roundings * EPS * (by_tiles(x, kernels, form, absolute=True) + np.abs(bias))

@@ -14,7 +14,7 @@ from ladder.core.versions import Version
 PROGRAM = Path(__file__).parent / "inside" / "layer_errors.py"
 SIZE = 224  # pixels
 
-Row = tuple[str, int, float, float]  # as layer_errors.py says
+Row = tuple[str, str, float, float]  # as layer_errors.py says
 
 
 def layer_errors(root: Path, name: str) -> int:
@@ -41,7 +41,7 @@ def measure(version: Version, folder: Path, size: int) -> list[Row]:
     if done.returncode:
         words = done.stderr.strip().splitlines() or ["(no word on stderr)"]
         raise WorkerError(f"{version.name} can't be measured layer by layer: {words[-1]}")
-    return [(name, pixels, error, share) for name, pixels, error, share in json.loads(done.stdout)]
+    return [(name, form, error, share) for name, form, error, share in json.loads(done.stdout)]
 
 
 def report(name: str, rows: list[Row]) -> int:
@@ -51,8 +51,7 @@ def report(name: str, rows: list[Row]) -> int:
     table.add_column("form", no_wrap=True)
     table.add_column("largest error\nof the largest number", justify="right")
     table.add_column("largest share\nof the bound", justify="right")
-    for layer, pixels, error, share in rows:
-        form = f"F({pixels}x{pixels})" if pixels else "direct"
+    for layer, form, error, share in rows:
         table.add_row(layer, form, f"{error:.1e}", Text(f"{share:.2%}", style="green" if share <= 1 else "red"))
     terminal.output().print(table)
     wrong = [layer for layer, _, _, share in rows if not share <= 1]

@@ -99,16 +99,16 @@ class Planner:
             raise ValueError(f"cannot add {shape} and {add.shape}")
         sizes = Convolution(height, width, channels, outputs, *kernel, stride, padding, add is not None, relu, pool)
         kernels, bias = f"{layer}.weight", self.weights[f"{norm}.bias"]
-        if pixels := choose(sizes, self.weights.isa):
-            return self.winograd(name, x, sizes, pixels, kernels, bias)
+        if form := choose(sizes, self.weights.isa):
+            return self.winograd(name, x, sizes, form, kernels, bias)
         size = ring_size(sizes, self.weights.isa)
         scratch = self.new((self.workers, size)) if size else None
         return self.step(Step(name, operator, x, add or self.new(shape), sizes, (self.weights[kernels], bias), scratch))
 
-    def winograd(self, name, x, conv, pixels, kernels, bias):
+    def winograd(self, name, x, conv, form, kernels, bias):
         """Records the two steps of a convolution in one of Winograd's forms."""
-        form = conv, pixels, in_registers(conv, pixels, self.weights.isa)
-        first, second = Transform(*form), Products(*form)
+        step = conv, form, in_registers(conv, form, self.weights.isa)
+        first, second = Transform(*step), Products(*step)
         weights = (self.weights.transformed(kernels, second), bias)
         values = self.step(Step(name, "transform", x, self.new(first.shape), first))
         scratch = self.new((self.workers, scratch_size(second, self.weights.isa)))

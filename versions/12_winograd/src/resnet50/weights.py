@@ -12,7 +12,7 @@ from .memory import LINE, aligned
 from .packing import arrange, arranged_size
 from .rounding import round_up
 from .tensor_file import DTYPES, TensorFile
-from .winograd import Products, interleave_kernels, transform_kernels
+from .winograd import Form, Products, interleave_kernels, transform_kernels
 
 
 class Weights:
@@ -23,7 +23,7 @@ class Weights:
         self.path = folder / "weights.safetensors"
         self.required: list[str] = []
         self.layers: dict[str, str | None] = {}  # convolution or linear layer -> its batch norm
-        self.winograd: dict[tuple[str, int, bool], np.ndarray] = {}  # kernels in Winograd's forms, made when planned
+        self.winograd: dict[tuple[str, Form, bool], np.ndarray] = {}  # kernels in Winograd's forms, made when planned
         self.tensors: dict[str, np.ndarray] = {}
         self.file = TensorFile(self.path)
         tensors = {name: one for name, one in self.file.tensors.items() if not name.endswith("num_batches_tracked")}
@@ -77,13 +77,13 @@ class Weights:
 
         They lie apart from the other weights, so that the layer before does not prefetch them. Raises `WeightsError`.
         """
-        key = name, step.pixels, step.in_registers
+        key = name, step.form, step.in_registers
         if key not in self.winograd:
             outputs, channels = self.shapes[name][:2]
             make = interleave_kernels if step.in_registers else transform_kernels
             try:
                 with np.errstate(over="raise"):
-                    made = make(self[name], channels, outputs, step.pixels, self.isa)
+                    made = make(self[name], channels, outputs, step.form, self.isa)
             except FloatingPointError as error:
                 raise WeightsError(f"{self.path}: {name} is too large for float32 once it is transformed") from error
             self.winograd.setdefault(key, made)  # another thread may have made it meanwhile

@@ -13,7 +13,7 @@ from .phrases import offset
 from .prefetch import FLOAT
 from .rounding import ceil_div, round_up
 from .tiles import Convolution, spans, strip_channels
-from .winograd import FORMS, Form, Products, Transform, scratch_size
+from .winograd import Form, Products, Transform, scratch_size
 
 ARGUMENTS = (*POINTERS, "float *restrict scratch", "ptrdiff_t first", "ptrdiff_t end")
 
@@ -21,11 +21,11 @@ ARGUMENTS = (*POINTERS, "float *restrict scratch", "ptrdiff_t first", "ptrdiff_t
 def transform_source(step: Transform, isa: InstructionSet) -> str:
     """The C of the first step; a part is a row of tiles."""
     c = Emitter()
-    conv, pixels, form = step.conv, step.pixels, FORMS[step.pixels]
+    conv, form = step.conv, step.form
     (points, tiles, pitch), channels = step.shape, conv.channels
-    across, down = ceil_div(conv.width, pixels), ceil_div(conv.height, pixels)
+    across, down = ceil_div(conv.columns, form.pixels), ceil_div(conv.rows, form.pixels)
     c.comment(
-        f"The first step of Winograd's F({pixels}x{pixels}, 3x3): {tiles} patches of {form.side} x {form.side} pixels",
+        f"The first step of Winograd's {form.name}: {tiles} patches of {form.side} x {form.side} pixels",
         f"of a picture of {conv.height} x {conv.width} x {channels}, at {points} points each. The output is",
         f"(points, tiles, channels){', with a cache line between the tiles' * (pitch > channels)}.",
     )
@@ -37,7 +37,7 @@ def transform_source(step: Transform, isa: InstructionSet) -> str:
     with c.function("EXPORTED void conv2d", *ARGUMENTS):
         c.line("(void)weight, (void)bias, (void)scratch;")
         with c.block(f"for (ptrdiff_t tile = first * {across}; tile < end * {across}; tile++)"):
-            patch(c, conv, pixels, form.side, across)
+            patch(c, conv, form, across)
             c.line(f"float *values = output + tile * {pitch};")
             full, rest = divmod(channels, isa.lanes)
             if full:
@@ -56,9 +56,10 @@ def constants(c: Emitter, form: Form) -> None:
         c.line()
 
 
-def patch(c: Emitter, conv: Convolution, pixels: int, side: int, across: int) -> None:
+def patch(c: Emitter, conv: Convolution, form: Form, across: int) -> None:
     """Where each pixel of the patch lies, so that the loop over the channels need not look for the edges."""
-    c.line(f"const ptrdiff_t top = tile / {across} * {pixels} - 1, left = tile % {across} * {pixels} - 1;")
+    side, apart = form.side, form.stride * form.pixels
+    c.line(f"const ptrdiff_t top = tile / {across} * {apart} - 1, left = tile % {across} * {apart} - 1;")
     c.line(f"const float *pixel[{side}][{side}];")
     with c.block(f"for (ptrdiff_t i = 0; i < {side}; i++)"):
         c.line(f"const int row = top + i >= 0 && top + i < {conv.height};")
@@ -70,7 +71,7 @@ def patch(c: Emitter, conv: Convolution, pixels: int, side: int, across: int) ->
 
 def patch_transform(c: Emitter, step: Transform, isa: InstructionSet, lanes: int) -> None:
     """V = B^T d B for the first `lanes` channels from k on: column by column, then row by row."""
-    form = FORMS[step.pixels]
+    form = step.form
     side, (_, tiles, pitch) = range(form.side), step.shape
     load = isa.load if lanes == isa.lanes else isa.load_first
     store = isa.store if lanes == isa.lanes else isa.store_first
@@ -100,15 +101,16 @@ def apply(c: Emitter, isa: InstructionSet, sums: tuple[str, ...]) -> None:
 def products_source(step: Products, isa: InstructionSet) -> str:
     """The C of the second step; a part is a block of tiles in a strip of output channels."""
     c = Emitter()
-    conv, form, strip = step.conv, FORMS[step.pixels], strip_channels(isa)
+    conv, form, strip = step.conv, step.form, strip_channels(isa)
     points = form.side**2
     c.comment(
-        f"The second step of Winograd's F({step.pixels}x{step.pixels}, 3x3) for {conv.height} x {conv.width} x "
-        f"{conv.channels} to {conv.outputs} channels:",
+        f"The second step of Winograd's {form.name} for {conv.height} x {conv.width} x {conv.channels} to "
+        f"{conv.outputs} channels:",
         f"{step.tiles} tiles from their sums at {points} points. x is (points, tiles, channels), weight is, for each",
-        f"{strip} output channels, (points, channels, {strip}); for the last ones, as many registers as they need.",
+        f"{strip} output channels, ({form.numbers}, channels, {strip}); for the last ones, as many registers as they",
+        "need.",
     )
-    weights, biases = packed_size(conv.outputs, points * conv.channels, isa), round_up(conv.outputs, isa.lanes)
+    weights, biases = packed_size(conv.outputs, form.numbers * conv.channels, isa), round_up(conv.outputs, isa.lanes)
     parts = ceil_div(conv.outputs, strip) * step.blocks
     x = points * step.tiles * conv.channels
     preface(c, isa, (x, conv.output_size, weights, biases, scratch_size(step, isa), parts))
@@ -136,7 +138,7 @@ def block_sizes(step: Products) -> list[int]:
 
 def block_calls(c: Emitter, step: Products, isa: InstructionSet) -> None:
     """A loop over parts, in the order in which neighbours share the larger of x and the weights."""
-    conv, strip, points = step.conv, strip_channels(isa), FORMS[step.pixels].side ** 2
+    conv, strip = step.conv, strip_channels(isa)
     strips, widths, sizes = ceil_div(conv.outputs, strip), strip_widths(conv, isa), block_sizes(step)
     narrow, wider = divmod(step.tiles, step.blocks)
     with c.block("for (ptrdiff_t part = first; part < end; part++)"):
@@ -146,7 +148,7 @@ def block_calls(c: Emitter, step: Products, isa: InstructionSet) -> None:
             c.line(f"const ptrdiff_t strip = part / {step.blocks}, block = part % {step.blocks}; /* x is smaller */")
         begin = f"block * {narrow}" + f" + (block < {wider} ? block : {wider})" * bool(wider)
         c.line(f"const ptrdiff_t begin = {begin};")
-        weight = f"weight + strip * {strip * conv.channels * points}"
+        weight = f"weight + strip * {strip * conv.channels * step.form.numbers}"
         call = f"(output + strip * {strip}, x, {weight}, bias + strip * {strip}, scratch, begin);"
         for outputs, size in pairs(widths, sizes):
             tests = [f"strip {'<' if outputs == strip else '=='} {conv.outputs // strip}"] * (len(widths) > 1)
@@ -204,15 +206,21 @@ def product_functions(c: Emitter, step: Products, isa: InstructionSet, outputs: 
 
 def block_function(c: Emitter, step: Products, isa: InstructionSet, outputs: int, size: int) -> None:
     """The function for a block of `size` tiles: their sums at all points, then the pixels."""
-    conv, points = step.conv, FORMS[step.pixels].side ** 2
+    conv, form = step.conv, step.form
+    points = form.side**2
+    kernels = [i * len(form.G) + j for i in form.rows for j in form.rows]
     registers = range(ceil_div(outputs, isa.lanes))
     width = len(registers) * isa.lanes
     asked = asks(step, isa, outputs)
     c.comment(f"{size} tiles from `begin` on, by {outputs} output channels.")
     with c.function(f"static void block_{size}_of_{outputs}", *ARGUMENTS[:-2], "ptrdiff_t begin"):
+        if form.numbers < points:
+            c.comment("Which of a kernel's numbers belongs to a point: some share one.")
+            c.line(f"static const ptrdiff_t number[] = {{{', '.join(map(str, kernels))}}};")
         with c.block(f"for (ptrdiff_t point = 0; point < {points}; point++)"):
             c.line(f"const float *values = x + (point * {step.tiles} + begin) * {conv.channels};")
-            c.line(f"const float *factors = weight + point * {conv.channels * width};")
+            number = "number[point]" if form.numbers < points else "point"
+            c.line(f"const float *factors = weight + {number} * {conv.channels * width};")
             c.line(f"float *sums = scratch + point * {size * width};")
             for number, (count, column) in enumerate(calls(step, isa, size, outputs)):
                 ahead = f", (intptr_t)factors + {conv.channels * (width * FLOAT + number * asked)}" * bool(asked)
@@ -221,9 +229,9 @@ def block_function(c: Emitter, step: Products, isa: InstructionSet, outputs: int
                     f"factors{ahead});"
                 )
         with c.block(f"for (ptrdiff_t i = 0; i < {size}; i++)"):
-            across = ceil_div(conv.width, step.pixels)
+            across = ceil_div(conv.columns, form.pixels)
             c.line("const ptrdiff_t tile = begin + i;")
-            c.line(f"const ptrdiff_t top = tile / {across} * {step.pixels}, left = tile % {across} * {step.pixels};")
+            c.line(f"const ptrdiff_t top = tile / {across} * {form.pixels}, left = tile % {across} * {form.pixels};")
             for r in registers:
                 with c.scope():
                     c.line(f"const float *sums = scratch + i * {width}{offset(r * isa.lanes)};")
@@ -236,7 +244,7 @@ def tile_pixels(c: Emitter, step: Products, isa: InstructionSet, distance: int, 
 
     `distance`: from the sums at one point to those at the next one.
     """
-    conv, form = step.conv, FORMS[step.pixels]
+    conv, form = step.conv, step.form
     divided = np.outer(1 / form.distances, 1 / form.distances).astype(np.float32)  # what U was not
     side, pixels = range(form.side), range(form.pixels)
     for j in side:
@@ -244,15 +252,15 @@ def tile_pixels(c: Emitter, step: Products, isa: InstructionSet, distance: int, 
         with c.scope():
             for i in side:
                 place = offset((i * form.side + j) * distance)
-                factor = f" * {divided[i, j]}f" * step.in_registers
+                factor = f" * {divided[i, j]}f" if step.in_registers else ""
                 c.line(f"const {isa.vector} m{i} = {isa.load.format(f'sums{place}')}{factor};")
             apply(c, isa, form.output)
             c.line(" ".join(f"c{i}_{j} = y{i};" for i in pixels))
     c.line(f"const {isa.vector} shift = {isa.load.format(f'bias{offset(r * isa.lanes)}')};")
     store = isa.store if lanes >= isa.lanes else isa.store_first
     for i in pixels:
-        with c.block(f"if (top + {i} < {conv.height})") if i and conv.height % form.pixels else c.scope():
-            pixel = f"((top + {i}) * {conv.width} + left)"
+        with c.block(f"if (top + {i} < {conv.rows})") if i and conv.rows % form.pixels else c.scope():
+            pixel = f"((top + {i}) * {conv.columns} + left)"
             c.line(f"float *row = output + {pixel} * {conv.outputs}{offset(r * isa.lanes)};")
             c.line(f"const {isa.vector} {', '.join(f'm{j} = c{i}_{j}' for j in side)};")
             apply(c, isa, form.output)
@@ -261,8 +269,8 @@ def tile_pixels(c: Emitter, step: Products, isa: InstructionSet, distance: int, 
                 # ReLU alone would make 0 of minus infinity, which is a sum that was too large on the way.
                 value = f"{isa.relu.format(f'pixel{j}')} + 0.0f * pixel{j}" if conv.relu else f"pixel{j}"
                 text = store.format(f"row{offset(j * conv.outputs)}", value, **isa.first(lanes))
-                if j and conv.width % form.pixels:
-                    c.line(f"if (left + {j} < {conv.width})")
+                if j and conv.columns % form.pixels:
+                    c.line(f"if (left + {j} < {conv.columns})")
                     with c.indented():
                         c.line(text)
                 else:

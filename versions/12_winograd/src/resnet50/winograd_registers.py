@@ -15,7 +15,7 @@ from .packing import packed_size
 from .phrases import offset
 from .prefetch import FLOAT
 from .rounding import ceil_div, round_up
-from .winograd import FORMS, Products, Transform, scratch_size, value
+from .winograd import Products, Transform, scratch_size, value
 from .winograd_code import ARGUMENTS, apply, constants, tile_pixels
 
 # Inlined one after the other, gcc would read constants from the stack in each iteration: 4 % longer.
@@ -26,11 +26,11 @@ CHANNELS = 32  # between two looks at the next row: their kernels, for a registe
 def source(step: Products, isa: InstructionSet) -> str:
     """The C; a part is a register of output channels."""
     c = Emitter()
-    conv, form = step.conv, FORMS[step.pixels]
+    conv, form = step.conv, step.form
     points = form.side**2
     c.comment(
-        f"The second step of Winograd's F({step.pixels}x{step.pixels}, 3x3) for {conv.height} x {conv.width} x "
-        f"{conv.channels} to {conv.outputs} channels:",
+        f"The second step of Winograd's {form.name} for {conv.height} x {conv.width} x {conv.channels} to "
+        f"{conv.outputs} channels:",
         f"{step.tiles} tiles from their sums at {points} points. x is (points, tiles, channels), with a cache",
         f"line between the tiles. weight is (channels, 3, 3, {isa.lanes}) for each {isa.lanes} output channels; the",
         "values of a kernel's polynomial are computed when they are needed, and the sums are divided in their place.",
@@ -51,12 +51,12 @@ def source(step: Products, isa: InstructionSet) -> str:
 
 def values(step: Products) -> Transform:
     """The step that makes V."""
-    return Transform(step.conv, step.pixels, in_registers=True)
+    return Transform(step.conv, step.form, in_registers=True)
 
 
 def row_function(c: Emitter, step: Products, isa: InstructionSet, i: int) -> None:
     """The function that adds the products of some channels to the sums at the points of row `i`."""
-    form, tiles, kernel = FORMS[step.pixels], range(step.tiles), 9 * isa.lanes
+    form, tiles, kernel = step.form, range(step.tiles), 9 * isa.lanes
     pitch = values(step).shape[2]
     points = [(j, t, (i * form.side + j) * step.tiles + t) for j in range(form.side) for t in tiles]
     c.comment(f"{len(tiles)} tiles at the points of row {i}, for some channels.")
@@ -87,18 +87,19 @@ def kernel_row(c: Emitter, step: Products, isa: InstructionSet, i: int) -> None:
             for row in range(3):
                 load = isa.load.format(f"weight{offset((3 * row + column) * isa.lanes)}")
                 c.line(f"const {isa.vector} g{row} = {load};")
-            apply(c, isa, (value(FORMS[step.pixels], i),))
+            apply(c, isa, (value(step.form, i),))
             c.line(f"t{column} = u{i};")
     c.line(f"const {isa.vector} g0 = t0, g1 = t1, g2 = t2;")
 
 
 def tile_function(c: Emitter, step: Products, isa: InstructionSet, lanes: int) -> None:
     """The function from a tile's sums to its pixels, for a register of which the first `lanes` are output channels."""
-    across = ceil_div(step.conv.width, step.pixels)
+    pixels = step.form.pixels
+    across = ceil_div(step.conv.width, pixels)
     c.comment(f"The pixels of a tile, {lanes} output channels.")
     with c.function(f"static void tile_of_{lanes}", POINTERS[0], "const float *restrict sums", POINTERS[3],
                     "ptrdiff_t tile"):  # fmt: skip
-        c.line(f"const ptrdiff_t top = tile / {across} * {step.pixels}, left = tile % {across} * {step.pixels};")
+        c.line(f"const ptrdiff_t top = tile / {across} * {pixels}, left = tile % {across} * {pixels};")
         tile_pixels(c, step, isa, step.tiles * isa.lanes, 0, lanes)
     c.line()
 
@@ -112,7 +113,7 @@ def part(c: Emitter, step: Products, isa: InstructionSet) -> None:
     with c.block(f"for (ptrdiff_t channel = 0; channel < {conv.channels}; channel += {CHANNELS})"):
         left = f"{conv.channels} - channel"
         c.line(f"const ptrdiff_t channels = {left} < {CHANNELS} ? {left} : {CHANNELS};")
-        for i in range(FORMS[step.pixels].side):
+        for i in range(step.form.side):
             c.line(f"row_{i}(scratch, x + channel, kernels + channel * {kernel}, channels);")
     with c.block(f"for (ptrdiff_t tile = 0; tile < {step.tiles}; tile++)"):
         full = conv.outputs // isa.lanes

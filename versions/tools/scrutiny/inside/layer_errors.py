@@ -2,7 +2,7 @@
 
 `python layer_errors.py TESTS WEIGHTS SIZE`, with the folder of the version's tests, which know the bound. Each layer is
 given what the version itself computed before it, and the weights as they are after folding; so what is measured is
-what the layer adds. The answer, in JSON, is for each: its name, its form in pixels (0: direct), the largest error
+what the layer adds. The answer, in JSON, is for each: its name, its form (or "direct"), the largest error
 relative to the layer's largest number, and the largest share of the bound.
 """
 
@@ -35,16 +35,16 @@ class Judge:
     def stem(self, x, conv, norm, relu, name, kernel, stride, padding, pool):
         expected, bound = self.direct(x, *self.folded(conv, norm), stride, padding, 0)
         return self.judge(
-            name, 0, reference.max_pool(reference.relu(expected), *pool), reference.max_pool(bound, *pool)
+            name, None, reference.max_pool(reference.relu(expected), *pool), reference.max_pool(bound, *pool)
         )
 
     def conv2d(self, x, conv, norm, relu, kernel, stride=1, padding=0, add=None):
         name, (kernels, bias) = relu or norm, self.folded(conv, norm)
-        pixels = self.forms.get(name, 0)
+        form = self.forms.get(name)
         expected, bound = self.direct(x, kernels, bias, stride, padding, 0 if add is None else add)
-        if pixels:
-            bound = tolerance(x, kernels, bias, pixels)
-        return self.judge(name, pixels, reference.relu(expected) if relu else expected, bound)
+        if form:
+            bound = tolerance(x, kernels, bias, form)
+        return self.judge(name, form, reference.relu(expected) if relu else expected, bound)
 
     def average_pool(self, x, name):
         return self.told[name]
@@ -52,7 +52,7 @@ class Judge:
     def linear(self, x, name):
         kernels, bias = (self.tensors.read(f"{name}.{part}") for part in ("weight", "bias"))
         expected, bound = self.direct(x[None, None], kernels[:, :, None, None], bias, 1, 0, 0)
-        return self.judge(name, 0, expected[0, 0], bound[0, 0])
+        return self.judge(name, None, expected[0, 0], bound[0, 0])
 
     def folded(self, conv, norm):
         """A layer's kernels and bias, float32, as the version has them after folding."""
@@ -67,11 +67,12 @@ class Judge:
         sums = reference.conv2d(x, kernels, stride, padding) + bias + residual
         return sums, (kernels[0].size + 2) * EPS * size
 
-    def judge(self, name, pixels, expected, bound):
+    def judge(self, name, form, expected, bound):
         """Compare what the layer has computed, and return it."""
         error = np.abs(self.told[name] - expected)
         shares = float((error / np.maximum(bound, TINY)).max())
-        self.found.append((name, pixels, float(error.max() / np.abs(expected).max()), shares))
+        form = form.name if form else "direct"
+        self.found.append((name, form, float(error.max() / np.abs(expected).max()), shares))
         return self.told[name]
 
 
@@ -80,6 +81,6 @@ image = np.random.RandomState(0).standard_normal((size, size, 3)).astype(np.floa
 outputs: dict[str, np.ndarray] = {}
 net.run(image, lambda name, output, seconds: outputs.update({name: output}))
 steps = net.plan(size, size).steps
-judge = Judge(TensorFile(net.weights.path), {step.name: getattr(step.sizes, "pixels", 0) for step in steps}, outputs)
+judge = Judge(TensorFile(net.weights.path), {step.name: getattr(step.sizes, "form", None) for step in steps}, outputs)
 forward(judge, image)
 print(json.dumps(judge.found))

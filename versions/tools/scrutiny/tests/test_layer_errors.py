@@ -26,8 +26,8 @@ def test_every_convolution_is_within_its_bound_and_not_exact(bounded: Version, t
     rows = measure(bounded, networks.write(tmp_path / "weights", networks.random_tensors(size, 0)), size.height)
     assert len(rows) == len({name for name, *_ in rows}) == 54  # 53 convolutions and the linear layer
     assert {name for name, *_ in rows} >= {"maxpool", "layer1.0.downsample.1", "layer4.2.relu3", "fc"}
-    forms = {pixels for name, pixels, *_ in rows if name.endswith("relu2")}
-    assert len(forms) > 1 and all(pixels == 0 for name, pixels, *_ in rows if not name.endswith("relu2"))
+    forms = {form for name, form, *_ in rows if name.endswith("relu2")}
+    assert len(forms) > 1 and all(form == "direct" for name, form, *_ in rows if not name.endswith("relu2"))
     assert all(0 < error < 1e-5 and 0 < share <= 1 for _, _, error, share in rows)
 
 
@@ -38,7 +38,7 @@ def test_a_version_that_fails_is_named(bounded: Version, tmp_path: Path):
 
 @pytest.mark.parametrize("share", [1.01, float("inf"), float("nan")])
 def test_a_layer_past_its_bound_is_wrong(share: float, capsys: pytest.CaptureFixture[str]):
-    rows = [("conv1", 0, 1e-7, 0.5), ("layer1.0.conv2", 4, 1e-6, share)]
+    rows = [("conv1", "direct", 1e-7, 0.5), ("layer1.0.conv2", "F(4x4, 3x3)", 1e-6, share)]
     assert report("12_twelve", rows) == 1
     captured = capsys.readouterr()
     assert captured.err == "scrutiny: 12_twelve: layer1.0.conv2 exceeds its bound\n"
