@@ -2,8 +2,8 @@
 
 A form computes y = A^T [sum over c of (G g G^T) * (B^T d B)] A with rounded numbers. In one direction a transform
 rounds what a term contributes at most 4 times on the way from d to V (a constant, its product, a difference, a sum) and
-5 times on the way from M to y; U is rounded once, a sum over C channels of fused multiply-adds C times, and the bias
-once. So, to first order in eps = 2^-23, the error of y is at most
+5 times on the way from M to y; with 2 pixels, also polyphase, once and twice. U is rounded once, a sum over C channels
+of fused multiply-adds C times, and the bias once. So, to first order in eps = 2^-23, the error of y is at most
 
     (C + 2 * 4 + 2 * 5 + 2) * eps / 2 * |A^T| [sum over c of (|G| |g| |G^T|) * (|B^T| |d| |B|)] |A|
 
