@@ -107,8 +107,7 @@ def products_source(step: Products, isa: InstructionSet) -> str:
         f"The second step of Winograd's {form.name} for {conv.height} x {conv.width} x {conv.channels} to "
         f"{conv.outputs} channels:",
         f"{step.tiles} tiles from their sums at {points} points. x is (points, tiles, channels), weight is, for each",
-        f"{strip} output channels, ({form.numbers}, channels, {strip}); for the last ones, as many registers as they",
-        "need.",
+        f"{strip} output channels, ({form.numbers}, channels, {strip}); the last have as many registers as they need.",
     )
     weights, biases = packed_size(conv.outputs, form.numbers * conv.channels, isa), round_up(conv.outputs, isa.lanes)
     parts = ceil_div(conv.outputs, strip) * step.blocks
@@ -207,20 +206,19 @@ def product_functions(c: Emitter, step: Products, isa: InstructionSet, outputs: 
 def block_function(c: Emitter, step: Products, isa: InstructionSet, outputs: int, size: int) -> None:
     """The function for a block of `size` tiles: their sums at all points, then the pixels."""
     conv, form = step.conv, step.form
-    points = form.side**2
-    kernels = [i * len(form.G) + j for i in form.rows for j in form.rows]
+    points, kernel = form.side**2, "point"
     registers = range(ceil_div(outputs, isa.lanes))
     width = len(registers) * isa.lanes
     asked = asks(step, isa, outputs)
     c.comment(f"{size} tiles from `begin` on, by {outputs} output channels.")
     with c.function(f"static void block_{size}_of_{outputs}", *ARGUMENTS[:-2], "ptrdiff_t begin"):
         if form.numbers < points:
-            c.comment("Which of a kernel's numbers belongs to a point: some share one.")
-            c.line(f"static const ptrdiff_t number[] = {{{', '.join(map(str, kernels))}}};")
+            c.comment("The row of G of each point of a direction: some share one.")
+            c.line(f"static const ptrdiff_t row[] = {{{', '.join(map(str, form.rows))}}};")
+            kernel = f"(row[point / {form.side}] * {len(form.G)} + row[point % {form.side}])"
         with c.block(f"for (ptrdiff_t point = 0; point < {points}; point++)"):
             c.line(f"const float *values = x + (point * {step.tiles} + begin) * {conv.channels};")
-            number = "number[point]" if form.numbers < points else "point"
-            c.line(f"const float *factors = weight + {number} * {conv.channels * width};")
+            c.line(f"const float *factors = weight + {kernel} * {conv.channels * width};")
             c.line(f"float *sums = scratch + point * {size * width};")
             for number, (count, column) in enumerate(calls(step, isa, size, outputs)):
                 ahead = f", (intptr_t)factors + {conv.channels * (width * FLOAT + number * asked)}" * bool(asked)
