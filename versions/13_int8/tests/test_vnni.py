@@ -165,8 +165,8 @@ def test_the_rows_of_a_resnet_leave_no_remainder(columns):
 
 def test_only_whole_quads_of_output_channels_are_stored():
     text = source(Convolution(1, 1, 8, 37, 1, 1, 1, 0), AVX512)
-    assert text.count("_mm_storeu_si128") == 1  # full registers
-    assert text.count("_mm_mask_storeu_epi8(output, 0x00ff, ") == 1  # 5 channels
+    assert text.count("_mm256_storeu_si256") == 1  # a full strip
+    assert text.count("_mm256_mask_storeu_epi32(output, 0x0003, ") == 1  # 5 channels
 
 
 LOOP = re.compile(r"^\s*([0-9a-f]+):\s*(.*)$", re.MULTILINE)

@@ -132,15 +132,15 @@ def band_functions(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: 
             below = f"{conv.height} - top"
             c.line(f"const ptrdiff_t end = {below} < {conv.kernel_height} ? {below} : {conv.kernel_height};")
             for span in row:
-                span_calls(c, conv, span, names[span.tile], pitch(conv, isa, outputs))
+                span_calls(c, conv, span, names[span.tile], pitch(conv, isa))
     c.line()
     if conv.pool:
         pool_function(c, conv, conv.pool, isa, outputs)
 
 
-def pitch(conv: Convolution, isa: InstructionSet, outputs: int) -> int:
-    """From one pixel's bytes to the next one's where a strip of `outputs` channels writes them."""
-    return round_up(outputs, isa.lanes) if conv.pool else conv.pitch
+def pitch(conv: Convolution, isa: InstructionSet) -> int:
+    """From one pixel's bytes to the next one's where a strip writes them: the ring of a pooling has only the strip."""
+    return strip_channels(isa) if conv.pool else conv.pitch
 
 
 def tile_function(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: int, tile: Tile, name: str) -> None:
@@ -164,7 +164,7 @@ def tile_function(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: i
         else:
             with c.block("for (ptrdiff_t i = first; i < end; i++)"):
                 kernel_row(c, conv, isa, registers, tile)
-        finish_calls(c, conv, isa, outputs, tile.pixels, pitch(conv, isa, outputs))
+        finish_calls(c, conv, isa, outputs, tile.pixels, pitch(conv, isa))
     c.line()
 
 

@@ -1,4 +1,4 @@
-"""Writes the C of what happens to a register of sums when all products have been added: it becomes bytes.
+"""Writes the C of what happens to the sums of a tile when all products have been added: they become bytes.
 
 The rounding is that of ONNX Runtime's operators. For a convolution:
 
@@ -9,31 +9,35 @@ that stands in the output:
 
     z = clip(rint(a * factor of a + (b * factor of b + summand)))
 
-with a single rounding for each product and sum.
+with a single rounding for each product and sum. The last clip costs little: what is larger than 255 becomes 255 before
+it is a whole number of 32 bits, which it might not fit, and the instructions that pack whole numbers into bytes keep
+them between 0 and 255. They take two pixels at a time.
 """
+
+from itertools import product as pairs
 
 from .emitter import Emitter
 from .instruction_sets import InstructionSet
 from .phrases import offset
 from .rounding import ceil_div, round_up
-from .tiles import QUAD, Convolution
+from .tiles import QUAD, Convolution, strip_channels
+
+PACKED = 2  # pixels whose bytes are packed together
 
 
-def rule(conv: Convolution) -> dict[str, int | None]:
-    """What `finish` takes of Scales.rule, and the place of each; None: it is 255, as no zero point moves it."""
-    if conv.logits:
-        return {}
+def rule(conv: Convolution) -> dict[str, int]:
+    """What `finish` takes of Scales.rule, and the place of each."""
     if conv.residual:
-        return {"least": 0, "most": 1, "zero": 2, "factor_a": 3, "factor_b": 4, "summand": 5}
-    return {"most": None} if conv.relu else {"most": 1, "zero": 2}
+        return {"zero": 0, "factor_a": 1, "factor_b": 2, "summand": 3}
+    return {} if conv.relu or conv.logits else {"zero": 0}
 
 
 def finish_functions(c: Emitter, conv: Convolution, isa: InstructionSet) -> None:
     """A function for full registers, and one for the last register if it is not full."""
     full, rest = divmod(conv.outputs, isa.lanes)
-    if full or conv.pool:
+    if full:
         finish_function(c, conv, isa, isa.lanes)
-    if rest and not conv.pool:
+    if rest:
         finish_function(c, conv, isa, rest)
 
 
@@ -43,45 +47,33 @@ def finish_name(lanes: int) -> str:
 
 
 def finish_function(c: Emitter, conv: Convolution, isa: InstructionSet, lanes: int) -> None:
-    """The function that turns a register of sums into the output's bytes, or into float32 logits."""
+    """The function that turns a register of sums into whole numbers, which are still to be packed, or into logits."""
     arguments = [f"{isa.floats} {name}" for name in ("multiplier", *rule(conv))]
+    arguments += ["const uint8_t *restrict output"] * conv.residual
     c.comment(f"{lanes} output channels of a pixel.")
-    with c.function(f"INLINE void {finish_name(lanes)}", "uint8_t *restrict output", f"{isa.vector} sum", *arguments):
+    result = isa.floats if conv.logits else isa.vector
+    with c.function(f"INLINE {result} {finish_name(lanes)}", f"{isa.vector} sum", *arguments):
         c.line(f"{isa.floats} value = {isa.multiply.format(isa.to_floats.format('sum'), 'multiplier')};")
-        if conv.logits:
-            store = isa.store_floats if lanes == isa.lanes else isa.store_floats_first
-            c.line(store.format("output", "value", **isa.first(lanes)))
-        elif conv.residual:
+        if conv.residual:
             residual(c, isa, lanes)
+        if conv.logits:
+            c.line("return value;")
         else:
-            c.line(f"value = {isa.smaller.format('value', 'most')};")
-            store_bytes(c, isa, lanes, zero=not conv.relu)
+            c.line(f"value = {isa.smaller.format('value', isa.broadcast_float.format(255))};")
+            c.line(f"const {isa.vector} whole = {isa.to_whole.format('value')}; /* what is too small becomes -2^31 */")
+            c.line(f"return {'whole' if conv.relu else isa.add.format('whole', isa.to_whole.format('zero'))};")
     c.line()
 
 
 def residual(c: Emitter, isa: InstructionSet, lanes: int) -> None:
-    """The rest of `finish` for a residual sum: `value` becomes a byte's number first, in a float32 register."""
-    load = isa.load_bytes if round_up(lanes, QUAD) == isa.lanes else isa.load_bytes_first
-    added = load.format("output", **isa.first(round_up(lanes, QUAD)))
-    c.line(f"value = {isa.smaller.format(isa.larger.format('value', 'least'), 'most')};")
+    """The part of `finish` for a residual sum: `value` becomes a byte's number first, in a float32 register."""
+    read = round_up(lanes, QUAD)
+    widen = isa.widen if read == isa.lanes else isa.widen_first
     c.line(f"value = {isa.add_floats.format(isa.rounded.format('value'), 'zero')};")
-    c.line(f"const {isa.floats} added = {isa.widen.format(added)};")
-    c.line(f"value = {isa.fused.format('value', 'factor_a', isa.fused.format('added', 'factor_b', 'summand'))};")
+    c.line(f"value = {isa.positive.format('value')};")
     c.line(f"value = {isa.smaller.format('value', isa.broadcast_float.format(255))};")
-    store_bytes(c, isa, lanes, zero=False)
-
-
-def store_bytes(c: Emitter, isa: InstructionSet, lanes: int, zero: bool) -> None:
-    """Rounds `value`, adds the zero point if there may be one, and writes whole quads of bytes."""
-    whole = isa.to_whole.format("value")
-    if zero:
-        whole = isa.add.format(whole, isa.to_whole.format("zero"))
-    c.line(f"const {isa.vector} whole = {whole}; /* what is too small becomes -2^31 */")
-    written = round_up(lanes, QUAD)
-    store = isa.store if written == isa.lanes else isa.store_first
-    c.line(f"const {isa.bytes} made =")
-    c.line(f"    {isa.narrow.format('whole')};")
-    c.line(store.format("output", "made", **isa.first(written)))
+    c.line(f"const {isa.floats} added = {widen.format('output', **isa.first(read // QUAD))};")
+    c.line(f"value = {isa.fused.format('value', 'factor_a', isa.fused.format('added', 'factor_b', 'summand'))};")
 
 
 def finish_calls(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: int, pixels: int, pitch: int) -> None:
@@ -89,16 +81,39 @@ def finish_calls(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: in
     registers = range(ceil_div(outputs, isa.lanes))
     width = len(registers) * isa.lanes
     for name, index in rule(conv).items():
-        number = 255 if index is None else f"((const float *)constants)[{2 * width + index}]"
+        number = f"((const float *)constants)[{2 * width + index}]"
         c.line(f"const {isa.floats} {name} = {isa.broadcast_float.format(number)};")
     for r in registers:
         multiplier = isa.load_floats.format(f"constants{offset(width + r * isa.lanes)}")
         c.line(f"const {isa.floats} multiplier{r} = {multiplier};")
-    size = QUAD if conv.logits else 1
-    for p in range(pixels):
-        for r in registers:
-            # In the ring of a pooling there is room for whole registers.
-            lanes = isa.lanes if conv.pool else min(isa.lanes, outputs - r * isa.lanes)
-            place = f"output{offset(p * pitch + r * isa.lanes * size)}"
-            arguments = ", ".join([place, f"sum{p}_{r}", f"multiplier{r}", *rule(conv)])
-            c.line(f"{finish_name(lanes)}({arguments});")
+    if conv.logits:
+        store_logits(c, isa, outputs, pixels, pitch)
+        return
+    c.line(f"{isa.vector} made;")
+    for first in range(0, pixels, PACKED):
+        pair = range(first, min(first + PACKED, pixels))
+        for p, r in pairs(pair, registers):
+            arguments = [f"sum{p}_{r}", f"multiplier{r}", *rule(conv)]
+            arguments += [f"output{offset(p * pitch + r * isa.lanes)}"] * conv.residual
+            lanes = min(isa.lanes, outputs - r * isa.lanes)
+            c.line(f"sum{p}_{r} = {finish_name(lanes)}({', '.join(arguments)});")
+        ends = pairs((pair[0], pair[-1]), (registers[0], registers[-1]))
+        c.line(f"made = {isa.narrow.format(*(f'sum{p}_{r}' for p, r in ends))};")
+        for p, half in zip(pair, (isa.lower, isa.upper), strict=False):  # the last pixel may be alone
+            store_pixel(c, isa, f"output{offset(p * pitch)}", half.format("made"), pitch if conv.pool else outputs)
+
+
+def store_pixel(c: Emitter, isa: InstructionSet, place: str, made: str, outputs: int) -> None:
+    """Writes whole quads of a pixel's bytes for a strip of `outputs` channels."""
+    written = round_up(outputs, QUAD)
+    store = isa.store if written == strip_channels(isa) else isa.store_first
+    c.line(store.format(place, made, **isa.first(written // QUAD)))
+
+
+def store_logits(c: Emitter, isa: InstructionSet, outputs: int, pixels: int, pitch: int) -> None:
+    """Writes what `finish` makes of the sums of a tile, float32."""
+    for p, r in pairs(range(pixels), range(ceil_div(outputs, isa.lanes))):
+        lanes = min(isa.lanes, outputs - r * isa.lanes)
+        store = isa.store_floats if lanes == isa.lanes else isa.store_floats_first
+        made = f"{finish_name(lanes)}(sum{p}_{r}, multiplier{r})"
+        c.line(store.format(f"output{offset(p * pitch + r * isa.lanes * QUAD)}", made, **isa.first(lanes)))

@@ -7,16 +7,16 @@ So the pooling finds them in a cache, and only the largest numbers go out to mem
 from itertools import product as pairs
 
 from .emitter import Emitter
+from .epilogue import store_pixel
 from .instruction_sets import InstructionSet
 from .packing import constants_size
 from .phrases import offset, product
-from .rounding import ceil_div, round_up
-from .tiles import QUAD, Convolution, Pool, bands, strip_channels
+from .tiles import Convolution, Pool, bands, strip_channels
 
 
 def pool_function(c: Emitter, conv: Convolution, pool: Pool, isa: InstructionSet, outputs: int) -> None:
     """The function for a row of windows in a strip of `outputs` channels; a window's largest is found in a register."""
-    width = round_up(outputs, isa.lanes)
+    width = strip_channels(isa)
     size = range(pool.kernel)
     c.comment(
         f"{outputs} channels of a row of the pooling. What lies outside of the picture is left out: in its place the",
@@ -33,16 +33,11 @@ def pool_function(c: Emitter, conv: Convolution, pool: Pool, isa: InstructionSet
             c.line(f"const ptrdiff_t left = {product('column', pool.stride)}{offset(-pool.padding)};")
             for j in size:
                 c.line(f"const ptrdiff_t place{j} = ({nearest(f'left{offset(j)}', conv.columns)}) * {width};")
-            for r in range(ceil_div(outputs, isa.lanes)):
-                values = [
-                    isa.load_bytes.format(f"row{i} + place{j}{offset(r * isa.lanes)}") for i, j in pairs(size, size)
-                ]
-                c.line(f"{isa.bytes} best{r} = {values[0]};")
-                for value in values[1:]:
-                    c.line(f"best{r} = {isa.larger_bytes.format(f'best{r}', value)};")
-                lanes = min(isa.lanes, round_up(outputs - r * isa.lanes, QUAD))
-                store = isa.store if lanes == isa.lanes else isa.store_first
-                c.line(store.format(f"output{offset(r * isa.lanes)}", f"best{r}", **isa.first(lanes)))
+            first, *others = [isa.load_bytes.format(f"row{i} + place{j}") for i, j in pairs(size, size)]
+            c.line(f"{isa.bytes} best = {first};")
+            for value in others:
+                c.line(f"best = {isa.larger_bytes.format('best', value)};")
+            store_pixel(c, isa, "output", "best", outputs)
     c.line()
 
 
@@ -70,7 +65,7 @@ def pooled_calls(c: Emitter, conv: Convolution, pool: Pool, isa: InstructionSet)
 def pooled_call(c: Emitter, conv: Convolution, pool: Pool, isa: InstructionSet, outputs: int) -> None:
     """Fills the ring and calls the pooling, for a row of windows in a strip of `outputs` channels."""
     channels = strip_channels(isa)
-    place = f"scratch + row % {pool.kernel} * {conv.columns * round_up(outputs, isa.lanes)}"
+    place = f"scratch + row % {pool.kernel} * {conv.columns * channels}"
     weights = f"weight + strip * {channels * conv.kernel_size}, constants + strip * {constants_size(channels, isa)}"
     c.line("for (; row < stop; row++)")
     c.line(f"    band_of_{outputs}({place}, x, {weights}, row);")

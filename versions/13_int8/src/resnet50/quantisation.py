@@ -23,7 +23,7 @@ LEAST_SCALE, LARGEST_SCALE = float(np.finfo(np.float32).tiny), float(np.finfo(np
 LARGEST_BYTE, LARGEST_WEIGHT = 255, 127
 LARGEST_BIAS = 2**30  # leaves as much room for the products in a sum of 32 bits
 MOST_PRODUCTS = (2**31 - 1 - LARGEST_BIAS) // (LARGEST_BYTE * LARGEST_WEIGHT)  # a sum in a ResNet-50 has 4608 at most
-RULE = 6  # numbers that Scales.rule returns
+RULE = 4  # numbers that Scales.rule returns
 
 
 @dataclass(frozen=True)
@@ -109,19 +109,16 @@ class Scales:
         return (whole - self.x.zero_point * sums).astype(np.int32)
 
     def rule(self) -> np.ndarray:
-        """The least and the largest result, and its zero point; the factors of it and of what is added, and a summand.
-
-        What they are for says epilogue.py.
-        """
+        """The result's zero point; the factors of it and of what is added, and a summand. epilogue.py says what for."""
         rule = np.zeros(RULE, np.float32)
         if self.own:
-            rule[:3] = -self.own.zero_point, LARGEST_BYTE - self.own.zero_point, self.own.zero_point
+            rule[0] = self.own.zero_point
         if self.own and self.added and self.total:
-            rule[3], rule[4] = self.own.scale / self.total.scale, self.added.scale / self.total.scale
+            rule[1], rule[2] = self.own.scale / self.total.scale, self.added.scale / self.total.scale
             # The first product is not rounded: in ONNX Runtime the compiler made a fused multiply-add of it. In float64
             # it is exact, and so is the sum, unless one scale is two million times the other.
-            moved = np.float64(rule[3]) * self.own.zero_point + rule[4] * np.float32(self.added.zero_point)
-            rule[5] = np.float32(self.total.zero_point) - np.float32(moved)
+            moved = np.float64(rule[1]) * self.own.zero_point + rule[2] * np.float32(self.added.zero_point)
+            rule[3] = np.float32(self.total.zero_point) - np.float32(moved)
         return rule
 
 
