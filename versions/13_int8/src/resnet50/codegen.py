@@ -12,7 +12,7 @@ from .packing import constants_size, packed_size
 from .phrases import numbered, offset, plural, product
 from .pooling import pool_function, pooled_calls
 from .prefetch import ahead, announcement, prefetches, step
-from .rounding import ceil_div, round_up
+from .rounding import ceil_div
 from .tiles import QUAD, Convolution, Span, Taps, Tile, bands, most_pixels, ring_size, spans, strip_channels
 
 POINTERS = ("uint8_t *restrict output", "const int32_t *restrict x", "const int32_t *restrict weight",

@@ -9,9 +9,9 @@ that stands in the output:
 
     z = clip(rint(a * factor of a + (b * factor of b + summand)))
 
-with a single rounding for each product and sum. The last clip costs little: what is larger than 255 becomes 255 before
-it is a whole number of 32 bits, which it might not fit, and the instructions that pack whole numbers into bytes keep
-them between 0 and 255. They take two pixels at a time.
+with a single rounding for each product and sum. What is larger than 255 becomes 255 before it is a whole number of 32
+bits, which it might not fit. What is too small becomes -2^31 there, and the instructions that pack the whole numbers of
+two pixels into bytes make 0 of all that is negative, and 255 of what a zero point made larger.
 """
 
 from itertools import product as pairs
@@ -61,7 +61,8 @@ def finish_function(c: Emitter, conv: Convolution, isa: InstructionSet, lanes: i
         else:
             c.line(f"value = {isa.smaller.format('value', isa.broadcast_float.format(255))};")
             c.line(f"const {isa.vector} whole = {isa.to_whole.format('value')}; /* what is too small becomes -2^31 */")
-            c.line(f"return {'whole' if conv.relu else isa.add.format('whole', isa.to_whole.format('zero'))};")
+            moved = not (conv.relu or conv.residual)
+            c.line(f"return {isa.add.format('whole', isa.to_whole.format('zero')) if moved else 'whole'};")
     c.line()
 
 

@@ -22,10 +22,11 @@ class InstructionSet:
     a -1 or 0 for each quad of 128 bits.
 
     `smaller`, `positive`: the smaller of two numbers, of which the second is not negative, and the larger of one and 0.
-    Of such numbers' bits that is the smaller, or the larger, whole number, too; and for whole numbers Zen 4 has twice
-    as many units. `narrow`: four registers of whole numbers become bytes: negative ones 0, and 255 what is larger. The
-    first two are the `lower` half of the result, the others the `upper` one. What `widen`s bytes into float32 numbers
-    takes an address.
+    They compare the bits, as whole numbers: among numbers that are not negative the order is the same, and the bits of
+    negative ones are negative. Zen 4 starts two of these instructions in a cycle, but one for float32.
+
+    `narrow`: four registers of whole numbers become bytes: negative ones 0, and 255 what is larger. The first two are
+    the `lower` half of the result, the others the `upper` one. `widen` takes an address of bytes.
     """
 
     name: str
