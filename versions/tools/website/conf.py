@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -45,6 +46,18 @@ def add_to_page(app: Sphinx, docname: str, source: list[str]) -> None:
         raise ExtensionError(str(error)) from None
 
 
+def mark_lengths(app: Sphinx, document: nodes.document) -> None:
+    """Give the cells of tables, and code, that would wrap badly a class for site.css, by their number of characters.
+
+    A `short` cell stays on one line; a `long` one makes its column wide. Code is `long` if a word fills a phone's width.
+    """
+    for cell in document.findall(nodes.entry):
+        length = len(cell.astext())
+        cell["classes"] += ["short"] * (length <= 12) + ["long"] * (length > 40)
+    for code in document.findall(nodes.literal):
+        code["classes"] += ["long"] * any(len(word) > 40 for word in code.astext().split())
+
+
 def write_stylesheet(app: Sphinx, error: Exception | None) -> None:
     """Write the differences' colours, also for Furo's dark theme, whether the reader or the system chooses it."""
     if error is None:
@@ -57,6 +70,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register this project's additions; Sphinx calls this."""
     app.add_transform(links.RepositoryLinks)
     app.connect("source-read", add_to_page)
+    app.connect("doctree-read", mark_lengths)
     app.connect("html-collect-pages", sources.collect)
     app.connect("build-finished", write_stylesheet)
     return {"parallel_read_safe": False}

@@ -1,7 +1,7 @@
 """The difference of two versions as HTML, side by side; on a narrow screen removed lines above added ones."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
@@ -82,7 +82,8 @@ def count(sign: str, lines: int) -> str:
 def passage(change: Change, one: Passage) -> str:
     """The lines of a passage, with those that they replace."""
     title = f"<code>{escape(printable(one.title))}</code>"
-    return details(change, title, "open", blocks(list(excerpt(change, change.rows(), one))), full=True)
+    runs = list(blocks(list(excerpt(change, change.rows(), one))))
+    return details(change, title, "open", runs, full=True)
 
 
 def file(change: Change, full: bool) -> str:
@@ -90,13 +91,14 @@ def file(change: Change, full: bool) -> str:
     counts = f"{count('+', change.added)} {count('-', change.removed)}"
     title = f"<code>{escape(printable(change.title))}</code> <i>{change.state}</i> {counts}"
     opened = " open" if full or not change.aside else ""
-    return details(change, title, f'id="{anchor(change)}"{opened}', blocks(change.rows()), full)
+    return details(change, title, f'id="{anchor(change)}"{opened}', list(blocks(change.rows())), full)
 
 
-def details(change: Change, title: str, attributes: str, runs: Iterable[tuple[str, list[Row]]], full: bool) -> str:
-    """A heading that folds what is below it: runs of lines."""
+def details(change: Change, title: str, attributes: str, runs: list[tuple[str, list[Row]]], full: bool) -> str:
+    """A heading that folds what is below it: runs of lines, in the full width if all are of one side."""
     before, after = tokens(change.old or "", change.before), tokens(change.new or "", change.after)
-    shape = "alone" if change.old is None or change.new is None else "both"
+    rows = [row for _, run in runs for row in run]
+    shape = "both" if any(row.old is not None for row in rows) and any(row.new is not None for row in rows) else "alone"
     parts = "".join(part(kind, run, before, after, full) for kind, run in runs)
     return f'<details class="file {shape}" {attributes}>\n<summary>{title}</summary>\n{parts}</details>\n'
 
