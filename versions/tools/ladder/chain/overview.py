@@ -12,12 +12,11 @@ from ladder.core.versions import OWN, Version, discover, predecessor
 from ladder.timing import gains as measurements
 from ladder.timing.gains import HOW, Gain, Measured
 
-# The headings of the table -> the part of a step whose size is below it.
+# The headings of the table -> the parts of a step whose size is below it.
 HEADS = {
-    "src\nboth": ("src", True),
-    "src\nnew": ("src", False),
-    "tests\nboth": ("tests", True),
-    "tests\nnew": ("tests", False),
+    "src\nboth": [("src", True)],
+    "src\nnew": [("src", False)],
+    "tests": [("tests", True), ("tests", False)],
 }
 
 
@@ -28,15 +27,17 @@ def show(root: Path) -> None:
     console = terminal.output()
     console.print(tabulate(steps, measured))
     console.print(
-        "Lines changed against the version before: in source and tests, each in the files that both have, and in those "
-        f"that are new or gone. Files: without {' and '.join(OWN)}. Python, C: lines of code in src, without blank "
-        "lines, comments and docstrings. `nox -s diff -- 06` shows one step.",
+        "Lines changed against the version before: in source, in the files that both have and in those that are new or "
+        f"gone; and in tests. Files: without {' and '.join(OWN)}. Python, C: lines of code in src, without blank lines, "
+        "comments and docstrings. `nox -s diff -- 06` shows one step.",
         markup=False,
     )
     versions = [step.version for step in steps]
     pairs = [(before, one) for one in versions if (before := predecessor(versions, one))]
     found = {one.name: measured.gains(before, one) for before, one in pairs}
-    console.print(f"Gain: how many times as fast as the version before; {HOW}.", markup=False)
+    console.print(
+        f"Gain: how many times as fast as the version before, @2: with 2 threads, *: stale; {HOW}.", markup=False
+    )
     for source in dict.fromkeys(gain.source for gains in found.values() for gain in gains):
         names = ", ".join(name for name, gains in found.items() if source in {gain.source for gain in gains})
         console.print(f"{names}: {source}.", markup=False)
@@ -55,7 +56,7 @@ def tabulate(steps: list[Step], measured: Measured) -> Table:
         table.add_row(
             Text.assemble((version.name, "bold"), "\n", (version.idea, "dim")),
             str(step.files) if before else "",
-            *(lines(step.parts[part]) if before else Text() for part in HEADS.values()),
+            *(lines([step.parts[part] for part in parts]) if before else Text() for parts in HEADS.values()),
             str(counted.get("Python", "")),
             str(counted.get("C", "")),
             figures(measured.gains(before, version) if before else []),
@@ -63,14 +64,15 @@ def tabulate(steps: list[Step], measured: Measured) -> Table:
     return table
 
 
-def lines(size: Size) -> Text:
-    """A size as text: the lines added and, below them, removed."""
-    return Text.assemble((f"+{size.added}", "green"), "\n", (f"-{size.removed}", "red"))
+def lines(sizes: list[Size]) -> Text:
+    """The sum of sizes as text: the lines added and, below them, removed."""
+    added, removed = sum(size.added for size in sizes), sum(size.removed for size in sizes)
+    return Text.assemble((f"+{added}", "green"), "\n", (f"-{removed}", "red"))
 
 
 def figures(gains: list[Gain]) -> Text:
-    """The gains as text, one per line."""
-    shown = [gain.figure + f" @{gain.threads}" * (gain.threads > 1) + " stale" * bool(gain.stale) for gain in gains]
+    """The gains as text, one per line; a stale one with an asterisk."""
+    shown = [gain.figure + f" @{gain.threads}" * (gain.threads > 1) + "*" * bool(gain.stale) for gain in gains]
     return Text("\n".join(shown) or "-")
 
 
