@@ -254,8 +254,8 @@ def arm(session: nox.Session) -> None:
 @nox.session
 def weights(session: nox.Session) -> None:
     """Make a weight set or its scales, or show the structure: -- imagenet, import, synthetic, quantise or structure."""
-    group = "reference" if "--onnx" in session.posargs else "tools"
-    python_here(session, "-m", "shared_weights", *session.posargs, group=group)
+    exported = any(word.startswith("--onnx") for word in session.posargs)
+    python_here(session, "-m", "shared_weights", *session.posargs, group="onnx" if exported else "tools")
 
 
 @nox.session
@@ -274,7 +274,7 @@ def reference(session: nox.Session) -> None:
 
 @nox.session
 def clean(session: nox.Session) -> None:
-    """Remove what was built and installed, but not exported weights; -- --cache also removes compiled convolutions."""
+    """Remove what was built and installed, but no weights; -- --cache also removes compiled convolutions."""
     if others := [word for word in session.posargs if word != "--cache"]:
         session.error(f"clean takes only --cache, not {shlex.join(others)}; nothing is removed")
     shutil.rmtree(BUILD, ignore_errors=True)
