@@ -165,7 +165,7 @@ def _add_structure(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--weights",
         metavar="SET",
         help="the weight set that the ONNX file holds: its name or folder "
-        "(default: imagenet if it has been exported, else cifar10)",
+        "(default: imagenet if it is there, else cifar10)",
     )
     table.add_argument(
         "--int8",

@@ -30,7 +30,7 @@ def find(name_or_dir: str | PathLike[str] | None = None) -> Path:
     """The folder of a weight set, with its three files in it.
 
     A name of `NAMES` means the set of that name (`synthetic` is made if it is missing), a name that a set was imported
-    under means that one, and anything else a folder. None means `imagenet` if it has been exported, else `cifar10`.
+    under means that one, and anything else a folder. None means `imagenet` if it is there, else `cifar10`.
     Whether the files hold a ResNet-50 is not checked here: each version does so when it reads them. Raises
     `WeightSetError`.
     """
@@ -46,7 +46,7 @@ def find(name_or_dir: str | PathLike[str] | None = None) -> Path:
             raise WeightSetError(f"the weight set synthetic can't be made: {error}") from error
     if not folder.is_dir():
         if name_or_dir == "imagenet":
-            raise WeightSetError("the weight set imagenet has not been exported yet: nox -s weights -- imagenet")
+            raise WeightSetError("the weight set imagenet is not there yet: `nox -s weights -- imagenet` downloads it")
         raise WeightSetError(f"{name_or_dir}: neither a weight set ({', '.join(NAMES)}) nor a folder")
     for file in FILES:
         if not (folder / file).is_file():

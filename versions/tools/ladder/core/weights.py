@@ -10,7 +10,7 @@ MEANINGLESS = "The weight set synthetic holds random numbers: its labels mean no
 
 
 def find(name: str | None) -> Path:
-    """The folder of the set with this name, or in this folder; by default imagenet if exported, else cifar10.
+    """The folder of the set with this name, or in this folder; by default imagenet if it is there, else cifar10.
 
     Raises LadderError if there is no such set, or if it can't be made.
     """
@@ -21,7 +21,7 @@ def find(name: str | None) -> Path:
 
 
 def present(names: Iterable[str]) -> list[Path]:
-    """The folders of the sets with these names, and of imagenet if it has been exported."""
+    """The folders of the sets with these names, and of imagenet if it is there."""
     folders, best = [find(name) for name in names], find(None)
     return folders if best in folders else [*folders, best]
 
@@ -32,7 +32,7 @@ def describe(folder: Path, asked: str | None) -> str:
         return f"imagenet, which knows {len(read_labels(folder)):,} classes"
     if asked is not None or folder.name != "cifar10":
         return folder.name
-    return "cifar10 (imagenet has not been exported: `nox -s weights -- imagenet` does it)"
+    return "cifar10 (imagenet is not there yet: `nox -s weights -- imagenet` downloads it)"
 
 
 def read_labels(folder: Path) -> list[str]:

@@ -85,7 +85,7 @@ class Subject:
 
 
 class Repository:
-    """All files of the repository, .gitignore, which says which these are, and exported weights, which it ignores."""
+    """All files of the repository, .gitignore, which says which these are, and the weights that it ignores."""
 
     def __init__(self, root: Path):
         self.root = root
