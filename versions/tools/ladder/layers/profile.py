@@ -177,7 +177,11 @@ def complaint(profile: Profile) -> str | None:
     if abs(profile.apart) <= CLOSE:
         return None
     first, median, third = ratios.quartiles(profile.whole)
-    noisy = "; the machine was noisy: close other programs and measure again" * ((third - first) / median > NOISE)
+    noisy = ""
+    if len(profile.whole) == 1:
+        noisy = "; it was measured only once: close other programs, or allow more --seconds"
+    elif (third - first) / median > NOISE:
+        noisy = "; the machine was noisy: close other programs and measure again"
     return (
         f"{profile.version}: the whole takes {profile_text.difference(profile.apart)} than its layers together, where "
         f"{100 * CLOSE:.0f} % is allowed{noisy}"

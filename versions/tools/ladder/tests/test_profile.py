@@ -153,6 +153,8 @@ def test_a_noisy_machine_is_named_as_the_reason(machine, tree: Tree, capsys):
     machine("07_seven", whole=[1.5 * WHOLE, 2 * WHOLE])
     assert main(["profile", "07", "--rounds", "4"], tree.root) == 1
     assert "5 % is allowed; the machine was noisy: close other programs" in capsys.readouterr().err
+    assert main(["profile", "07", "--rounds", "1"], tree.root) == 1
+    assert "5 % is allowed; it was measured only once: close other programs" in capsys.readouterr().err
 
 
 def test_two_versions_stand_side_by_side_with_their_ratio(machine, tree: Tree, capsys):

@@ -17,7 +17,7 @@ from ladder.core.versions import Version
 from ladder.machine import peak
 from ladder.machine.peak import Peak
 from ladder.timing import bench_readme, chart, history, neighbours, peers, readmes, rounds
-from ladder.timing.bench_text import show, warn
+from ladder.timing.bench_text import plural, show, warn
 from ladder.timing.conditions import Conditions, compiler, priority, variables
 from ladder.timing.contestants import Contestant, contestants
 from ladder.timing.gains import USUAL
@@ -138,7 +138,7 @@ def measure(
         int8 = any(entry.int8 for entry in entries)
         kit = stack.enter_context(peers.kit(root, folder, size, int8)) if wanted.peers else None
         limits = Limits(wanted.rounds, time.monotonic() + wanted.seconds)
-        report = stack.enter_context(terminal.still_progress(f"timing {len(pythons)} versions"))
+        report = stack.enter_context(terminal.still_progress(f"timing {plural(len(pythons), 'version')}"))
         field = Field(stack, report)
         try:
             start_versions(field, entries, pythons, folder, size)
