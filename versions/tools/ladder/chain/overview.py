@@ -10,7 +10,7 @@ from ladder.core import highlight, terminal
 from ladder.core.files import working_tree
 from ladder.core.versions import OWN, Version, discover, predecessor
 from ladder.timing import gains as measurements
-from ladder.timing.gains import HOW, Gain, Measured
+from ladder.timing.gains import Gain, Measured
 
 # The headings of the table -> the parts of a step whose size is below it.
 HEADS = {
@@ -27,7 +27,7 @@ def show(root: Path) -> None:
     console = terminal.output()
     console.print(tabulate(steps, measured))
     console.print(
-        "Lines changed against the version before: in source, in the files that both have and in those that are new or "
+        "Lines changed against the predecessor: in source, in the files that both have and in those that are new or "
         f"gone; and in tests. Files: without {' and '.join(OWN)}. Python, C: lines of code in src, without blank lines, "
         "comments and docstrings. `nox -s diff -- 06` shows one step.",
         markup=False,
@@ -36,7 +36,8 @@ def show(root: Path) -> None:
     pairs = [(before, one) for one in versions if (before := predecessor(versions, one))]
     found = {one.name: measured.gains(before, one) for before, one in pairs}
     console.print(
-        f"Gain: how many times as fast as the version before, @2: with 2 threads, *: stale; {HOW}.", markup=False
+        "Gain: how many times as fast as the predecessor, @2: with 2 threads, *: stale; `nox -s bench` measures it.",
+        markup=False,
     )
     for source in dict.fromkeys(gain.source for gains in found.values() for gain in gains):
         names = ", ".join(name for name, gains in found.items() if source in {gain.source for gain in gains})

@@ -10,7 +10,6 @@ from ladder.timing.bench_text import NOISE, rounded
 from ladder.timing.history import Run, Today
 from ladder.timing.ratios import CONFIDENCE, Ratio, paired
 
-HOW = "`nox -s bench` measures it"
 USUAL = 224  # pixels; gains at this size come first
 
 
@@ -72,7 +71,9 @@ class Measured:
         """Sentences with the gains, or how to measure them if they are unknown."""
         gains = self.gains(earlier, later)
         if not gains:
-            return f"How much faster {later.name} is than {earlier.name} was not measured: {HOW}."
+            small = " --size 64" if earlier.slow else ""
+            how = f"`nox -s bench -- --versions {earlier.number} {later.number}{small}` measures it"
+            return f"How much faster {later.name} is than {earlier.name} was not measured: {how}."
         return " ".join(
             f"Measured: {later.name} against {earlier.name} is "
             f"{', '.join(gain.words() for gain in gains if gain.source == source)}; {source}."
