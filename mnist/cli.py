@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors take one line, not a page of usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see --help\n")
 
 
 def train_command(arguments: argparse.Namespace, console: Console) -> None:

@@ -78,7 +78,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that reports an error in one line, without a page of usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {' '.join(message.split())} (try {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see --help\n")
 
 
 def add_commands(top: argparse.ArgumentParser, functions: Iterable[Callable[[argparse.ArgumentParser], None]]) -> None:
