@@ -49,7 +49,7 @@ def add_to_page(app: Sphinx, docname: str, source: list[str]) -> None:
 def mark_lengths(app: Sphinx, document: nodes.document) -> None:
     """Give the cells of tables, and code, that would wrap badly a class for site.css, by their number of characters.
 
-    A `short` cell stays on one line; a `long` one makes its column wide. Code is `long` if a word fills a phone's width.
+    A `short` cell stays on one line; a `long` one makes its column wide. Code is `long` if a word fills a phone.
     """
     for cell in document.findall(nodes.entry):
         length = len(cell.astext())
