@@ -28,8 +28,8 @@ def show(root: Path) -> None:
     console.print(tabulate(steps, measured))
     console.print(
         "Lines changed against the predecessor: in source, in the files that both have and in those that are new or "
-        f"gone; and in tests. Files: without {' and '.join(OWN)}. Python, C: lines of code in src, without blank lines, "
-        "comments and docstrings. `nox -s diff -- 06` shows one step.",
+        f"gone; and in tests. Files: without {' and '.join(OWN)}. Python, C: lines of code in src, without blank "
+        "lines, comments and docstrings. `nox -s diff -- 06` shows one step.",
         markup=False,
     )
     versions = [step.version for step in steps]
