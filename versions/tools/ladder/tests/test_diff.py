@@ -13,6 +13,7 @@ from rich.console import Console
 from ladder.__main__ import main
 from ladder.chain import diff_html, diff_text
 from ladder.chain.difference import compare
+from ladder.chain.passages import Passage
 from ladder.core import terminal
 
 from .conftest import Tree
@@ -445,6 +446,13 @@ def test_the_page_begins_with_the_lines_that_hold_the_idea(ladder: Tree, tmp_pat
     assert Page(read_first).lines["new"] == ["second = 2"] and "src/b.py: second" in read_first
     assert Page(rest.partition("</div>\n</body>")[0]).lines["new"][:2] == ["first = 1", "second = 2"]
     assert Page(text).ids == list(dict.fromkeys(Page(text).ids))
+
+
+def test_lines_of_one_side_alone_have_the_whole_width():
+    changes = compare({"a.py": b"first = 1\n"}, {"a.py": b"first = 1\nsecond = 2\n"})
+    passages = [Passage("a.py", "second", range(1, 2)), Passage("a.py", "", range(2))]
+    text = diff_html.fragment(changes, passages)
+    assert re.findall(r'<details class="file (\w+)"', text) == ["alone", "both", "both"]
 
 
 def test_what_turns_the_writing_direction_is_written_out_on_the_page_too():

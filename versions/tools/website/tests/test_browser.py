@@ -24,6 +24,14 @@ def test_every_page_loads_without_a_complaint_and_fits_the_window(device: str, o
     assert faults == []
 
 
+def test_on_a_phone_no_column_is_a_word_wide_and_no_word_of_code_is_broken(open_page, site: Path):
+    for name in ("README.html", "CONTRIBUTING.html", "versions/09_avx512/README.html"):
+        page, _ = open_page(site / name, "phone")
+        widths = page.evaluate("[...document.querySelectorAll('td.long')].map(cell => cell.clientWidth)")
+        words = page.evaluate("[...document.querySelectorAll('code .pre')].map(word => word.getClientRects().length)")
+        assert min(widths) >= 160 and max(words) == 1
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", WIDTHS)
 def test_the_difference_of_05_to_06_shows_the_changed_lines(device: str, scheme: str, open_page, site: Path):
