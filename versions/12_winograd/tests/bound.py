@@ -10,9 +10,9 @@ of fused multiply-adds C times, and the bias once. So, to first order in eps = 2
 Where U is made in registers, a direction of its transform rounds at most 3 times (a constant, its product, a sum) in
 place of the one rounding of U, and the division that is left for later twice (the factor, the product): 7 more.
 
-The tests allow twice that, as for the other operators. Unlike theirs, this bound belongs to a tile, not to a window: a
-huge number inside the patch leaves a rounding error of its size in every pixel of the tile, also where no window sees
-it; one on the patch's rim, in the pixels of the tile's rim.
+The tests allow twice that, as for the other operators. Unlike theirs, with 4 pixels this bound belongs to a tile, not
+to a window: a huge number inside the patch leaves a rounding error of its size in every pixel of the tile, also where
+no window sees it; one on the patch's rim, in the pixels of the tile's rim.
 """
 
 import re

@@ -82,7 +82,7 @@ def test_a_huge_pixel_in_each_tile_leaves_no_more_than_the_bound(form, size):
         expected = directly(form, huge, kernels) + bias
         error, unseen = np.abs(actual - expected), np.abs(expected) < 1e6
         assert (error <= tolerance(huge, kernels, bias, form)).all()
-        assert form.pixels == 2 or (error[unseen] > 1e6).any()  # in a tile of 4 x 4 not all windows see it
+        assert (error[unseen] > 1e6).any() == (form is F4)  # its transforms take it to windows that do not see it
 
 
 @every_case

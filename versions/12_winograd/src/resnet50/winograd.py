@@ -46,7 +46,8 @@ class Form:
     `points`: the finite ones, each with the product of its distances to the others.
 
     `input` and `output` are B^T and A^T in C: what is computed from d0, d1, ... to v0, v1, ... and from m to y, with
-    these `constants`. `kernel` is G, from g to u, not yet divided by the products of distances.
+    these `constants`. `kernel` is G, from g to u, not yet divided by the products of distances; empty where U is never
+    made in registers.
     """
 
     pixels: int
