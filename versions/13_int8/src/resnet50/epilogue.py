@@ -98,6 +98,7 @@ def finish_calls(c: Emitter, conv: Convolution, isa: InstructionSet, outputs: in
             arguments += [f"output{offset(p * pitch + r * isa.lanes)}"] * conv.residual
             lanes = min(isa.lanes, outputs - r * isa.lanes)
             c.line(f"sum{p}_{r} = {finish_name(lanes)}({', '.join(arguments)});")
+        # Always four registers: if the pixel or the register has no neighbour, it takes both places.
         ends = pairs((pair[0], pair[-1]), (registers[0], registers[-1]))
         c.line(f"made = {isa.narrow.format(*(f'sum{p}_{r}' for p, r in ends))};")
         for p, half in zip(pair, (isa.lower, isa.upper), strict=False):  # the last pixel may be alone

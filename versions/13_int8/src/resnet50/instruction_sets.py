@@ -23,10 +23,10 @@ class InstructionSet:
 
     `smaller`, `positive`: the smaller of two numbers, of which the second is not negative, and the larger of one and 0.
     They compare the bits, as whole numbers: among numbers that are not negative the order is the same, and the bits of
-    negative ones are negative. Zen 4 starts two of these instructions in a cycle, but one for float32.
+    negative ones are negative. Zen 4 starts two such instructions in a cycle, but only one of those for float32.
 
-    `narrow`: four registers of whole numbers become bytes: negative ones 0, and 255 what is larger. The first two are
-    the `lower` half of the result, the others the `upper` one. `widen` takes an address of bytes.
+    `narrow`: four registers of whole numbers become bytes, 0 what is negative, and 255 what is larger. The first two
+    are the `lower` half of the result, the others the `upper` one. `widen` takes an address of bytes.
     """
 
     name: str

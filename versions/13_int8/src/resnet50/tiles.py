@@ -30,7 +30,7 @@ QUAD = 4  # channels
 
 # Registers of output channels in a tile. The weights are packed for it, once for all picture sizes. So it is the same
 # for all layers, and only the pixels are chosen. With 1, a tile of 7 pixels would be too small; 3 and 4 were no
-# faster (with float32, in 07).
+# faster (with float32, in 07). The epilogue packs the bytes of two.
 WIDE = 2
 
 # Lines of memory this many quads apart belong to the same set of a first-level cache, in all processors with AVX2 so
@@ -181,7 +181,7 @@ def most_pixels(conv: Convolution, isa: InstructionSet) -> int:
     """Pixels of the largest tile: no more than the registers have room for, and a set of the first-level cache.
 
     In registers that is 14 with 32 of them, where 28 sums, 2 weights and 1 number take 31. With a residual sum it is
-    half as many.
+    no more than 7.
     """
     most = (isa.registers - isa.temporaries - len(isa.terms) * (WIDE + 1)) // WIDE
     if conv.residual:
