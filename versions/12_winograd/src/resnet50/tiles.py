@@ -29,6 +29,7 @@ WIDE = 2
 
 # Lines of memory this many float32 numbers apart belong to the same set of a first-level cache, in all processors with
 # AVX2 so far: 64 sets of lines of 64 bytes. A set has room for 8 lines, or 12: for so many pixels' and the weights'.
+# ARM processors have other caches, where the rule was not measured.
 SAME_SET = 4096 // 4
 SET_PIXELS = 7
 
