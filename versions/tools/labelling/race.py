@@ -2,7 +2,8 @@
 
 Both prepare pictures with the same code, and must find the same classes. Runs take turns, in another order each round.
 From the second round on only `label` and the three fastest pipelines run, and their medians count. `label` is timed
-with the loading of its network, the pipelines without. Leave the machine alone meanwhile.
+with the loading of its network, the pipelines without. Leave the machine alone meanwhile. After the first round Ctrl-C
+ends it with what it has.
 """
 
 if __name__ == "__main__":
@@ -115,16 +116,22 @@ def race(root: Path, pictures: int, rounds: int, version: str | None) -> int:
     run_label(folder, weights, home, chosen.name)  # it compiles, and fills the cache of the file system
     seconds: dict[tuple[int, ...], list[float]] = {one: [] for one in [(), *PIPELINES]}
     found: dict[tuple[int, ...], Classes] = {}
-    with terminal.progress("racing", len(seconds) + (rounds - 1) * (1 + FINALISTS)) as begin:
-        for number in range(rounds):
-            entrants = [(), *finalists(seconds)] if number else [*seconds]
-            for one in random.sample(entrants, len(entrants)):
-                begin(name(one))
-                if one:
-                    took, found[one] = run_pipeline(python, source, folder, weights, one)
-                else:
-                    took, found[one] = run_label(folder, weights, home, chosen.name)
-                seconds[one].append(took)
+    try:
+        with terminal.progress("racing", len(seconds) + (rounds - 1) * (1 + FINALISTS)) as begin:
+            for number in range(rounds):
+                entrants = [(), *finalists(seconds)] if number else [*seconds]
+                for one in random.sample(entrants, len(entrants)):
+                    begin(name(one))
+                    if one:
+                        took, found[one] = run_pipeline(python, source, folder, weights, one)
+                    else:
+                        took, found[one] = run_label(folder, weights, home, chosen.name)
+                    seconds[one].append(took)
+    except KeyboardInterrupt:
+        if not all(seconds.values()):
+            raise
+        report(seconds, found, pictures)
+        return 130
     return report(seconds, found, pictures)
 
 
@@ -138,13 +145,13 @@ def name(one: tuple[int, ...]) -> str:
     if not one:
         return f"label, {processors()} processes"
     workers, threads, batch = one
-    return f"DataLoader, workers: {workers}; ONNX Runtime, threads: {threads}, batch: {batch}"
+    return f"workers: {workers}; ONNX Runtime, threads: {threads}, batch: {batch}"
 
 
 def report(seconds: dict[tuple[int, ...], list[float]], found: dict[tuple[int, ...], Classes], pictures: int) -> int:
     """Print each rate, and `label`'s against the best of the finalists. Returns 1 if a class differs, else 0."""
     rates = {one: pictures / statistics.median(times) for one, times in seconds.items()}
-    table = terminal.table(f"{pictures:,} pictures")
+    table = terminal.table(f"{pictures:,} pictures; workers: torch's DataLoader")
     table.add_column("")
     table.add_column("rounds", justify="right")
     table.add_column("pictures/s", justify="right")
