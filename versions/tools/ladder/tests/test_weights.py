@@ -23,7 +23,7 @@ def test_imagenet_belongs_to_the_sets_once_it_is_there(imagenet: Path, weight_se
 
 
 def test_it_is_said_why_a_set_is_used_and_how_much_it_knows(imagenet: Path, weight_set: Path):
-    assert "`nox -s weights -- imagenet` does it" in weights.describe(weights.find(None), None)
+    assert "`nox -s weights -- imagenet` downloads it" in weights.describe(weights.find(None), None)
     assert weights.describe(weight_set, "cifar10") == "cifar10"
     shutil.copytree(weight_set, imagenet)
     (imagenet / "labels.txt").write_text("".join(f"{label}\n" for label in range(1000)))
