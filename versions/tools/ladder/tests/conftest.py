@@ -66,6 +66,11 @@ ANSWERS = {"chelsea.png": CAT, "horse.png": CAT, "coin.png": HORSE}
 
 Answers = dict[str, list[float] | str]
 
+# What `diff` compares: a file of 31 lines whose last one changes, and a long test.
+SHARED = "".join(f"shared = {i}\n" for i in range(30))
+KERNEL = SHARED + "total = kernel[i] * x[i]\n"
+TEST = "".join(f"def test_{i}(): pass\n" for i in range(100))
+
 
 def write(path: Path, content: str) -> None:
     """Write a text file, with its folders."""
@@ -130,6 +135,19 @@ def tree(tmp_path: Path) -> Tree:
     root = tmp_path / "repository"
     root.mkdir()
     return Tree(root)
+
+
+@pytest.fixture
+def ladder(tree: Tree, monkeypatch) -> Tree:
+    """Three versions; the second changes a word, removes a file and has a long new test, the third changes another."""
+    monkeypatch.setenv("COLUMNS", "100")
+    tree.version("01_one", {"src/a.py": KERNEL, "src/gone.py": "gone\n"})
+    changes = ["src/a.py", "src/gone.py", "tests/test_new.py"]
+    new = {"src/a.py": KERNEL.replace("kernel", "weight"), "tests/test_new.py": TEST}
+    tree.version("02_two", new, previous="01_one", changes=changes)
+    new = new | {"src/a.py": SHARED, "src/k.c": "/* a kernel */\nint k;\n", "meson.build": "project('x')\n"}
+    tree.version("03_three", new, previous="02_two", changes=["src/a.py", "src/k.c", "meson.build"])
+    return tree
 
 
 @pytest.fixture
