@@ -1,12 +1,11 @@
 """The C that a version generates for the network, compiled as the version does it, but with line numbers."""
 
-import os
 import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from ladder.core import environment, weights
+from ladder.core import compiler, environment, weights
 from ladder.core.errors import BuildError, LadderError
 from ladder.core.versions import Version
 
@@ -36,7 +35,7 @@ def choose(files: dict[Path, list[str]], wanted: str) -> list[Path]:
 def compiled(source: Path, flags: Sequence[str]) -> Path:
     """The object file of one of these files; raises BuildError with the compiler's output if that fails."""
     target = source.with_suffix(".o")
-    command = [*shlex.split(os.environ.get("CC") or "cc"), *flags, "-g", "-c", str(source), "-o", str(target)]
+    command = [*compiler.words(compiler.chosen()), *flags, "-g", "-c", str(source), "-o", str(target)]
     done = run(command)
     if done.returncode:
         raise BuildError(f"{source.name} could not be compiled; the compiler's output is above", done.stderr)

@@ -3,17 +3,15 @@
 import hashlib
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from ladder.core import installing, terminal
+from ladder.core import compiler, installing, terminal
 from ladder.core.errors import BuildError, LadderError
 from ladder.core.installing import interpreter_of
 from ladder.core.versions import ROOT, Version
@@ -57,9 +55,8 @@ def python(version: Version, build: str = "release") -> Path:
     """
     if reason := installing.unfit(version.folder):
         raise LadderError(reason)
-    compiler = BUILDS[build].compiler
-    if compiler and not shutil.which(compiler):
-        raise LadderError(f"{compiler} is needed for the build {build!r} and was not found")
+    if BUILDS[build].compiler or next(version.folder.rglob("*.c"), None):
+        compiler.require(BUILDS[build].compiler)
     home = home_of(version, build)
     interpreter = interpreter_of(home / "env")
     stamp = home / "stamp.json"
@@ -83,19 +80,10 @@ def python(version: Version, build: str = "release") -> Path:
 
 def tools(build: str) -> list[str]:
     """Everything besides a version's files that a build depends on: interpreter, compiler, settings of both."""
-    compiler = BUILDS[build].compiler or os.environ.get("CC") or "cc"
+    command = BUILDS[build].compiler or compiler.chosen()
     flags = [f"{name}={os.environ[name]}" for name in FLAGS if name in os.environ]
     python = [sys.version, os.path.realpath(sys.executable)]
-    return [*python, compiler, compiler_version(compiler), *flags, *BUILDS[build].setup]
-
-
-@cache
-def compiler_version(command: str) -> str:
-    """What a compiler prints for --version; "" if there is no such compiler."""
-    try:
-        return subprocess.run([*shlex.split(command), "--version"], capture_output=True, encoding="utf-8").stdout
-    except OSError:
-        return ""
+    return [*python, command, compiler.version_of(command), *flags, *BUILDS[build].setup]
 
 
 def is_current(version: Version, build: str) -> bool:
@@ -164,8 +152,8 @@ def build_wheel(version: Version, build: str, home: Path) -> Path:
     settings = [f"-Csetup-args={argument}" for argument in BUILDS[build].setup]
     own = [f"-Cbuild-dir={home / 'meson'}", *settings, f"--wheel-dir={wheels}", str(version.folder)]
     more = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])}
-    if compiler := BUILDS[build].compiler:
-        more["CC"] = compiler
+    if command := BUILDS[build].compiler:
+        more["CC"] = command
     call(version, installing.wheel(*own), **more)
     [wheel] = wheels.glob("*.whl")
     return wheel

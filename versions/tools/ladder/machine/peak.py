@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ladder.core import processor
+from ladder.core import compiler, processor
 from ladder.core.errors import LadderError
 
 SOURCE, NARROW_SOURCE = (Path(__file__).with_name(name) for name in ("peak.c", "narrow_peak.c"))
@@ -145,12 +145,12 @@ def with_int8(floats: Peak, narrow: Peak) -> Peak:
 
 def compile_library(library: Path, source: Path = SOURCE) -> None:
     """Compile the file as a shared library; raises LadderError with the compiler's first line if that fails."""
-    compiler = shlex.split(os.environ.get("CC") or "cc")
-    command = [*compiler, "-std=c11", "-O3", "-shared", "-fPIC", str(source), "-o", str(library)]
+    words = compiler.words(compiler.chosen())
+    command = [*words, "-std=c11", "-O3", "-shared", "-fPIC", str(source), "-o", str(library)]
     try:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     except OSError:
-        raise LadderError(f"the peak is unknown: there is no C compiler {compiler[0]!r} to measure it with") from None
+        raise LadderError(f"the peak is unknown: there is no C compiler {words[0]!r} to measure it with") from None
     if done.returncode:
-        words = done.stderr.strip().splitlines() or ["no reason given"]
-        raise LadderError(f"the peak is unknown: {shlex.join(compiler)} could not compile {source.name}: {words[0]}")
+        said = done.stderr.strip().splitlines() or ["no reason given"]
+        raise LadderError(f"the peak is unknown: {shlex.join(words)} could not compile {source.name}: {said[0]}")

@@ -2,14 +2,13 @@
 
 import os
 import platform
-import shlex
 import shutil
 import sys
 from functools import cache
 from pathlib import Path
 
-from ladder.core import processor
-from ladder.core.environment import BUILDS, compiler_version
+from ladder.core import compiler, processor
+from ladder.core.environment import BUILDS
 from ladder.testing.snapshot import digest
 
 # The environment variables that hold settings for programs: all with these prefixes, except the runner's own.
@@ -49,8 +48,8 @@ def site_packages(interpreter: Path) -> Path:
 @cache
 def compilers(own: str | None) -> list[str]:
     """The compilers that builds and tests use, with their locations and versions."""
-    wanted = {os.environ.get("CC") or "cc", own or "cc", "cc", "gcc"}
-    return [f"{one} {shutil.which(shlex.split(one)[0])} {compiler_version(one)}" for one in sorted(wanted)]
+    wanted = {compiler.chosen(), own or "cc", "cc", "gcc"}
+    return [f"{one} {shutil.which(compiler.words(one)[0])} {compiler.version_of(one)}" for one in sorted(wanted)]
 
 
 @cache

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ladder.__main__ import main
-from ladder.core import environment
+from ladder.core import compiler, environment
 from ladder.testing import machine, plan, units
 from ladder.testing.plan import Plan
 from ladder.testing.units import Build
@@ -92,7 +92,7 @@ def forget_the_machine() -> None:
     """It is looked at once in a process."""
     machine.machine.cache_clear()
     machine.compilers.cache_clear()
-    environment.compiler_version.cache_clear()
+    compiler.version_of.cache_clear()
 
 
 def packages_of(tree: Tree, name: str) -> Path:

@@ -159,12 +159,21 @@ def test_clang_builds_it_and_its_warnings_are_errors(root: Path, capsys):
         source.write_text(SUM)
 
 
-@pytest.mark.parametrize("compiler", ["clang", "gcc"])
-def test_a_missing_compiler_gives_a_sentence(compiler: str, root: Path, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("build", "named", "sentence"),
+    [
+        ("clang", "cc", "clang is needed for this build, and was not found"),
+        ("sanitize", "cc", "gcc is needed for this build, and was not found"),
+        ("release", "my-cc -m64", "CC names the C compiler 'my-cc', which was not found"),
+        ("release", "'my cc", 'CC is "\'my cc", which is no command: No closing quotation'),
+        ("release", "", "a C compiler is needed; none of cc, gcc, clang was found"),
+    ],
+)
+def test_a_missing_compiler_gives_a_sentence(build: str, named: str, sentence: str, root: Path, capsys, monkeypatch):
     monkeypatch.setattr(environment.shutil, "which", lambda name: None)
-    build = {"clang": "clang", "gcc": "sanitize"}[compiler]
+    monkeypatch.setenv("CC", named)
     assert main(["build", "02", "--build", build], root) == 2
-    assert f"{compiler} is needed for the build '{build}' and was not found" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"ladder: {sentence}\n"
 
 
 needs_objdump = pytest.mark.skipif(

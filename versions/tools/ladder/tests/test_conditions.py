@@ -22,7 +22,7 @@ def test_the_compiler_is_the_first_line_that_it_says_of_itself(tmp_path: Path, m
     assert compiler() == "cc 7.5 -m64 --version"
 
 
-@pytest.mark.parametrize("command", ["no_such_compiler", "false", "'unclosed"])
+@pytest.mark.parametrize("command", ["no_such_compiler", "false"])
 def test_without_a_compiler_there_is_none(command: str, monkeypatch):
     monkeypatch.setenv("CC", command)
     assert compiler() is None

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from ladder.core.environment import compiler_version
+from ladder.core.compiler import version_of
 from ladder.core.precompiled import precompiled
 from ladder.core.versions import read
 
@@ -44,7 +44,7 @@ def read_headers(*flags: str) -> str:
     return subprocess.run(command, input=INCLUDED, text=True, capture_output=True, check=True).stderr
 
 
-@pytest.mark.skipif("Free Software Foundation" not in compiler_version("gcc"), reason="there is no gcc")
+@pytest.mark.skipif("Free Software Foundation" not in version_of("gcc"), reason="there is no gcc")
 def test_gcc_takes_it_if_the_flags_are_the_same(generating, monkeypatch, tmp_path):
     monkeypatch.setenv("CPATH", str(tmp_path))
     with precompiled(generating):

@@ -2,11 +2,10 @@
 
 import hashlib
 import os
-import shlex
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ladder.core.compiler import chosen, version_of
 from ladder.core.errors import LadderError
 from ladder.core.files import working_tree
 from ladder.core.versions import Version
@@ -25,12 +24,7 @@ def sources(version: Version) -> str:
 
 def compiler() -> str | None:
     """The name and version of the C compiler, $CC or cc; None if there is none."""
-    try:
-        command = [*shlex.split(os.environ.get("CC") or "cc"), "--version"]
-        said = subprocess.check_output(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, encoding="utf-8")
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-    return next(iter(said.splitlines()), None)
+    return next(iter(version_of(chosen()).splitlines()), None)
 
 
 def variables() -> dict[str, str]:
