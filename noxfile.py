@@ -138,7 +138,7 @@ ladder bench: Time the versions for 3 minutes, in alternating rounds: -- --versi
 ladder peaks: Measure this machine's peaks in float32 and 8-bit integers, and the time limits that follow: -- --size 64.
 ladder lineage: Check that each version differs from its predecessor only where it declares it.
 ladder carry: Carry changes in one version forward to all later ones: -- VERSION [--from REVISION].
-ladder new: Create the next version as a copy of the last: -- NN_name --idea "...".
+ladder new: Create the next version as a copy of the last: -- NAME --idea "..."; or of another: --from 12.
 ladder supply: Test sdists and wheels offline, with the oldest and the newest libraries (many minutes): -- --every-test.
 scrutiny rounding: Compare the versions with float64 on random networks (4 minutes): -- --seeds 200; or -- --layers 12.
 scrutiny soak: Look for leaks over many inferences and loads, for ten minutes: -- --inferences 10000 --minutes 5.
@@ -198,7 +198,7 @@ def cv_basics(session: nox.Session) -> None:
 
 @nox.session
 def mnist(session: nox.Session) -> None:
-    """Train the digit classifier (a minute), draw its results in build/mnist: -- --epochs 5; or -- predict PICTURE."""
+    """Train the digit classifier (half a minute), draw its results in build/mnist: -- --epochs 5; or -- predict PICTURE."""
     train = [] if session.posargs and not session.posargs[0].startswith("-") else ["train"]
     python_here(session, "-m", "mnist", *train, *session.posargs, group="mnist")
 

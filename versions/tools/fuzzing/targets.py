@@ -61,7 +61,7 @@ TARGETS = {
     "changing_pictures": Target(changes.picture, "commands.changing_pictures", any_version),
     "changing_weights": Target(changes.weights, "version.changing_weights", any_version),
     "preprocess": Target(texts.preprocessings, "version.preprocessings", with_another("image.py")),
-    "labels": Target(texts.labels, "version.labels", with_another("weights.py")),
+    "labels": Target(texts.labels, "version.labels", with_another("weight_folder.py")),
     "quantisation": Target(texts.quantisations, "version.quantisations", has_scales),
     "arrays": Target(arrays.npy, "version.arrays", any_version),
     "commands": Target(commands.version_commands, "commands.version", any_version),

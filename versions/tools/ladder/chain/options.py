@@ -51,9 +51,15 @@ def carry(command: argparse.ArgumentParser) -> None:
 
 
 def new(command: argparse.ArgumentParser) -> None:
-    """start the next version as a copy of the last
+    """start the next version as a copy of another
 
     Its README is a template to fill in.
     """
     command.add_argument("name", metavar="NAME", help="such as fast_path; the number is added")
     command.add_argument("--idea", required=True, metavar="TEXT", help="what is new in it, in a few words")
+    command.add_argument(
+        "--from",
+        dest="previous",
+        metavar="VERSION",
+        help="the version to copy (default: the last)",
+    )

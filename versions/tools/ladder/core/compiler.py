@@ -4,7 +4,9 @@ import os
 import shlex
 import shutil
 import subprocess
+import sysconfig
 from functools import cache
+from pathlib import Path
 
 from ladder.core.errors import LadderError
 
@@ -35,7 +37,12 @@ def version_of(command: str) -> str:
 
 
 def require(wanted: str | None) -> None:
-    """Raises LadderError if there is no compiler `wanted`, which is None for the one that CC names or the system's."""
+    """Raises LadderError if C that uses Python's headers can't be compiled here, since something is not installed.
+
+    `wanted`: the compiler; None for the one that CC names or the system's.
+    """
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        raise LadderError("this Python's C headers are needed: on Debian and Ubuntu, apt-get install python3-dev")
     if wanted and not shutil.which(wanted):
         raise LadderError(f"{wanted} is needed for this build, and was not found")
     if named := not wanted and os.environ.get("CC"):

@@ -12,7 +12,7 @@ from ladder.__main__ import main
 from ladder.assembly import asm, generated
 from ladder.assembly.asm import Unit, choose, flags, units
 from ladder.assembly.objdump import Function, disassemble
-from ladder.core import environment, processor
+from ladder.core import compiler, environment, processor
 from ladder.core.versions import read
 
 from .conftest import Tree, write
@@ -174,6 +174,12 @@ def test_a_missing_compiler_gives_a_sentence(build: str, named: str, sentence: s
     monkeypatch.setenv("CC", named)
     assert main(["build", "02", "--build", build], root) == 2
     assert capsys.readouterr().err == f"ladder: {sentence}\n"
+
+
+def test_missing_headers_give_a_sentence(root: Path, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setattr(compiler.sysconfig, "get_path", lambda name: str(tmp_path))
+    assert main(["build", "02"], root) == 2
+    assert "this Python's C headers are needed" in capsys.readouterr().err
 
 
 needs_objdump = pytest.mark.skipif(

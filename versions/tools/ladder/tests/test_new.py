@@ -1,4 +1,4 @@
-"""A new version: a copy of the last one that lineage accepts."""
+"""A new version: a copy of another that lineage accepts."""
 
 import tomllib
 
@@ -31,6 +31,19 @@ def test_lineage_accepts_a_new_version(ladder: Tree, name: str, capsys):
     assert version.requires == ("avx2",)  # as its predecessor, until its idea needs more
     assert ladder.read("03_fast_path/src/a.py") == "A\n"
     assert not (version.folder / "src" / "__pycache__").exists()
+
+
+def test_another_version_than_the_last_can_be_copied(ladder: Tree, capsys):
+    assert main(["new", "fast_path", "--idea", "x", "--from", "1"], ladder.root) == 0
+    assert main(["lineage"], ladder.root) == 0
+    version = discover(ladder.root)[-1]
+    assert (version.name, version.previous, ladder.read("03_fast_path/src/a.py")) == ("03_fast_path", "01_one", "a\n")
+    assert "nox -s bench -- --versions 01 03" in ladder.read("03_fast_path/README.md")
+
+
+def test_a_version_to_copy_that_is_not_there_is_refused(ladder: Tree, capsys):
+    assert main(["new", "fast", "--idea", "x", "--from", "07"], ladder.root) == 2
+    assert "there is no version '07'" in capsys.readouterr().err and len(discover(ladder.root)) == 2
 
 
 def test_the_readme_has_the_frame_and_waits_for_its_text(ladder: Tree):

@@ -135,9 +135,10 @@ def how(found: Found, changed: Collection[str]) -> str:
         "that are really done)"
     )
     return (
-        "Median time of one inference; speed-up over the row that it is compared with (the ratio within each round: "
-        f"median and its {CONFIDENCE} % confidence interval; none from fewer than {FEWEST} rounds); and the share "
-        f"of that many cores' FMA peak{really * others}. {provenance(found, commands, bool(changed))}"
+        "Median time of one inference; and, at the largest size at which it was timed, the speed-up over the row that "
+        f"it is compared with (the ratio within each round: median and its {CONFIDENCE} % confidence interval; none "
+        f"from fewer than {FEWEST} rounds) and the share of that many cores' FMA peak{really * others}. "
+        f"{provenance(found, commands, bool(changed))}"
     )
 
 
