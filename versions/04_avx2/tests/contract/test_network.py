@@ -1,6 +1,7 @@
 """A whole narrow network against float64, and the promises that a network makes to its callers."""
 
 import re
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -23,16 +24,16 @@ def test_every_layer_is_right(base_width, size, tmp_path):
     tensors = narrow_tensors(base_width)
     image = random(1, *size, 3)
     expected = reference.network(tensors, image)
-    told = {}
-    logits = ResNet50(write_weights(tmp_path, tensors)).run(
-        image, lambda name, output, seconds: told.update({name: (np.array(output), seconds)})
-    )
+    told, net, start = {}, ResNet50(write_weights(tmp_path, tensors)), perf_counter()
+    logits = net.run(image, lambda name, output, seconds: told.update({name: (np.array(output), seconds)}))
+    whole = perf_counter() - start
     assert list(told) == [name for name in expected if not FUSED or LAST.fullmatch(name)]
     for name, (output, seconds) in told.items():
         assert output.shape == expected[name].shape, name
         error = np.abs(output - expected[name]).max() / np.abs(expected[name]).max()
         assert error <= TOLERANCE, f"{name} is the first layer that is off: {error:.1e}"
         assert seconds > 0
+    assert sum(seconds for _, seconds in told.values()) <= whole
     np.testing.assert_array_equal(logits, told["fc"][0])
 
 
@@ -129,6 +130,11 @@ def test_the_output_is_not_finite_where_float64s_is_not(net, tensors, value):
 def test_an_array_that_is_not_an_image_is_refused(net, image):
     with pytest.raises(PictureError, match="the image must"):
         net(image)
+
+
+def test_the_size_of_an_image_that_is_refused_is_told(net):
+    with pytest.raises(PictureError, match=r"this one has 1025 x 31 \(width x height\)"):
+        net(np.zeros((31, 1025, 3), np.float32))
 
 
 def test_two_networks_with_different_weights_do_not_mix(net, tmp_path):

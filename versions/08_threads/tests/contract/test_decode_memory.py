@@ -67,12 +67,14 @@ def jpeg_in_scans(width, height, colours):
     return file + b"\xff\xd9"
 
 
-def tiff_in_a_tile(width, height, side):
-    """A TIFF of `width` x `height` pixels in one grey tile, which may be much larger."""
+def tiff_in_a_tile(width, height, side, big=False):
+    """A TIFF or a BigTIFF of `width` x `height` pixels in one grey tile, which may be much larger."""
     strip = zlib.compress(bytes(side * side))
     tags = [(256, width), (257, height), (258, 8), (259, 8), (262, 1), (277, 1), (322, side), (323, side)]
-    tags += [(324, 134), (325, len(strip))]
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    tags += [(324, 232 if big else 134), (325, len(strip))]
+    entries = b"".join(struct.pack("<HHQQ" if big else "<HHII", tag, 4, 1, value) for tag, value in tags)
+    if big:
+        return b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, len(tags)) + entries + bytes(8) + strip
     return b"II*\0\x08\0\0\0\x0a\0" + entries + bytes(4) + strip
 
 
@@ -146,9 +148,10 @@ def test_a_jpeg_in_several_scans_may_have_half_as_many_pixels(tmp_path):
         load_picture(tmp_path / "a.jpg")
 
 
-def test_a_tile_may_be_only_a_little_larger_than_the_picture(tmp_path):
-    (tmp_path / "a.tif").write_bytes(tiff_in_a_tile(16, 16, 512))
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tile_may_be_only_a_little_larger_than_the_picture(tmp_path, big):
+    (tmp_path / "a.tif").write_bytes(tiff_in_a_tile(16, 16, 512, big))
     assert load_picture(tmp_path / "a.tif").size == (16, 16)
-    (tmp_path / "a.tif").write_bytes(tiff_in_a_tile(16, 16, 1040))
+    (tmp_path / "a.tif").write_bytes(tiff_in_a_tile(16, 16, 1040, big))
     with pytest.raises(PictureError, match=r"a\.tif: has 16 x 16 pixels, in tiles of 1,081,600"):
         load_picture(tmp_path / "a.tif")

@@ -121,16 +121,20 @@ def test_bench_prints_times(run):
 def test_worker_answers_each_line(net, tmp_path, picture, weights_dir):
     image = random(1, 32, 33, 3)
     np.save(tmp_path / "image.npy", image)
-    lines = f"\n{tmp_path / 'image.npy'}\n{picture}\n{tmp_path / 'none.png'}\n\n"
+    np.save(tmp_path / "flat.npy", image[0])
+    lines = f"\n{tmp_path / 'image.npy'}\n{picture}\n{tmp_path / 'none.png'}\n{tmp_path / 'flat.npy'}\n\n"
     done = module("bench", "--worker", "--size", 32, "--weights", weights_dir, input=lines)
     assert (done.returncode, done.stderr) == (0, "")
-    ready, first, array, of_picture, bad, last = map(json.loads, done.stdout.splitlines())
+    ready, first, array, of_picture, bad, flat, last = map(json.loads, done.stdout.splitlines())
     assert ready["load_seconds"] > 0
     assert first["seconds"] > 0
+    if sys.platform != "win32":
+        assert first["peak_memory"] > 2**23  # bytes; Python and NumPy alone take more
     assert first["logits"] == last["logits"]
     assert array["logits"] == net(image).tolist()
     assert of_picture["logits"] == net(net.preprocess(picture)).tolist()
     assert "no such file" in bad["error"]
+    assert flat["error"].startswith(f"{tmp_path / 'flat.npy'}: the image must")
 
 
 def test_worker_reports_nan(run, tmp_path, monkeypatch):
