@@ -115,6 +115,12 @@ def test_the_c_says_which_kernel_columns_its_pixels_read():
     ]
 
 
+def test_the_c_says_how_many_registers_its_largest_tile_takes():
+    text = source(convolution(56, 56, 64, 64, 3, 1, 1), INSTRUCTION_SETS["avx2"])
+    registers = "Its 8 sums,\n * the weights and a pixel's number take 16 of 16 registers; 4 + 2 loads serve"
+    assert f"{registers} 32 multiply-adds in each lane." in text
+
+
 @pytest.mark.parametrize("isa", ROWS, ids=lambda isa: isa.name)
 def test_the_c_is_indented_and_its_lines_can_be_read(narrow, isa):
     for conv in narrow:
