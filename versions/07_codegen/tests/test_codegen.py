@@ -151,8 +151,8 @@ def test_the_c_says_which_kernel_columns_its_pixels_read():
 
 def test_the_c_says_how_many_registers_its_largest_tile_takes():
     text = source(convolution(56, 56, 64, 64, 3, 1, 1), INSTRUCTION_SETS["avx2"])
-    registers = "Its 12 sums,\n * 2 registers of weights and a pixel's number take 15 of 16 registers; 6 + 2 loads serve"
-    assert f"{registers} 12 multiply-adds." in text
+    taken = "2 registers of weights and a pixel's number take 15 of 16 registers; 6 + 2 loads serve 12 multiply-adds."
+    assert f"Its 12 sums,\n * {taken}" in text
 
 
 def test_the_c_is_indented_and_its_lines_can_be_read(narrow):
