@@ -175,6 +175,13 @@ def test_a_damaged_or_huge_chunk_of_metadata_does_not_matter(tmp_path, extra):
     np.testing.assert_array_equal(load_picture(path), COLOURS)
 
 
+def test_an_empty_comment_in_a_jpeg_does_not_matter(tmp_path):
+    path = saved(tmp_path / "a.jpg")
+    expected, data = np.asarray(load_picture(path)), path.read_bytes()
+    path.write_bytes(data[:2] + b"\xff\xfe\0\2" + data[2:])
+    np.testing.assert_array_equal(load_picture(path), expected)
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg"])
 def test_a_missing_end_mark_does_not_matter(tmp_path, ending):
     path = saved(tmp_path / f"a.{ending}")
