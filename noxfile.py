@@ -198,7 +198,7 @@ def cv_basics(session: nox.Session) -> None:
 
 @nox.session
 def mnist(session: nox.Session) -> None:
-    """Train the digit classifier (half a minute), draw its results in build/mnist: -- --epochs 5; or -- predict PICTURE."""
+    """Train the digit classifier (half a minute), draw results in build/mnist: -- --epochs 5; or -- predict PICTURE."""
     train = [] if session.posargs and not session.posargs[0].startswith("-") else ["train"]
     python_here(session, "-m", "mnist", *train, *session.posargs, group="mnist")
 
