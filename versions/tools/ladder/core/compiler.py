@@ -15,7 +15,7 @@ USUAL = ("cc", "gcc", "clang")  # what meson looks for where CC names none
 
 def chosen() -> str:
     """The command that CC names, or cc."""
-    return os.environ.get("CC") or "cc"
+    return os.environ.get("CC", "").strip() or "cc"
 
 
 def words(command: str) -> list[str]:
@@ -30,7 +30,13 @@ def words(command: str) -> list[str]:
 def version_of(command: str) -> str:
     """What a compiler prints for --version; "" if there is no such compiler."""
     try:
-        done = subprocess.run([*words(command), "--version"], capture_output=True, encoding="utf-8")
+        done = subprocess.run(
+            [*words(command), "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+        )
     except OSError:
         return ""
     return "" if done.returncode else done.stdout
@@ -45,7 +51,7 @@ def require(wanted: str | None) -> None:
         raise LadderError("this Python's C headers are needed: on Debian and Ubuntu, apt-get install python3-dev")
     if wanted and not shutil.which(wanted):
         raise LadderError(f"{wanted} is needed for this build, and was not found")
-    if named := not wanted and os.environ.get("CC"):
+    if named := not wanted and os.environ.get("CC", "").strip():
         if not shutil.which(words(named)[0]):
             raise LadderError(f"CC names the C compiler {words(named)[0]!r}, which was not found")
     elif not any(map(shutil.which, USUAL)):

@@ -50,8 +50,9 @@ def python(version: Version, build: str = "release") -> Path:
     The environment is created or updated if the version's files, its folder's path, the interpreter or the build's
     settings have changed since the last call; otherwise this takes milliseconds. Processes that ask at the same time
     wait for one another.
-    Raises BuildError, with the output of pip and meson, if the version can't be built; LadderError if the compiler
-    that the build needs is missing, or if the folder's path contains a character that the build tools can't handle.
+    Raises BuildError, with the output of pip and meson, if the version can't be built; LadderError if the compiler that
+    the build needs or Python's C headers are missing, or if the folder's path contains a character that the build tools
+    can't handle.
     """
     if reason := installing.unfit(version.folder):
         raise LadderError(reason)

@@ -167,6 +167,7 @@ def test_clang_builds_it_and_its_warnings_are_errors(root: Path, capsys):
         ("release", "my-cc -m64", "CC names the C compiler 'my-cc', which was not found"),
         ("release", "'my cc", 'CC is "\'my cc", which is no command: No closing quotation'),
         ("release", "", "a C compiler is needed; none of cc, gcc, clang was found"),
+        ("release", " ", "a C compiler is needed; none of cc, gcc, clang was found"),
     ],
 )
 def test_a_missing_compiler_gives_a_sentence(build: str, named: str, sentence: str, root: Path, capsys, monkeypatch):
