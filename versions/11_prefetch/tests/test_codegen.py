@@ -176,6 +176,6 @@ def test_the_c_is_indented_and_its_lines_can_be_read(narrow):
             indent = len(line) - len(line.lstrip())
             assert line == line.rstrip()
             assert not line or indent >= 4 * depth
-            assert len(line) <= 150
+            assert len(line) <= 140
             depth += line.endswith("{")
         assert depth == 0

@@ -56,7 +56,7 @@ def ahead(conv: Convolution, isa: InstructionSet) -> str:
 
 def announcement(conv: Convolution, isa: InstructionSet) -> str:
     """What is asked for, for a reader."""
-    residual = "; each tile begins with a prefetch of its residual" * conv.residual
+    residual = "; each tile prefetches its residual" * conv.residual
     if conv.bands_outer:
         return f"In each strip of a band, a share of what the next band will read of x is prefetched{residual}"
     where = f"In each of the first {spread(conv, isa)} bands of a strip"
