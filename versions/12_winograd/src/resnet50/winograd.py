@@ -17,7 +17,7 @@ method for convolution acceleration", 2020). For 2 pixels that is 3 products and
 as their value of the kernel: 25 products in two directions, in place of 36, and 16 numbers of U.
 
 Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015), take the points 0, +-1, +-2 and infinity for
-F(4x4). With 0, +-1/sqrt 2, +-sqrt 2 and infinity no number of A, B and G is large, and the error is a third of that.
+F(4x4). With 0, +-1/sqrt 2, +-sqrt 2 and infinity no number of A, B and G is large, and the error is a quarter of that.
 """
 
 import re
