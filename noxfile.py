@@ -180,7 +180,7 @@ def features(session: nox.Session) -> None:
 
 @nox.session
 def figures(session: nox.Session) -> None:
-    """Draw the lesson's figures again, in versions/figures: -- kernel tile --out FOLDER."""
+    """Draw the READMEs' figures again, in versions/figures: -- kernel tile --out FOLDER."""
     python_here(session, "-m", "figures", *session.posargs)
 
 

@@ -1,4 +1,4 @@
-"""Draws the READMEs' figures as SVG files that read on light and on dark pages: the lesson's, and a terminal."""
+"""Draws the READMEs' figures as SVG files that read on light and on dark pages: the lesson's, rooflines, a terminal."""
 
 if __name__ == "__main__":
     from ladder.core import command_line
@@ -7,11 +7,12 @@ if __name__ == "__main__":
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib
 
-from figures import numbers, processor, recording, roof, screen, shares, team, tensors
+from figures import numbers, processor, recording, roof, rungs, screen, shares, team, tensors
 from figures.sketch import Sketch
 from ladder.core import terminal
 from ladder.core.arguments import Parser, path
@@ -20,6 +21,7 @@ from ladder.core.versions import ROOT
 from shared_weights.sets import WeightSetError
 from shared_weights.themes import STYLE, write_svg
 
+ROOFLINES = {f"roofline_{name}": partial(rungs.rung, name) for name in rungs.RUNGS[1:]}
 FIGURES: dict[str, Callable[[], Sketch]] = {
     "kernel": tensors.kernel,
     "layout": tensors.layout,
@@ -32,7 +34,9 @@ FIGURES: dict[str, Callable[[], Sketch]] = {
     "winograd": numbers.winograd,
     "scale": numbers.scale,
     "channels": numbers.channels,
+    **ROOFLINES,
 }
+MEASURED = {"shares": shares.measure, **dict.fromkeys(ROOFLINES, rungs.measure)}
 TERMINAL = "terminal"  # the figure that is drawn from a recording, which lies beside it
 
 
@@ -49,8 +53,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--measure",
         action="store_true",
-        help=f"first time the versions for `shares`, which takes {shares.SECONDS} s and their builds, and keep that in "
-        f"{shares.FILE.as_posix()}; leave the machine alone meanwhile",
+        help=f"first time the versions for {', '.join(MEASURED)}, or for those of them that are named, and keep that "
+        f"in {shares.FILE.as_posix()} and {rungs.FILE.as_posix()}: some five minutes; leave the machine alone meanwhile",
     )
     top.add_argument("--record", action="store_true", help=f"first record the terminal again: {recording.COMMAND}")
     return top
@@ -63,6 +67,8 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     for name in chosen.names:
         if name not in (*FIGURES, TERMINAL):
             top.error(f"there is no figure {terminal.printable(name)}: there are {', '.join(FIGURES)}, {TERMINAL}")
+    if chosen.measure and chosen.names and not MEASURED.keys() & chosen.names:
+        top.error(f"nothing is measured for {', '.join(chosen.names)}: --measure is for {', '.join(MEASURED)}")
     names, folder = chosen.names or [*FIGURES, TERMINAL], chosen.out or root / "versions" / "figures"
     return terminal.exit_code("figures", lambda: draw(names, folder, root, chosen.measure, chosen.record))
 
@@ -83,7 +89,8 @@ def draw(names: list[str], folder: Path, root: Path, measure: bool, record: bool
     """
     recorded = root / "versions" / "figures" / f"{TERMINAL}.cast"
     if measure:
-        shares.measure()
+        for timing in dict.fromkeys(MEASURED[name] for name in names if name in MEASURED):
+            timing()
     if record:
         recording.first_run(root).write(recorded)
     folder.mkdir(parents=True, exist_ok=True)

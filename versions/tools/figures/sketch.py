@@ -116,9 +116,17 @@ class Sketch:
             )
         )
 
-    def dot(self, x: float, y: float, colour: str, size: float = 9) -> None:
-        """A disc of `size` pixels across, on top of lines."""
-        self.page.plot([x], [y], "o", color=LIGHT[colour], markersize=size * POINTS_PER_PIXEL, zorder=4)
+    def dot(self, x: float, y: float, colour: str, size: float = 9, marker: str = "o", hollow: bool = False) -> None:
+        """A disc of `size` pixels across, on top of lines, or another of Matplotlib's markers; `hollow`: an outline."""
+        self.page.plot(
+            [x],
+            [y],
+            marker,
+            color=LIGHT[colour],
+            markerfacecolor=LIGHT["ground" if hollow else colour],
+            markersize=size * POINTS_PER_PIXEL,
+            zorder=4,
+        )
 
     def line(
         self, start: tuple[float, float], end: tuple[float, float], colour: str = "rule", width: float = 1

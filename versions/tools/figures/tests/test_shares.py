@@ -1,13 +1,14 @@
 """The parts of an inference: what counts as which, and the file that keeps them."""
 
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from figures import shares
-from figures.__main__ import main
+from figures.__main__ import MEASURED, main
 from ladder.core.versions import discover, find
 from ladder.layers.layer_worker import LayerTime
 from ladder.timing.rounds import Timings
@@ -75,9 +76,21 @@ def test_a_measurement_is_kept_with_a_line_for_each_version(clocks: None, tmp_pa
 
 def test_measuring_comes_before_drawing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     order: list[str] = []
-    monkeypatch.setattr(shares, "measure", lambda: order.append(f"tile is there: {(tmp_path / 'tile.svg').exists()}"))
-    assert main(["tile", "--measure", "--out", str(tmp_path)]) == 0
-    assert order == ["tile is there: False"] and (tmp_path / "tile.svg").exists()
+    monkeypatch.setitem(MEASURED, "shares", lambda: order.append(f"drawn: {(tmp_path / 'shares.svg').exists()}"))
+    assert main(["shares", "--measure", "--out", str(tmp_path)]) == 0
+    assert order == ["drawn: False"] and (tmp_path / "shares.svg").exists()
+
+
+def test_only_what_is_drawn_is_measured_and_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys):
+    order: list[str] = []
+    stand_ins = {timing: partial(order.append, timing.__module__) for timing in MEASURED.values()}
+    for name, timing in list(MEASURED.items()):
+        monkeypatch.setitem(MEASURED, name, stand_ins[timing])
+    assert main(["roofline_11", "roofline_12", "tile", "--measure", "--out", str(tmp_path)]) == 0
+    assert order == ["figures.rungs"]
+    with pytest.raises(SystemExit) as end:
+        main(["tile", "--measure", "--out", str(tmp_path)])
+    assert end.value.code == 2 and "nothing is measured for tile: --measure is for shares" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [None, "{"])

@@ -32,6 +32,8 @@ def draw(profiles: list[Profile], size: int, file: Path) -> None:
     panels = figure.subplots(1, len(profiles), squeeze=False, sharex=True, sharey=True)[0]
     for axes, profile in zip(panels, profiles):
         draw_panel(axes, profile)
+    highest = [panels[0].get_ylim()[1], *(2.5 * profile.peak / 1e9 for profile in profiles if profile.peak)]
+    panels[0].set_ylim(top=max(highest))  # of all panels: they share it
     panels[0].set_ylabel("speed [GFLOP/s]")
     kinds = {row.kind for profile in profiles for row in profile.rows}
     handles = [
@@ -107,4 +109,3 @@ def draw_roofs(axes: Axes, profile: Profile) -> None:
         axes.annotate(
             label, (high, profile.peak / 1e9), xytext=(0, 8), textcoords="offset points", ha="right", color=ROOF
         )
-        axes.set_ylim(top=max(axes.get_ylim()[1], 2.5 * profile.peak / 1e9))

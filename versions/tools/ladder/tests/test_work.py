@@ -1,6 +1,7 @@
 """What a version says that it really does, where that is not what its layers are defined as; and who shows it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from ladder.__main__ import main
 from ladder.core.errors import LadderError
 from ladder.core.versions import Version, discover
 from ladder.layers import profile_text, roofline
-from ladder.layers.layer_times import Row, add_up, summarise
+from ladder.layers.layer_times import Profile, Row, add_up, summarise
 from ladder.layers.layer_worker import LayerTime
 from ladder.layers.profile_text import speeds
 from ladder.timing.contestants import Contestant
@@ -107,6 +108,16 @@ def test_a_profile_shows_both_shares_in_four_characters(seconds: float):
         assert len(speed) <= 5 and len(share) <= 4 and len(really) <= 4
     assert speeds(other, None)[1:] == ("-", "")
     assert other.intensity == 4 * 10**7 and np.isclose(other.done_flops, 0.4 * other.flops)
+
+
+def test_the_plot_reaches_as_high_as_the_fastest_layer_of_all_panels(tmp_path: Path, monkeypatch):
+    row = Row("a", "stem", "conv 3x3", (1,), 1e-3, 10**9, 10**9, 10**8, 0.1)
+    slow, fast = (Profile("v", "", 1, [1.0], 1.0, 1e11, 1e10, [one], []) for one in (row, replace(row, seconds=1e-4)))
+    panels = []
+    draw = roofline.draw_panel
+    monkeypatch.setattr(roofline, "draw_panel", lambda axes, profile: (panels.append(axes), draw(axes, profile)))
+    roofline.draw([slow, fast], 224, tmp_path / "plot.png")
+    assert [axes.get_ylim()[1] > 1e13 / 1e9 for axes in panels] == [True, True]
 
 
 def test_a_profile_fits_the_terminal_and_its_plot_shows_both_speeds(tmp_path: Path, capsys, monkeypatch):
