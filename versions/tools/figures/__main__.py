@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "--measure",
         action="store_true",
         help=f"first time the versions for {', '.join(MEASURED)}, or for those of them that are named, and keep that "
-        f"in {shares.FILE.as_posix()} and {rungs.FILE.as_posix()}: some five minutes; leave the machine alone meanwhile",
+        f"in {shares.FILE.as_posix()} and {rungs.FILE.as_posix()}: some five minutes; leave the machine alone",
     )
     top.add_argument("--record", action="store_true", help=f"first record the terminal again: {recording.COMMAND}")
     return top

@@ -25,7 +25,7 @@ SIZE, SECONDS = profile.SIZE, 60  # pixels; for all rounds together
 COLOURS = {"conv 1x1": "orange", "conv 3x3": "blue", "conv 7x7": "green"}
 MOST = 400  # operations per byte, where the axis ends; it begins at 1
 LEFT, RIGHT, TOP, FOOT = 56, 504, 104, 372  # the plot's edges on the page, in pixels
-SIDES = ((13, 1), (-13, 1), (0, -15), (0, 17), (13, -13), (-13, -13), (13, 15), (-13, 15))  # of a dot, for its number
+SIDES = ((0, -15), (13, 1), (0, 17), (-13, 1), (13, -13), (-13, -13), (13, 15), (-13, 15))  # of a dot, for its number
 APART = 17  # pixels between a number and any other dot or number, at least: a digit is 16 high
 
 Point = tuple[float, float]
@@ -102,7 +102,7 @@ class Plot:
             self.page.line((x, TOP), (x, y))
             self.page.text(x, y + 16, f"{intensity}", "quiet")
         self.page.text((LEFT + RIGHT) / 2, FOOT + 38, "operations per byte that is moved", "quiet")
-        self.page.text(16, TOP - 20, "GFLOP/s, one core", "quiet", align="left")
+        self.page.text(16, TOP - 25, "GFLOP/s, one core", "quiet", align="left")
 
     def roof(self, peak: float, bandwidth: float) -> None:
         """What memory allows, a curve since only one axis is logarithmic, up to what the core does."""
@@ -130,7 +130,7 @@ def rung(name: str) -> Sketch:
     (before, old), (after, new) = list(found["versions"].items())[number - 1 : number + 1]
     pairs = [(Row(**one), Row(**other)) for one, other in zip(old, new, strict=True)]
     fastest = max(max(one.flops, other.flops) for one, other in pairs)
-    page = Sketch(f"Roofline: {before}, then {after}", 494)
+    page = Sketch(f"Roofline: {before}, then {after}", 498)
     plot = Plot(page, 50 * (max(fastest, found["peak"]) // 50e9 + 1))
     plot.axes()
     plot.roof(found["peak"], found["bandwidth"])
@@ -148,13 +148,13 @@ def rung(name: str) -> Sketch:
         page.dot(*start, colour, hollow=True)
         page.dot(*end, colour)
         if row.stage != "stem":
-            plot.number(end, row.stage[-1], colour)
-    said = [f"A number is a stage. Hollow: {before}, filled: {after}."]
+            plot.number(direct if row.marked else end, row.stage[-1], colour)
+    said = [f"A number is a stage. Hollow: {before[:2]}, filled: {after[:2]}."]
     if any(row.marked for row, *_ in pointed):
         said.append("Diamonds: the same, counted as direct convolutions.")
     said.append(f"{SIZE} x {SIZE} pixels, 1 thread, {found['processor']}")
     for line, words in enumerate(said):
-        page.text(16, 438 + 22 * line, words, "quiet", align="left")
+        page.text(16, 436 + 22 * line, words, "quiet", align="left")
     return page
 
 

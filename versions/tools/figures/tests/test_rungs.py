@@ -27,9 +27,7 @@ def test_the_committed_file_has_the_same_groups_for_every_version():
         assert all(0 < one["seconds"] < 1 and one["done"] <= one["operations"] for one in rows)
     orders = [[(one["kind"], one["stage"]) for one in rows] for rows in found["versions"].values()]
     assert all(order == orders[0] for order in orders)  # the figure pairs them in this order
-    marked = [
-        {one["kind"] for one in rows if one["done"] != one["operations"]} for rows in found["versions"].values()
-    ]
+    marked = [{one["kind"] for one in rows if one["done"] != one["operations"]} for rows in found["versions"].values()]
     assert marked == [set(), set(), set(), {"conv 3x3"}]
 
 
@@ -100,12 +98,12 @@ def test_marks_stand_where_the_scales_say():
     assert start == plot.place(20, 200) and end == plot.place(20, 100e9) and direct == plot.place(40, 200e9)
 
 
-def test_a_number_stands_right_of_its_dot_or_where_nothing_else_is():
+def test_a_number_stands_above_its_dot_or_where_nothing_else_is():
     plot = rungs.Plot(Sketch("", 400), 200)
-    plot.taken = [(100.0, 200.0), (300.0, 200.0), (315.0, 200.0)]
+    plot.taken = [(100.0, 200.0), (300.0, 200.0), (300.0, 184.0)]
     for place in plot.taken[:2]:
         plot.number(place, "1", "blue")
-    assert plot.taken[3:] == [(113.0, 201.0), (287.0, 201.0)]
+    assert plot.taken[3:] == [(100.0, 185.0), (313.0, 201.0)]
 
 
 @pytest.mark.parametrize("name", rungs.RUNGS[1:])
