@@ -130,7 +130,7 @@ def rung(name: str) -> Sketch:
     (before, old), (after, new) = list(found["versions"].items())[number - 1 : number + 1]
     pairs = [(Row(**one), Row(**other)) for one, other in zip(old, new, strict=True)]
     fastest = max(max(one.flops, other.flops) for one, other in pairs)
-    page = Sketch(f"Roofline: {before}, then {after}", 498)
+    page = Sketch(f"Roofline: {before}, then {after}", 500)
     plot = Plot(page, 50 * (max(fastest, found["peak"]) // 50e9 + 1))
     plot.axes()
     plot.roof(found["peak"], found["bandwidth"])
@@ -154,7 +154,7 @@ def rung(name: str) -> Sketch:
         said.append("Diamonds: the same, counted as direct convolutions.")
     said.append(f"{SIZE} x {SIZE} pixels, 1 thread, {found['processor']}")
     for line, words in enumerate(said):
-        page.text(16, 436 + 22 * line, words, "quiet", align="left")
+        page.text(16, 434 + 24 * line, words, "quiet", align="left")
     return page
 
 
