@@ -1,6 +1,7 @@
 """The roofline before and after a version: measured by `figures --measure`, kept in versions/rooflines.json, drawn."""
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -25,8 +26,9 @@ SIZE, SECONDS = profile.SIZE, 60  # pixels; for all rounds together
 COLOURS = {"conv 1x1": "orange", "conv 3x3": "blue", "conv 7x7": "green"}
 MOST = 400  # operations per byte, where the axis ends; it begins at 1
 LEFT, RIGHT, TOP, FOOT = 56, 504, 104, 372  # the plot's edges on the page, in pixels
-SIDES = ((0, -15), (13, 1), (0, 17), (-13, 1), (13, -13), (-13, -13), (13, 15), (-13, 15))  # of a dot, for its number
+SIDES = ((0, -17), (13, 1), (0, 17), (-13, 1), (13, -13), (-13, -13), (13, 15), (-13, 15))  # of a dot, for its number
 APART = 17  # pixels between a number and any other dot or number, at least: a digit is 16 high
+NEARER = 1.4  # how many times as far as its own dot they are, so that nobody takes it for theirs
 
 Point = tuple[float, float]
 
@@ -114,12 +116,18 @@ class Plot:
         self.page.text(LEFT + 8, self.place(1, peak)[1], f"peak {peak / 1e9:.0f}", "quiet", align="left")
         self.page.text(LEFT + 24, FOOT - 12, f"memory {bandwidth / 1e9:.0f} GB/s", "quiet", align="left")
 
-    def number(self, place: Point, words: str, colour: str) -> None:
-        """A number beside a dot, on the first side that is free, or else where most room is."""
+    def number(self, place: Point, same: Collection[Point], words: str, colour: str) -> None:
+        """A number beside a dot, on the first side that is free, or else where most room is.
+
+        `same`: dots that the number is for as well.
+        """
         sides = [(place[0] + x, place[1] + y) for x, y in SIDES]
-        others = [one for one in self.taken if one != place]
-        room = [min((dist(side, one) for one in others), default=APART) for side in sides]
-        chosen = next((side for side, free in zip(sides, room) if free >= APART), sides[room.index(max(room))])
+        others = [one for one in self.taken if one not in (place, *same)]
+        room = [
+            min((dist(side, one) for one in others), default=MOST) / max(APART, NEARER * dist(side, place))
+            for side in sides
+        ]
+        chosen = next((side for side, free in zip(sides, room) if free >= 1), sides[room.index(max(room))])
         self.page.text(*chosen, words, colour, bold=True)
         self.taken.append(chosen)
 
@@ -130,7 +138,8 @@ def rung(name: str) -> Sketch:
     (before, old), (after, new) = list(found["versions"].items())[number - 1 : number + 1]
     pairs = [(Row(**one), Row(**other)) for one, other in zip(old, new, strict=True)]
     fastest = max(max(one.flops, other.flops) for one, other in pairs)
-    page = Sketch(f"Roofline: {before}, then {after}", 500)
+    counted = any(row.marked for _, row in pairs)
+    page = Sketch(f"Roofline: {before}, then {after}", 476 + 24 * counted)
     plot = Plot(page, 50 * (max(fastest, found["peak"]) // 50e9 + 1))
     plot.axes()
     plot.roof(found["peak"], found["bandwidth"])
@@ -147,10 +156,10 @@ def rung(name: str) -> Sketch:
             page.arrow(start, (start[0] + tip * (end[0] - start[0]), start[1] + tip * (end[1] - start[1])), colour)
         page.dot(*start, colour, hollow=True)
         page.dot(*end, colour)
-        if row.stage != "stem":
-            plot.number(direct if row.marked else end, row.stage[-1], colour)
+        if row.stage != "stem" and (row.marked or not counted):  # the others stay where they are
+            plot.number(direct if row.marked else end, (start, end, direct), row.stage[-1], colour)
     said = [f"A number is a stage. Hollow: {before[:2]}, filled: {after[:2]}."]
-    if any(row.marked for row, *_ in pointed):
+    if counted:
         said.append("Diamonds: the same, counted as direct convolutions.")
     said.append(f"{SIZE} x {SIZE} pixels, 1 thread, {found['processor']}")
     for line, words in enumerate(said):

@@ -102,8 +102,10 @@ def test_a_number_stands_above_its_dot_or_where_nothing_else_is():
     plot = rungs.Plot(Sketch("", 400), 200)
     plot.taken = [(100.0, 200.0), (300.0, 200.0), (300.0, 184.0)]
     for place in plot.taken[:2]:
-        plot.number(place, "1", "blue")
-    assert plot.taken[3:] == [(100.0, 185.0), (313.0, 201.0)]
+        plot.number(place, (), "1", "blue")
+    assert plot.taken[3:] == [(100.0, 183.0), (313.0, 201.0)]
+    plot.number((300.0, 200.0), plot.taken, "1", "blue")
+    assert plot.taken[-1] == (300.0, 183.0)
 
 
 @pytest.mark.parametrize("name", rungs.RUNGS[1:])

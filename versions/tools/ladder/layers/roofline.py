@@ -34,7 +34,7 @@ def draw(profiles: list[Profile], size: int, file: Path) -> None:
         draw_panel(axes, profile)
     highest = [panels[0].get_ylim()[1], *(2.5 * profile.peak / 1e9 for profile in profiles if profile.peak)]
     panels[0].set_ylim(top=max(highest))  # of all panels: they share it
-    panels[0].set_ylabel("speed [GFLOP/s]")
+    panels[0].set_ylabel("speed [billion operations per second]")
     kinds = {row.kind for profile in profiles for row in profile.rows}
     handles = [
         panels[0].scatter([], [], s=45, color=colour, marker=marker, label=kind)
