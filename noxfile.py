@@ -133,9 +133,9 @@ for part in [*VERSIONS, *PROJECT["tool"]["ladder"]["parts"]]:
 
 # Sessions that only hand their arguments to a command of a tool, and what `nox -l` says of them.
 COMMANDS = """
-ladder compare: Compare all versions' logits with each other and torchvision's: -- --versions 02_numpy_dot 03_naive_c.
+ladder compare: Compare all versions' logits with each other and torchvision's (minutes): -- --versions 02 03.
 ladder bench: Time the versions for 3 minutes, in alternating rounds: -- --versions 04 05 --size 224 --peers.
-ladder peaks: Measure this machine's peaks in float32 and 8-bit integers, and the time limits that follow: -- --size 64.
+ladder peaks: Measure this machine's peaks in float32 and 8 bits, and the limits that follow (a minute): -- --size 64.
 ladder lineage: Check that each version differs from its predecessor only where it declares it.
 ladder carry: Carry changes in one version forward to all later ones: -- VERSION [--from REVISION].
 ladder new: Create the next version as a copy of the last: -- NAME --idea "..."; or of another: --from 12.
