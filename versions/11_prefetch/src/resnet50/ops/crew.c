@@ -13,11 +13,10 @@
 #include <string.h>
 
 /* How often a waiting thread looks before it sleeps: for some 20 microseconds, since a pause takes 40 to 140 cycles.
- * Most steps are done by then, and falling asleep and being woken takes as long.  The caller looks longer: after a rest
- * the others come late, and Linux would wake a caller that had fallen asleep on the processor of the thread that wakes
- * it, where the two would take turns: 56 ms in place of 32 for an inference.  But while it looks, a thread that Linux
- * has put aside does not get its processor.  Beside one busy program two threads took 1 % longer than one, and 3 % with
- * 2000 and 8000 (the whole network, on a Zen 4). */
+ * Most steps are done by then.  The caller looks longer: after a rest the others come late, and Linux would wake a
+ * caller that had fallen asleep on the processor of the thread that wakes it, where the two would take turns: 56 ms in
+ * place of 32 for an inference.  But while it looks, a thread that Linux has put aside does not get its processor:
+ * beside one busy program two threads of 12 took 1 % longer than one, and 3 % with 2000 and 8000, on a Zen 4. */
 enum { SPINS = 800, SPINS_OF_CALLER = 2000 };
 
 /* A step has a share for each worker, but at most SHARES, and a share has up to PIECES.  The more, the shorter is the
