@@ -7,7 +7,7 @@ from ladder.timing import cost
 from shared_weights.architecture import layers
 
 # Of the Zen 4 on which 09 and 11 were measured: versions/09_avx512/README.md and versions/11_prefetch/README.md.
-PEAK, BANDWIDTH = 116e9 / 2, 26e9  # multiply-adds per second, of one core; bytes per second
+PEAK, BANDWIDTH = 115e9 / 2, 26e9  # multiply-adds per second, of one core; bytes per second
 NAMED = ("layer1.0.add", "fc", "layer1.0.conv1", "layer4.2.conv2", "conv1", "layer1.0.conv2")  # by intensity
 LEAST, MOST = (0.03, 0.7e9), (300, 130e9)  # of the axes: multiply-adds per byte, and per second
 
