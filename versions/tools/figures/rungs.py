@@ -1,6 +1,5 @@
 """The roofline before and after a version: measured by `figures --measure`, kept in versions/rooflines.json, drawn."""
 
-import json
 from collections.abc import Collection
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -9,8 +8,9 @@ from math import dist, log10
 from pathlib import Path
 from typing import Any
 
+from figures import kept
 from figures.sketch import Sketch
-from ladder.core import processor, terminal
+from ladder.core import processor
 from ladder.core.errors import LadderError
 from ladder.core.selection import select
 from ladder.core.versions import ROOT
@@ -18,7 +18,6 @@ from ladder.layers import profile
 from ladder.layers.layer_times import Profile, Row, add_up, groups
 from ladder.timing.bench import find_peak
 from ladder.timing.contestants import contestants
-from shared_weights.tensor_file import appearing_whole
 
 FILE = Path("versions/rooflines.json")
 RUNGS = ("09", "10", "11", "12")  # a figure shows one of them and the next one
@@ -48,10 +47,8 @@ def measure(root: Path = ROOT) -> None:
         raise KeyboardInterrupt
     found: dict[str, Any] = {"processor": processor.name(), "began": began, "size": SIZE}
     found |= {"peak": profiles[0].peak, "bandwidth": profiles[0].bandwidth}
-    found["versions"] = {one.version: [asdict(row) for row in convolutions(one)] for one in profiles}
-    with appearing_whole(root / FILE) as partial:
-        partial.write_text(as_text(found), encoding="utf-8")
-    terminal.note(f"written: {FILE.as_posix()}")
+    found["versions"] = [{"name": one.version, "rows": [asdict(row) for row in convolutions(one)]} for one in profiles]
+    kept.write(root, FILE, found)
 
 
 def convolutions(found: Profile) -> list[Row]:
@@ -64,20 +61,9 @@ def convolutions(found: Profile) -> list[Row]:
     ]
 
 
-def as_text(found: dict[str, Any]) -> str:
-    """The measurement as JSON with a line for each version, so that a difference can be read."""
-    head = json.dumps(found | {"versions": {}}).removesuffix("}}")
-    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(rows)}" for name, rows in found["versions"].items())
-    return f"{head}\n{lines}\n}}}}\n"
-
-
 def published(root: Path = ROOT) -> dict[str, Any]:
     """The measurement in FILE. Raises LadderError if there is none."""
-    try:
-        found: dict[str, Any] = json.loads((root / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise LadderError(f"{FILE.as_posix()} can't be read: `nox -s figures -- --measure` writes it") from None
-    return found
+    return kept.read(root, FILE)
 
 
 class Plot:
@@ -135,8 +121,9 @@ class Plot:
 def rung(name: str) -> Sketch:
     """The roofline of version `name` of RUNGS, filled, and of the one before it, hollow."""
     found, number = published(), RUNGS.index(name)
-    (before, old), (after, new) = list(found["versions"].items())[number - 1 : number + 1]
-    pairs = [(Row(**one), Row(**other)) for one, other in zip(old, new, strict=True)]
+    old, new = found["versions"][number - 1 : number + 1]
+    before, after = old["name"], new["name"]
+    pairs = [(Row(**one), Row(**other)) for one, other in zip(old["rows"], new["rows"], strict=True)]
     fastest = max(max(one.flops, other.flops) for one, other in pairs)
     counted = any(row.marked for _, row in pairs)
     page = Sketch(f"Roofline: {before}, then {after}", 476 + 24 * counted)

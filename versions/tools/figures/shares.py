@@ -1,6 +1,5 @@
 """What each version spends its time on: measured by `figures --measure`, kept in versions/shares.json, and drawn."""
 
-import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -8,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from figures import kept
 from figures.sketch import Sketch
 from ladder.core import environment, processor, terminal, weights
-from ladder.core.errors import LadderError
 from ladder.core.selection import select
 from ladder.core.versions import ROOT, Version
 from ladder.layers.layer_times import fastest_tenth
@@ -19,7 +18,6 @@ from ladder.timing import cost, rounds
 from ladder.timing.conditions import priority
 from ladder.timing.rounds import Limits, Timings
 from shared_weights.architecture import layers
-from shared_weights.tensor_file import appearing_whole
 
 FILE = Path("versions/shares.json")
 SIZE, SECONDS = 224, 120  # pixels; for all rounds together
@@ -43,9 +41,7 @@ def measure(root: Path = ROOT) -> None:
     for version, clock in zip(versions, clocks):
         runs = clock.layers[1:]  # without the warm-up
         found["versions"].append({"name": version.name, "inferences": len(runs), "seconds": parts(version, runs)})
-    with appearing_whole(root / FILE) as partial:
-        partial.write_text(as_text(found), encoding="utf-8")
-    terminal.note(f"written: {FILE.as_posix()}")
+    kept.write(root, FILE, found)
 
 
 def timed(versions: Sequence[Version]) -> tuple[list[Clock], Timings, str | None]:
@@ -76,20 +72,9 @@ def parts(version: Version, runs: Sequence[Sequence[LayerTime]]) -> dict[str, fl
     return found
 
 
-def as_text(found: dict[str, Any]) -> str:
-    """The measurement as JSON with a line for each version, so that a difference can be read."""
-    head = json.dumps(found | {"versions": []}).removesuffix("]}")
-    lines = ",\n".join(map(json.dumps, found["versions"]))
-    return f"{head}\n{lines}\n]}}\n"
-
-
 def published(root: Path = ROOT) -> dict[str, Any]:
     """The measurement in FILE. Raises LadderError if there is none."""
-    try:
-        found: dict[str, Any] = json.loads((root / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise LadderError(f"{FILE.as_posix()} can't be read: `nox -s figures -- --measure` writes it") from None
-    return found
+    return kept.read(root, FILE)
 
 
 def shares() -> Sketch:

@@ -91,15 +91,3 @@ def test_only_what_is_drawn_is_measured_and_once(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SystemExit) as end:
         main(["tile", "--measure", "--out", str(tmp_path)])
     assert end.value.code == 2 and "nothing is measured for tile: --measure is for shares" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("content", [None, "{"])
-def test_a_missing_or_damaged_file_is_one_line_with_the_command(content: str | None, tmp_path, monkeypatch, capsys):
-    if content:
-        (tmp_path / "versions").mkdir()
-        (tmp_path / shares.FILE).write_text(content)
-    published = shares.published
-    monkeypatch.setattr(shares, "published", lambda: published(tmp_path))
-    assert main(["shares", "--out", str(tmp_path)]) == 2
-    err = capsys.readouterr().err
-    assert "versions/shares.json can't be read: `nox -s figures -- --measure` writes it" in " ".join(err.split())
